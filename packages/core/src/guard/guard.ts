@@ -1,0 +1,125 @@
+/**
+ * One call into somebody else's code: with an owner, a deadline and an answer that is checked. Used by every hook, word,
+ * table and scanner. A throw, a rejection, a time-out or a nonsensical answer becomes a `Failed`, counted and reported
+ * under its owner's name; it never becomes "go on" silently and never ends the process. This folder knows no plugin.
+ */
+import { PosternError, ScannerFailure, type FailureReason } from "../errors.ts";
+import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import type { Clock } from "../model/clock.ts";
+import type { Owner } from "./owner.ts";
+
+/** A call that gave no usable answer. */
+export class Failed {
+  readonly owner: Owner;
+  /** What was called: a hook's name, a word, a scanner. */
+  readonly point: string;
+  readonly reason: FailureReason;
+  readonly error: unknown;
+
+  constructor(owner: Owner, point: string, reason: FailureReason, error: unknown) {
+    this.owner = owner;
+    this.point = point;
+    this.reason = reason;
+    this.error = error;
+  }
+}
+
+/** Thrown by a `check` for an answer that the contract does not know. */
+export class InvalidAnswer extends PosternError {
+  constructor(message: string) {
+    super("PLUGIN_FAILED", message);
+  }
+}
+
+export interface Guard {
+  /**
+   * Calls `call(...args)`. `check` turns the raw answer into a `T` or throws `InvalidAnswer`.
+   * A synchronous answer comes back synchronously; a deadline is armed only for a promise, and an answer after it is dropped.
+   */
+  run<A extends readonly unknown[], T>(
+    owner: Owner,
+    point: string,
+    check: (answer: unknown) => T,
+    call: (...args: A) => unknown,
+    ...args: A
+  ): MaybePromise<T | Failed>;
+  /** The rest of `run` for an answer in hand. */
+  settle<T>(owner: Owner, point: string, check: (answer: unknown) => T, answer: unknown): MaybePromise<T | Failed>;
+  /** Reports and counts; for callers that caught by themselves. */
+  fail(owner: Owner, point: string, error: unknown): Failed;
+}
+
+export function createGuard(clock: Clock, report: (failed: Failed) => void): Guard {
+  function fail(owner: Owner, point: string, error: unknown, reason = reasonOf(error)): Failed {
+    const failed = new Failed(owner, point, reason, error);
+    report(failed);
+    return failed;
+  }
+
+  function checked<T>(owner: Owner, point: string, check: (answer: unknown) => T, answer: unknown): T | Failed {
+    try {
+      return check(answer);
+    } catch (error) {
+      return fail(owner, point, error, "invalid");
+    }
+  }
+
+  function settle<T>(owner: Owner, point: string, check: (answer: unknown) => T, answer: unknown) {
+    return isThenable(answer) ? wait(owner, point, check, answer) : checked(owner, point, check, answer);
+  }
+
+  function wait<T>(
+    owner: Owner,
+    point: string,
+    check: (answer: unknown) => T,
+    pending: PromiseLike<unknown>,
+  ): Promise<T | Failed> {
+    return new Promise((resolve) => {
+      let open = true;
+      const timer = clock.setTimer(() => {
+        open = false;
+        const error = new PosternError("DEADLINE_EXCEEDED", `no answer within ${owner.deadlineMs} ms`);
+        resolve(fail(owner, point, error, "timeout"));
+      }, owner.deadlineMs);
+      // A hostile thenable may throw, or call back twice or after the deadline: the first word counts.
+      Promise.resolve(pending).then(
+        (answer) => {
+          timer.cancel();
+          if (open) resolve(checked(owner, point, check, answer));
+        },
+        (error: unknown) => {
+          timer.cancel();
+          if (open) resolve(fail(owner, point, error));
+        },
+      );
+    });
+  }
+
+  return {
+    run(owner, point, check, call, ...args) {
+      let answer: unknown;
+      try {
+        answer = call(...args);
+      } catch (error) {
+        return fail(owner, point, error);
+      }
+      return settle(owner, point, check, answer);
+    },
+    settle,
+    fail,
+  };
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  try {
+    return isPromise(value);
+  } catch {
+    return false; // a getter that throws: the check will refuse the object
+  }
+}
+
+function reasonOf(error: unknown): FailureReason {
+  if (error instanceof ScannerFailure) return error.reason;
+  if (error instanceof PosternError && error.code === "DEADLINE_EXCEEDED") return "timeout";
+  return "error";
+}

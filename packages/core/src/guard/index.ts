@@ -1,0 +1,4 @@
+/** One guarded call: owner, deadline, `onError`. May not know any plugin. */
+export * from "./guard.ts";
+export * from "./objection.ts";
+export * from "./owner.ts";

@@ -1,0 +1,41 @@
+/** A failed call as an answer: the owner's `onError` in the words of a verdict. The peer hears a bland text only. */
+import type { Answer, Objection } from "../model/verdict.ts";
+import { isObjection } from "../model/verdict.ts";
+import { internalError, reply } from "../model/reply.ts";
+import { InvalidAnswer, type Failed } from "./guard.ts";
+import { policyFor } from "./owner.ts";
+
+const deferral: Objection = Object.freeze({ kind: "defer", reply: internalError });
+const refusal: Objection = Object.freeze({ kind: "reject", reply: reply(554, "5.3.0", "Message refused") });
+const quarantine = Object.freeze({ kind: "quarantine" as const });
+
+/** `undefined` when the policy is `skip`. */
+export function answerFor({ owner, reason }: Failed): Answer {
+  const policy = policyFor(owner.onError, reason);
+  if (policy === "skip") return undefined;
+  if (policy === "reject") return refusal;
+  return policy === "quarantine" ? quarantine : deferral;
+}
+
+/** The same where only an objection fits: what is no refusal or skip is a deferral. */
+export function objectionFor(failed: Failed): Objection | undefined {
+  const answer = answerFor(failed);
+  return answer === undefined || isObjection(answer) ? answer : deferral;
+}
+
+/**
+ * Checks a plugin's objection and makes its reply anew, so that nothing but `reply()` reaches the wire. A code outside the
+ * verdict's class is refused as invalid.
+ */
+export function checkObjection(answer: unknown): Objection | undefined {
+  if (answer === undefined) return undefined;
+  if (!isObjection(answer)) throw new InvalidAnswer("answer is neither undefined, reject nor defer");
+  return soundObjection(answer);
+}
+
+export function soundObjection({ kind, reply: given }: Objection): Objection {
+  const sound = reply(given?.code, given?.enhanced, given?.text ?? "");
+  const wanted = kind === "reject" ? 5 : 4;
+  if (Math.floor(sound.code / 100) !== wanted) throw new InvalidAnswer(`${kind} needs a ${wanted}yz reply`);
+  return Object.freeze({ kind, reply: sound });
+}

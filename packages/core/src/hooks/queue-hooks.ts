@@ -1,0 +1,75 @@
+/** Hooks of the queue, of routing and delivery, of table lookups and of the gateway's life. */
+import type { Declare } from "./declare.ts";
+import type { Outcome, QueuedMessage, Recipient, Route } from "../model/index.ts";
+
+export const createQueueHooks = (declare: Declare) =>
+  Object.freeze({
+    enqueued: declare.report<[message: QueuedMessage]>(
+      "queue.enqueued",
+      ["message"],
+      "A message is on stable storage; its client is told 250.",
+    ),
+    delivered: declare.report<[message: QueuedMessage, recipient: Recipient, outcome: Outcome]>(
+      "queue.delivered",
+      ["message", "recipient", "outcome"],
+      "A recipient was delivered.",
+    ),
+    deferred: declare.report<[message: QueuedMessage, recipient: Recipient, outcome: Outcome]>(
+      "queue.deferred",
+      ["message", "recipient", "outcome"],
+      "An attempt for a recipient failed for now; it will be tried again.",
+    ),
+    bounced: declare.report<[message: QueuedMessage, recipient: Recipient, outcome: Outcome]>(
+      "queue.bounced",
+      ["message", "recipient", "outcome"],
+      "A recipient failed for good; its sender is told unless it is the null sender.",
+    ),
+    removed: declare.report<[message: QueuedMessage]>(
+      "queue.removed",
+      ["message"],
+      "Every recipient is settled and the message has left the queue.",
+    ),
+  });
+
+export const createDeliveryHooks = (declare: Declare) =>
+  Object.freeze({
+    route: declare.route<[recipient: Recipient, message: QueuedMessage]>(
+      "delivery.route",
+      ["route", "recipient", "message"],
+      "Where a recipient goes. A tap returns another route, or undefined to leave it. A failed tap leaves the recipient deferred.",
+    ),
+    attempt: declare.report<[message: QueuedMessage, recipients: readonly Recipient[], route: Route]>(
+      "delivery.attempt",
+      ["message", "recipients", "route"],
+      "A delivery begins.",
+    ),
+    finished: declare.report<[message: QueuedMessage, route: Route, destination: "alive" | "dead" | "throttled"]>(
+      "delivery.finished",
+      ["message", "route", "destination"],
+      "A delivery ended, with how the destination fared.",
+    ),
+  });
+
+export const createTableHooks = (declare: Declare) =>
+  Object.freeze({
+    lookup: declare.report<[table: string, key: string, result: "found" | "notFound" | "unavailable"]>(
+      "table.lookup",
+      ["table", "key", "result"],
+      "A lookup table was asked.",
+    ),
+  });
+
+export const createLifecycleHooks = (declare: Declare) =>
+  Object.freeze({
+    ready: declare.report<[listeners: readonly string[]]>(
+      "lifecycle.ready",
+      ["listeners"],
+      "The gateway listens on these addresses.",
+    ),
+    closing: declare.report<[reason: string]>("lifecycle.closing", ["reason"], "The gateway takes no new sessions."),
+  });
+
+export type QueueHooks = ReturnType<typeof createQueueHooks>;
+export type DeliveryHooks = ReturnType<typeof createDeliveryHooks>;
+export type TableHooks = ReturnType<typeof createTableHooks>;
+export type LifecycleHooks = ReturnType<typeof createLifecycleHooks>;

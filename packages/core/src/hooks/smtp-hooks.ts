@@ -1,0 +1,66 @@
+/** Hooks of the SMTP conversation. A decision can only narrow what the policy allows: no hook permits. */
+import type { Declare } from "./declare.ts";
+import type { Envelope, Objection, Recipient, Session, Transaction } from "../model/index.ts";
+import type { Message } from "../message/message.ts";
+
+export const createSmtpHooks = (declare: Declare) =>
+  Object.freeze({
+    connect: declare.decision<[session: Session]>(
+      "smtp.connect",
+      ["session"],
+      "A client is connected, before the greeting; after XCLIENT once more. An objection is the greeting, and the session ends. RFC 5321 §3.1.",
+    ),
+    tls: declare.decision<[session: Session]>(
+      "smtp.tls",
+      ["session"],
+      "STARTTLS is done; `session.tls` is set. An objection refuses every later command but QUIT. RFC 3207.",
+    ),
+    helo: declare.decision<[name: string, session: Session]>(
+      "smtp.helo",
+      ["name", "session"],
+      "HELO or EHLO, before its reply. An objection is its reply. RFC 5321 §4.1.1.1.",
+    ),
+    mail: declare.decision<[sender: string, envelope: Envelope, session: Session]>(
+      "smtp.mail",
+      ["sender", "envelope", "session"],
+      "MAIL FROM, before a transaction begins; an empty sender is the null reverse-path. RFC 5321 §4.1.1.2.",
+    ),
+    rcpt: declare.decision<[recipient: Recipient, transaction: Transaction, session: Session]>(
+      "smtp.rcpt",
+      ["recipient", "transaction", "session"],
+      "One RCPT TO, before the recipient joins the envelope. Relaying is not decided here: the relay guard decides. RFC 5321 §4.1.1.3.",
+    ),
+    data: declare.decision<[transaction: Transaction, session: Session]>(
+      "smtp.data",
+      ["transaction", "session"],
+      "DATA or the first BDAT, before 354. An objection is its reply. RFC 5321 §4.1.1.4.",
+    ),
+    headers: declare.decision<[message: Message, transaction: Transaction, session: Session]>(
+      "smtp.headers",
+      ["message", "transaction", "session"],
+      "The message is in and its header section can be read; asked before the body is looked at. An objection is the final reply.",
+    ),
+    message: declare.decision<[message: Message, transaction: Transaction, session: Session]>(
+      "smtp.message",
+      ["message", "transaction", "session"],
+      "The whole message, beside the `message` list and the scanners. An objection is the final reply.",
+    ),
+    modify: declare.edits<[transaction: Transaction, session: Session]>(
+      "smtp.modify",
+      ["message", "transaction", "session"],
+      "The accepted message, before it is queued. Taps return edits; each sees the result so far. A failed tap's `onError` is the final reply; `skip` leaves the message as it was.",
+    ),
+    reset: declare.report<[transaction: Transaction, session: Session]>(
+      "smtp.reset",
+      ["transaction", "session"],
+      "A transaction ended without a message: RSET, a new EHLO, or the client is gone.",
+    ),
+    rejected: declare.report<[objection: Objection, stage: string, session: Session]>(
+      "smtp.rejected",
+      ["objection", "stage", "session"],
+      "The client was refused, for now or for good, by a list, a hook, the relay guard or a scanner.",
+    ),
+    closed: declare.report<[session: Session]>("smtp.closed", ["session"], "Session over, however it ended."),
+  });
+
+export type SmtpHooks = ReturnType<typeof createSmtpHooks>;

@@ -1,0 +1,29 @@
+/**
+ * A message's content: raw octets that are never mutated, its header fields, a re-readable body. Edits make a new message.
+ * Octets outside an edit stay identical (RFC 5321 §4.4 adds trace fields on top, nothing else).
+ */
+import type { Blob } from "./blob.ts";
+import type { HeaderList } from "./header-list.ts";
+
+export interface Message {
+  /** All octets, CRLF line ends, not dot-stuffed, without the final dot. */
+  readonly raw: Blob;
+  readonly headers: HeaderList;
+  /** What follows the blank line; empty when there is none. */
+  readonly body: Blob;
+  readonly sizeBytes: number;
+}
+
+/**
+ * What a modifier may ask for. Names are compared without case. `nth` counts fields of that name from the top, 1 first;
+ * absent means every one of them for delete and replace.
+ */
+export type Edit =
+  | { readonly kind: "prependHeader"; readonly name: string; readonly value: string }
+  | { readonly kind: "appendHeader"; readonly name: string; readonly value: string }
+  | { readonly kind: "replaceHeader"; readonly name: string; readonly nth?: number; readonly value: string }
+  | { readonly kind: "deleteHeader"; readonly name: string; readonly nth?: number }
+  | { readonly kind: "replaceBody"; readonly body: Uint8Array }
+  | { readonly kind: "addRecipient"; readonly address: string }
+  | { readonly kind: "removeRecipient"; readonly address: string }
+  | { readonly kind: "changeSender"; readonly address: string };

@@ -1,0 +1,26 @@
+/** A message that the queue answers for. Plain, structured-cloneable; the content is elsewhere. */
+import type { Envelope, Recipient } from "./envelope.ts";
+
+/** Where a message came from: for logs, Received lines and the decision whether a late refusal may bounce. */
+export interface Origin {
+  readonly sessionId: string;
+  readonly clientAddress: string | undefined;
+  readonly clientName: string;
+  readonly helo: string;
+  readonly protocol: string;
+  readonly listener: string;
+  /** Authenticated or inside `networks`. */
+  readonly trusted: boolean;
+}
+
+export interface QueuedMessage {
+  readonly id: string;
+  /** All recipients, settled ones too; an index into `recipients` names one for the life of the message. */
+  readonly envelope: Envelope;
+  /** Milliseconds since 1970, when 250 was promised. */
+  readonly arrivedAt: number;
+  readonly sizeBytes: number;
+  readonly origin: Origin | undefined;
+}
+
+export type { Envelope, Recipient };

@@ -1,0 +1,44 @@
+/** SMTP replies (RFC 5321 §4.2, RFC 3463). `reply()` is the only way of a text to the wire. */
+
+export interface Reply {
+  /** 200 to 599. */
+  readonly code: number;
+  /** RFC 3463 `class.subject.detail`; its class always agrees with `code`. Absent for greetings, 354 and the like. */
+  readonly enhanced: string | undefined;
+  /** One line of printable text, at most 400 characters: room for code and enhanced code in the 512 of RFC 5321 §4.5.3.1.5. */
+  readonly text: string;
+}
+
+const longestText = 400;
+// Anything but printable ASCII and, under SMTPUTF8, printable Unicode. CR and LF first of all.
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
+const enhancedForm = /^[245]\.\d{1,3}\.\d{1,3}$/;
+
+/**
+ * Makes a reply whatever it is given: control bytes become one space, long texts are cut, a code outside 200–599 or no
+ * number becomes 451, an enhanced code that disagrees with the code's class is replaced by `class.0.0`.
+ */
+export function reply(code: number, enhanced: string | undefined, text: string): Reply {
+  const sound = Number.isInteger(code) && code >= 200 && code <= 599 ? code : 451;
+  const printable = String(text)
+    .slice(0, longestText * 4)
+    .replace(unsafe, " ")
+    .trim()
+    .slice(0, longestText);
+  return Object.freeze({ code: sound, enhanced: soundEnhanced(sound, enhanced), text: printable });
+}
+
+function soundEnhanced(code: number, enhanced: string | undefined): string | undefined {
+  if (enhanced === undefined) return undefined;
+  const ownClass = Math.floor(code / 100);
+  if (ownClass === 3) return undefined;
+  return enhancedForm.test(enhanced) && Number(enhanced[0]) === ownClass ? enhanced : `${ownClass}.0.0`;
+}
+
+/** `250 2.1.5 Ok`, as it stands in logs and DSNs. */
+export function formatReply({ code, enhanced, text }: Reply): string {
+  return enhanced === undefined ? `${code} ${text}` : `${code} ${enhanced} ${text}`;
+}
+
+/** What the peer hears of anything that went wrong inside: nothing but "try again". */
+export const internalError: Reply = reply(451, "4.3.0", "Temporary failure, try again later");

@@ -1,0 +1,58 @@
+/** What a plugin gets in its hand. It grows with its first users and cannot be reached round. */
+import type { Clock, MaybePromise, Session } from "../model/index.ts";
+import type { PluginHooks } from "../hooks/index.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import type { LookupTable, TableSpec, TableType } from "../tables/table.ts";
+import type { StateSpace, StateValue } from "../state/state-store.ts";
+import type { Restriction } from "../policy/restriction.ts";
+import type { Scanner } from "../scanning/scanner.ts";
+import type { Transport } from "../delivery/transport.ts";
+
+export interface Gateway {
+  /** This instance's name: the plugin's, or `as` from the config. */
+  readonly name: string;
+  /** The config's hostname. */
+  readonly hostname: string;
+  /** The config's folder, absolute: relative paths in options resolve from here. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly dns: Resolver;
+  readonly log: PluginLog;
+  readonly hooks: PluginHooks;
+  /** Teaches the policy language a word. */
+  restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void;
+  readonly tables: {
+    /** Registers a table type. */
+    register(type: TableType): void;
+    /** A handle on a table; it is opened before ready. */
+    use(spec: TableSpec): Pick<LookupTable, "lookup">;
+  };
+  transport(transport: Transport): void;
+  scanner(scanner: Scanner): void;
+  /** A named space of the state store; opened before ready. Names are the plugin's own: two plugins never share one by accident. */
+  store<V extends StateValue>(name: string): StateSpace<V>;
+  /** A typed slot per session, freed with it. `init` makes the first value. */
+  sessionState<T>(init: (session: Session) => T): (session: Session) => T;
+  /** Offers a service to plugins that come later. */
+  provide<T>(service: Service<T>, value: T): void;
+  /** A service that an earlier plugin provides. Throws `PluginError` when none does. */
+  use<T>(service: Service<T>): T;
+  /** After every plugin is set up and before the first session. A throw keeps the generation from starting. */
+  onReady(call: () => MaybePromise<void>): void;
+  /** When the generation's last session and delivery are done; in reverse order of plugins. */
+  onClose(call: () => MaybePromise<void>): void;
+}
+
+/** A service's name with its type. */
+export interface Service<T> {
+  readonly name: string;
+  /** Only for the type. */
+  readonly type?: T;
+}
+
+/** For humans at work; each line carries the plugin's name and passes `logText`. */
+export interface PluginLog {
+  debug(text: string): void;
+  info(text: string): void;
+  warn(text: string): void;
+}
