@@ -1,17 +1,17 @@
 // Two projects: `unit` stands beside the code, `e2e` starts real processes and services. Packages are read from
-// source by the export condition, here and in every child that inherits the arguments.
-import { defaultServerConditions } from "vite";
+// source by the export condition, here and in the worker processes.
 import { defineConfig } from "vitest/config";
 
-const conditions = ["@postern/source", ...defaultServerConditions];
-const execArgv = ["--conditions=@postern/source"];
+const source = "@postern/source";
+const conditions = [source, "module", "node", "development|production"];
 
 export default defineConfig({
   resolve: { conditions },
-  ssr: { resolve: { conditions, externalConditions: ["@postern/source", "node"] } },
+  ssr: { resolve: { conditions, externalConditions: [source, "node"] } },
   test: {
+    // Processes, not threads: tests change the working directory, use node:sqlite, and are killed whole.
     pool: "forks",
-    execArgv,
+    execArgv: [`--conditions=${source}`],
     projects: [
       {
         extends: true,
@@ -24,7 +24,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          maxWorkers: 1,
+          // One file at a time: services share the machine's two or three cores with the gateway under test.
+          fileParallelism: false,
         },
       },
     ],

@@ -2,11 +2,12 @@
 // Plain JavaScript for Node 18 or newer, without dependencies, since it runs before any are there.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runChild } from "../../packages/cli/bin/child.js";
 import { environmentFor, findNode, npmCommand, ShimError } from "../../packages/cli/bin/node.js";
+import { withMutex } from "./mutex.js";
 
 /** The folder of the clone. */
 export const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -17,11 +18,10 @@ const installed = join(root, "node_modules", ".package-lock.json");
 /** The digest of the lock file that we installed; times alone mislead after a copy of the tree. */
 const stamp = join(root, "node_modules", ".postern-installed");
 const mutex = join(root, ".postern-installing");
-const STALE_MUTEX_MS = 15 * 60 * 1000;
 
 /**
  * Runs `body({ node, env, run })` with Node 24 found and dependencies installed, and ends with the status it returns.
- * `run(args, env?)` is the status of Node 24 run with these arguments in the root folder. A ShimError is one sentence on
+ * `run(args, options?)` is the status of Node 24 run with these arguments in the root folder. A ShimError is one sentence on
  * stderr.
  */
 export async function withWorkspace(body) {
@@ -29,7 +29,8 @@ export async function withWorkspace(body) {
     const node = findNode();
     const env = environmentFor(node);
     installDependencies(env);
-    const run = (args, more = {}) => runChild(node, args, { cwd: root, env: { ...env, ...more } });
+    const run = (args, options = {}) =>
+      runChild(node, args, { cwd: root, ...options, env: { ...env, ...options.env } });
     process.exitCode = await body({ node, env, run });
   } catch (error) {
     if (!(error instanceof ShimError)) throw error;
@@ -38,29 +39,35 @@ export async function withWorkspace(body) {
   }
 }
 
-/** `npm ci` when node_modules is missing or does not belong to the lock file. */
+/** `npm ci` when node_modules is missing or does not belong to the lock file; one at a time in one clone. */
 function installDependencies(env) {
   if (isInstalled()) return;
-  takeMutex();
+  const onWait = () => process.stderr.write("postern: another run is installing the dependencies, waiting for it\n");
   try {
-    // Another one may have done it while we waited.
-    if (isInstalled()) return;
-    process.stderr.write("postern: installing the dependencies named in package-lock.json\n");
-    const npm = workingNpm(env);
-    const result = spawnSync(
-      npm.command,
-      [...npm.args, "ci", "--include=dev", "--global=false", "--no-audit", "--no-fund", "--loglevel=error"],
-      { cwd: root, env: npm.env, stdio: ["ignore", "pipe", "pipe"], encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
-    );
-    if (result.signal) throw new ShimError(`installing was interrupted by ${result.signal}`, 130);
-    if (result.status !== 0) {
-      process.stderr.write(result.stderr ?? "");
-      throw new ShimError("the dependencies could not be installed; check the network and npm's registry setting");
-    }
-    writeFileSync(stamp, digestOfLock());
-  } finally {
-    rmSync(mutex, { force: true });
+    withMutex(mutex, onWait, () => {
+      // Another one may have done it while we waited.
+      if (!isInstalled()) runNpmCi(env);
+    });
+  } catch (error) {
+    if (error instanceof ShimError || error.path !== mutex) throw error;
+    throw new ShimError(`the dependencies cannot be installed: ${root} is not writable (${error.code})`, 73);
   }
+}
+
+function runNpmCi(env) {
+  process.stderr.write("postern: installing the dependencies named in package-lock.json\n");
+  const npm = workingNpm(env);
+  const result = spawnSync(
+    npm.command,
+    [...npm.args, "ci", "--include=dev", "--global=false", "--no-audit", "--no-fund", "--loglevel=error"],
+    { cwd: root, env: npm.env, stdio: ["ignore", "ignore", "pipe"], encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
+  );
+  if (result.signal) throw new ShimError(`installing was interrupted by ${result.signal}`, 130);
+  if (result.status !== 0) {
+    process.stderr.write(result.stderr ?? "");
+    throw new ShimError("the dependencies could not be installed; check the network and npm's registry setting");
+  }
+  writeFileSync(stamp, digestOfLock());
 }
 
 function isInstalled() {
@@ -107,47 +114,4 @@ function workingNpm(env) {
     if (status === 0) return candidate;
   }
   throw new ShimError("npm, which would install the dependencies, is not installed or does not run; install npm");
-}
-
-/** One installation at a time in one clone. A mutex whose owner is gone is taken over. */
-function takeMutex() {
-  let told = false;
-  for (;;) {
-    try {
-      const handle = openSync(mutex, "wx");
-      writeFileSync(handle, String(process.pid));
-      closeSync(handle);
-      return;
-    } catch (error) {
-      if (error.code !== "EEXIST")
-        throw new ShimError(`the dependencies cannot be installed: ${root} is not writable (${error.code})`, 73);
-    }
-    if (isAbandoned()) rmSync(mutex, { force: true });
-    else {
-      if (!told) process.stderr.write("postern: another run is installing the dependencies, waiting for it\n");
-      told = true;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
-    }
-  }
-}
-
-function isAbandoned() {
-  const since = modifiedMs(mutex);
-  if (since === undefined) return true;
-  const age = Date.now() - since;
-  let owner;
-  try {
-    owner = Number(readFileSync(mutex, "utf8"));
-  } catch {
-    return true;
-  }
-  // Just made, its owner has not yet written its id.
-  if (!owner) return age > 5000;
-  if (age > STALE_MUTEX_MS) return true;
-  try {
-    process.kill(owner, 0);
-    return false;
-  } catch (error) {
-    return error.code === "ESRCH";
-  }
 }
