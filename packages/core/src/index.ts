@@ -1,1 +1,20 @@
-export {};
+/**
+ * `@postern/core`: what a gateway is made of. Plugin authors need `definePlugin`, the constructors (`reply`, `reject`,
+ * `defer`, `permit`) and the types; the command line and the testkit use the rest.
+ */
+export * from "./errors.ts";
+export * from "./model/index.ts";
+export type { Blob } from "./message/blob.ts";
+export type { HeaderField, HeaderList } from "./message/header-list.ts";
+export type { Edit, Message } from "./message/message.ts";
+export * from "./guard/index.ts";
+export * from "./hooks/index.ts";
+export type { MxRecord, Resolver } from "./dns/resolver.ts";
+export type { Located, LookupAsk, LookupTable, TableScope, TableSpec, TableType } from "./tables/table.ts";
+export type { StateSpace, StateStore, StateValue } from "./state/state-store.ts";
+export * from "./policy/restriction.ts";
+export type { ScanAsk, Scanner } from "./scanning/scanner.ts";
+export type { QueueEntry, QueueStore, Schedule } from "./queue/store.ts";
+export type { DeliveryControls, DeliveryReport, DeliveryRequest, Transport } from "./delivery/transport.ts";
+export * from "./plugin/definition.ts";
+export type * from "./plugin/gateway.ts";
