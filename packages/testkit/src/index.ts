@@ -1,1 +1,2 @@
-export {};
+/** `@postern/testkit`: tests for plugins at the desk, without a network. It knows core by its public name alone. */
+export * from "./fake-clock.ts";
