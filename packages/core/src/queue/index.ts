@@ -1,0 +1,7 @@
+/**
+ * The queue: the store that answers for a message from 250 until its last recipient is settled, and the scheduler that says what is
+ * tried when. It knows nothing of SMTP, routes or transports; `delivery/` executes its commands.
+ */
+export type * from "./schedule-events.ts";
+export type * from "./store.ts";
+export * from "./retry.ts";
