@@ -1,19 +1,24 @@
 /**
- * The one DNS seam. An answer that is not there is an empty list; a question that got no answer throws `DnsUnavailable`.
+ * The one DNS seam. An answer that is not there (NXDOMAIN, or a name without such records) is an empty list; a question
+ * that got no answer throws `DnsUnavailable`.
  */
 
 export interface MxRecord {
+  /** Without trailing dot, lower case; empty for a null MX (RFC 7505). */
   readonly exchange: string;
   readonly priority: number;
 }
 
-/** `name` without trailing dot; A-labels. */
+/**
+ * `name` with or without trailing dot, A- or U-labels, any case. A name that DNS cannot hold has no records. `localhost` and
+ * address literals are answered without asking anyone.
+ */
 export interface Resolver {
   /** Sorted by priority. A null MX (RFC 7505) is one record with an empty exchange. */
   mx(name: string): Promise<readonly MxRecord[]>;
   a(name: string): Promise<readonly string[]>;
   aaaa(name: string): Promise<readonly string[]>;
-  /** PTR names for an address. */
+  /** PTR names for an address, lower case, without trailing dot. */
   reverse(address: string): Promise<readonly string[]>;
   txt(name: string): Promise<readonly string[]>;
 }

@@ -1,0 +1,161 @@
+/**
+ * The resolver of a running gateway: a stub that asks recursive servers, with a TTL cache and one question in flight for
+ * all who ask the same. It does not validate DNSSEC.
+ */
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import type { Answer } from "dns-packet";
+import { DnsUnavailable } from "../errors.ts";
+import { systemClock, type Clock } from "../model/clock.ts";
+import { createAnswerCache } from "./answer-cache.ts";
+import { describe, exchange, type Question } from "./exchange.ts";
+import { canonicalAddress, isLocalhost, isLoopback, questionName, reverseName } from "./names.ts";
+import type { Records, RecordType } from "./question.ts";
+import type { MxRecord, Resolver } from "./resolver.ts";
+import { parseNameServer, systemNameServers, type NameServer } from "./servers.ts";
+
+export interface ResolverOptions {
+  /** Addresses, with `:port` where it is not 53; those of /etc/resolv.conf by default. Throws `ConfigError`. */
+  readonly servers?: readonly string[] | undefined;
+  /** For one question to one server; 5 s. */
+  readonly timeoutMs?: number;
+  /** Rounds over all servers; 2. */
+  readonly attempts?: number;
+  /** Answers kept; 10,000. */
+  readonly cacheEntries?: number;
+  /** Questions on the wire at a time, the rest wait; 256. */
+  readonly concurrency?: number;
+  readonly clock?: Clock;
+}
+
+const longestChain = 10;
+/** Records taken of one answer: nobody sane has more, and each may cost a connection later. */
+const mostRecords = 100;
+
+export function createResolver(options: ResolverOptions = {}): Resolver {
+  const { timeoutMs = 5_000, attempts = 2, cacheEntries = 10_000, concurrency = 256, clock = systemClock } = options;
+  const servers: readonly NameServer[] =
+    options.servers === undefined || options.servers.length === 0
+      ? systemNameServers()
+      : options.servers.map(parseNameServer);
+  const cache = createAnswerCache(cacheEntries, clock);
+  const inFlight = new Map<string, Promise<readonly unknown[]>>();
+  const waiting: (() => void)[] = [];
+  let onWire = 0;
+
+  function enter(): Promise<void> | undefined {
+    if (onWire < concurrency) {
+      onWire += 1;
+      return undefined;
+    }
+    return new Promise((resolve) => waiting.push(resolve));
+  }
+
+  function leave(): void {
+    const next = waiting.shift();
+    if (next === undefined) onWire -= 1;
+    else next(); // the place is handed on
+  }
+
+  async function askServers(question: Question): Promise<Records> {
+    await enter();
+    try {
+      let last: unknown;
+      for (let attempt = 0; attempt < attempts; attempt += 1) {
+        for (const server of servers) {
+          try {
+            return await exchange(server, question, timeoutMs, clock);
+          } catch (error) {
+            last = error;
+          }
+        }
+      }
+      throw last instanceof DnsUnavailable
+        ? last
+        : new DnsUnavailable(`${describe(question)}: no answer`, { cause: last });
+    } finally {
+      leave();
+    }
+  }
+
+  /** Follows aliases that the server did not follow for us. */
+  async function askChain(key: string, name: string, type: RecordType, read: (answer: Answer) => unknown) {
+    const seen = new Set<string>();
+    let ttlMs = Infinity;
+    let current = name;
+    while (!seen.has(current) && seen.size < longestChain) {
+      seen.add(current);
+      const records = await askServers({ name: current, type });
+      ttlMs = Math.min(ttlMs, records.ttlMs);
+      if (records.answers !== undefined) {
+        const answer = Object.freeze(records.answers.slice(0, mostRecords).map(read));
+        cache.set(key, answer, ttlMs);
+        return answer;
+      }
+      current = questionName(records.alias ?? "") ?? name;
+    }
+    throw new DnsUnavailable(`${type} ${name}: aliases go round in a circle or never end`);
+  }
+
+  function ask<T>(given: string, type: RecordType, read: (answer: Answer) => T): Promise<readonly T[]> {
+    const name = questionName(given);
+    if (name === undefined) return Promise.resolve([]);
+    const key = `${type} ${name}`;
+    const known = cache.get(key);
+    if (known !== undefined) return Promise.resolve(known as readonly T[]);
+    let answer = inFlight.get(key);
+    if (answer === undefined) {
+      answer = askChain(key, name, type, read).finally(() => inFlight.delete(key));
+      inFlight.set(key, answer);
+    }
+    return answer as Promise<readonly T[]>;
+  }
+
+  return {
+    mx: async (name) =>
+      isIP(name) !== 0 || isLocalhost(name)
+        ? []
+        : (await ask(name, "MX", readMx)).toSorted((one, other) => one.priority - other.priority),
+    a(name) {
+      if (isIP(name) !== 0) return Promise.resolve(isIPv4(name) ? [name] : []);
+      return isLocalhost(name) ? Promise.resolve(["127.0.0.1"]) : ask(name, "A", readText);
+    },
+    aaaa(name) {
+      if (isIP(name) !== 0) return Promise.resolve(isIPv6(name) ? [name] : []);
+      return isLocalhost(name) ? Promise.resolve(["::1"]) : ask(name, "AAAA", readAddress);
+    },
+    reverse(address) {
+      if (isLoopback(canonicalAddress(address))) return Promise.resolve(["localhost"]);
+      const name = reverseName(address);
+      return name === undefined ? Promise.resolve([]) : ask(name, "PTR", readName);
+    },
+    txt: (name) => ask(name, "TXT", readTxt),
+  };
+}
+
+function readMx(answer: Answer): MxRecord {
+  if (answer.type !== "MX") return { exchange: "", priority: 65_535 };
+  return Object.freeze({ exchange: bareName(answer.data.exchange), priority: answer.data.preference ?? 0 });
+}
+
+function readText(answer: Answer): string {
+  return "data" in answer && typeof answer.data === "string" ? answer.data : "";
+}
+
+function readAddress(answer: Answer): string {
+  return canonicalAddress(readText(answer));
+}
+
+function readName(answer: Answer): string {
+  return bareName(readText(answer));
+}
+
+function bareName(name: string): string {
+  return (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
+}
+
+/** The strings of one record belong together (RFC 7208 §3.3, for one). */
+function readTxt(answer: Answer): string {
+  if (answer.type !== "TXT") return "";
+  const parts = Array.isArray(answer.data) ? answer.data : [answer.data];
+  return parts.map((part) => (typeof part === "string" ? part : part.toString("utf8"))).join("");
+}
