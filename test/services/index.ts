@@ -1,0 +1,12 @@
+// Real programs of other people for the tests: see README.md.
+export * from "./certificate.ts";
+export * from "./clamd.ts";
+export * from "./eicar.ts";
+export * from "./folder.ts";
+export * from "./maildir.ts";
+export * from "./ports.ts";
+export * from "./postfix.ts";
+export * from "./programs.ts";
+export * from "./service.ts";
+export * from "./smtp-sink.ts";
+export * from "./smtp-source.ts";
