@@ -9,6 +9,7 @@ export type { HeaderField, HeaderList } from "./message/header-list.ts";
 export type { Edit, Message } from "./message/message.ts";
 export * from "./guard/index.ts";
 export * from "./hooks/index.ts";
+export * from "./config/index.ts";
 export type { MxRecord, Resolver } from "./dns/resolver.ts";
 export type { Located, LookupAsk, LookupTable, TableScope, TableSpec, TableType } from "./tables/table.ts";
 export type { StateSpace, StateStore, StateValue } from "./state/state-store.ts";
