@@ -105,7 +105,8 @@ export class DnsUnavailable extends PosternError {
 }
 
 /** Why a call into a plugin gave no answer. */
-export type FailureReason = "error" | "timeout" | "invalid" | "down" | "tooLarge";
+export const failureReasons = Object.freeze(["error", "timeout", "invalid", "down", "tooLarge"] as const);
+export type FailureReason = (typeof failureReasons)[number];
 
 /** A scanner's own word for why it gave no verdict; `onError` may tell the reasons apart. */
 export class ScannerFailure extends PosternError {

@@ -3,7 +3,7 @@
  * table and scanner. A throw, a rejection, a time-out or a nonsensical answer becomes a `Failed`, counted and reported
  * under its owner's name; it never becomes "go on" silently and never ends the process. This folder knows no plugin.
  */
-import { PosternError, ScannerFailure, type FailureReason } from "../errors.ts";
+import { failureReasons, PosternError, ScannerFailure, type FailureReason } from "../errors.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Owner } from "./owner.ts";
@@ -52,7 +52,11 @@ export interface Guard {
 export function createGuard(clock: Clock, report: (failed: Failed) => void): Guard {
   function fail(owner: Owner, point: string, error: unknown, reason = reasonOf(error)): Failed {
     const failed = new Failed(owner, point, reason, error);
-    report(failed);
+    try {
+      report(failed);
+    } catch {
+      // A report that fails, perhaps over an error object that throws when looked at, must not undo the answer.
+    }
     return failed;
   }
 
@@ -81,8 +85,9 @@ export function createGuard(clock: Clock, report: (failed: Failed) => void): Gua
         const error = new PosternError("DEADLINE_EXCEEDED", `no answer within ${owner.deadlineMs} ms`);
         resolve(fail(owner, point, error, "timeout"));
       }, owner.deadlineMs);
-      // A hostile thenable may throw, or call back twice or after the deadline: the first word counts.
-      Promise.resolve(pending).then(
+      // A hostile thenable, or a promise with a `then` or `constructor` of its own, may throw, call back twice or after the
+      // deadline. The executor contains that: the first word counts.
+      new Promise<unknown>((yes, no) => void pending.then(yes, no)).then(
         (answer) => {
           timer.cancel();
           if (open) resolve(checked(owner, point, check, answer));
@@ -119,7 +124,11 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function reasonOf(error: unknown): FailureReason {
-  if (error instanceof ScannerFailure) return error.reason;
-  if (error instanceof PosternError && error.code === "DEADLINE_EXCEEDED") return "timeout";
+  try {
+    if (error instanceof ScannerFailure) return failureReasons.includes(error.reason) ? error.reason : "error";
+    if (error instanceof PosternError && error.code === "DEADLINE_EXCEEDED") return "timeout";
+  } catch {
+    // an error object that throws when looked at
+  }
   return "error";
 }

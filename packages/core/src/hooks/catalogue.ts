@@ -15,7 +15,7 @@ export function createHooks(guard: Guard, applyEdits: ApplyEdits) {
     table: createTableHooks(declare),
     lifecycle: createLifecycleHooks(declare),
     /** All of them, in the order of a message's way. */
-    all: declare.all as readonly HostHook<never>[],
+    all: declare.all,
   });
 }
 

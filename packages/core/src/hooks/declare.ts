@@ -74,11 +74,12 @@ function endUnlessSkipped<Value>(failed: Failed, value: Value): Value {
 
 const routeValue: PipeValue<Route, Route, Route> = {
   show: (route) => route,
-  apply(_, change) {
-    const route: Partial<Route> | null = change;
-    if (typeof route?.transport !== "string" || typeof route.nextHop !== "string") {
+  /** Made anew: a plugin's own object never travels on. The address class is a fact about the recipient and stays. */
+  apply(route, change) {
+    const { transport, nextHop }: Partial<Route> = change;
+    if (typeof transport !== "string" || typeof nextHop !== "string") {
       throw new InvalidAnswer("a route needs the names of a transport and a next-hop");
     }
-    return change;
+    return Object.freeze({ class: route.class, transport, nextHop });
   },
 };

@@ -79,7 +79,8 @@ abstract class BaseHook<Call extends (...args: never[]) => unknown> implements H
     return this.ordered.map(({ owner, place }) => ({ owner: owner.name, place }));
   }
 
-  tap(owner: Owner, { place = "inspect" }: TapOptions, call: Call): void {
+  tap(owner: Owner, options: TapOptions | undefined, call: Call): void {
+    const place = options?.place ?? "inspect";
     const stage = places.indexOf(place);
     if (stage < 0)
       throw new TypeError(`hook ${this.name}: no place "${String(place)}"; places are ${places.join(", ")}`);
