@@ -1,6 +1,7 @@
 // Real programs of other people for the tests: see README.md.
 export * from "./certificate.ts";
 export * from "./clamd.ts";
+export * from "./describe-with.ts";
 export * from "./eicar.ts";
 export * from "./folder.ts";
 export * from "./maildir.ts";

@@ -2,7 +2,6 @@
 // program, and never passes silently without it.
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { describe } from "vitest";
 
 /** Daemons stand where the PATH of an ordinary user does not look. */
 const MORE_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -38,14 +37,4 @@ export function requireProgram(name: string): string | undefined {
 /** The first reason to skip among several needs. */
 export function requirePrograms(...names: readonly string[]): string | undefined {
   return names.map(requireProgram).find((reason) => reason !== undefined);
-}
-
-/**
- * A suite that needs programs (or `root`). Where one is missing all its tests are skipped, and the reason stands in the
- * suite's name, which is what the end of `npm test` prints.
- */
-export function describeWith(needs: readonly string[], name: string, body: () => void): void {
-  const reason = requirePrograms(...needs);
-  if (reason === undefined) describe(name, body);
-  else describe.skip(`${name} (${reason})`, body);
 }

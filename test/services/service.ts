@@ -2,7 +2,7 @@
 // here are ever signalled, and none outlives the test process.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
 const READY_MS = 30_000;
@@ -105,7 +105,8 @@ export async function startService(
     log,
     pause: async () => {
       child.kill("SIGSTOP");
-      while (ended === undefined && stateOf(pid) !== "T") await delay(1);
+      // Without /proc nobody tells; then it counts as stopped at once.
+      while (ended === undefined && (readStat(pid)?.state ?? "T") !== "T") await delay(1);
     },
     resume: () => void child.kill("SIGCONT"),
     stop,
@@ -123,18 +124,39 @@ function signal(child: ChildProcess, group: boolean, name: NodeJS.Signals): bool
   }
 }
 
-/** Workers may outlive their master for a moment; the group's id stays theirs as long as one of them lives. */
+/** Workers may outlive their master for a moment. */
 async function endGroup(child: ChildProcess): Promise<void> {
   const deadline = performance.now() + STOP_MS;
-  while (signal(child, true, "SIGTERM") && performance.now() < deadline) await delay(POLL_MS);
+  while (groupLives(child) && performance.now() < deadline) {
+    signal(child, true, "SIGTERM");
+    await delay(POLL_MS);
+  }
   signal(child, true, "SIGKILL");
 }
 
-/** The one-letter state of proc(5): R, S, T, Z …; on systems without /proc every process counts as stopped at once. */
-function stateOf(pid: number): string {
+/** Zombies keep their group until somebody reaps them, but hold neither ports nor files. */
+function groupLives(child: ChildProcess): boolean {
+  if (!signal(child, true, "SIGCONT")) return false;
+  const members = listProcesses().filter(({ group }) => group === child.pid);
+  return members.length === 0 || members.some(({ state }) => state !== "Z");
+}
+
+/** State (R, S, T, Z …) and process group of everything that runs, by proc(5); nothing on systems without /proc. */
+function listProcesses(): { readonly state: string; readonly group: number }[] {
+  if (!existsSync("/proc/self/stat")) return [];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const found = readStat(name);
+      return found === undefined ? [] : [found];
+    });
+}
+
+function readStat(pid: number | string): { readonly state: string; readonly group: number } | undefined {
   try {
-    return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1"))?.[1] ?? "T";
+    const [, state = "", group = ""] = /\) (\S) \d+ (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1")) ?? [];
+    return { state, group: Number(group) };
   } catch {
-    return "T";
+    return undefined;
   }
 }
