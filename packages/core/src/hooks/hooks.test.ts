@@ -249,8 +249,8 @@ describe("what a plugin gets", () => {
     ["an unknown place", () => [{ place: "first" }, () => undefined], /no place "first"; places are observe/],
   ])("%s is refused at once, naming the hook", (_, args, message) => {
     const { plugin } = setUp();
-    const point = plugin("bad").smtp.rcpt;
-    const tap = (...given: unknown[]): void => Reflect.apply(point.tap, point, given);
+    const point = plugin("bad").smtp.rcpt as { tap(...given: unknown[]): void };
+    const tap = (...given: unknown[]) => point.tap(...given);
     expect(() => tap(...args())).toThrow(message);
     expect(() => tap(...args())).toThrow(/smtp\.rcpt/);
   });

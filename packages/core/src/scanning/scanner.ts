@@ -1,5 +1,5 @@
 /** The scanner seam: one engine that looks at whole messages. Engines run side by side; the most severe answer stands. */
-import type { Answer, Session, Transaction } from "../model/index.ts";
+import type { Answer, MaybePromise, Session, Transaction } from "../model/index.ts";
 import type { Message } from "../message/message.ts";
 import type { OnError } from "../guard/owner.ts";
 
@@ -7,17 +7,24 @@ export interface ScanAsk {
   readonly session: Session;
   readonly transaction: Transaction;
   readonly message: Message;
-  /** Aborted at the deadline, or when the client is gone. */
+  /** Aborted at the deadline, when the client is gone, or when another engine has already refused the message. */
   readonly signal: AbortSignal;
 }
 
 export interface Scanner {
+  /** Lower case, digits and hyphens; unique in a gateway. */
   readonly name: string;
   readonly description: string;
-  /** What stands when it gives no verdict. Required: there is no safe guess. */
-  readonly onError: OnError;
-  /** 30 s unless said otherwise. */
+  /**
+   * What stands when it gives no verdict. Absent: the config entry's `onError`, which then must be there, since there is no
+   * safe guess. A plugin with several engines has one for each in its own options.
+   */
+  readonly onError?: OnError;
+  /** Absent: the config entry's `deadline`, else 30 s. */
   readonly deadlineMs?: number;
-  /** `undefined`: nothing found. Throws `ScannerFailure` with its reason when it could not tell. */
-  scan(ask: ScanAsk): Promise<Answer>;
+  /**
+   * `undefined` or `permit`: nothing found. Objections and the effects `prepend`, `discard` and `log` are the other answers.
+   * Throws `ScannerFailure` with its reason when it could not tell.
+   */
+  scan(ask: ScanAsk): MaybePromise<Answer>;
 }

@@ -1,0 +1,202 @@
+import { createFakeClock } from "@postern/testkit";
+import { describe, expect, test } from "vitest";
+import { PluginError, ScannerFailure, type FailureReason } from "../errors.ts";
+import { createGuard, type Failed, type OnError } from "../guard/index.ts";
+import type { Message } from "../message/message.ts";
+import { defer, isPromise, permit, reject, type Answer, type Session, type Transaction } from "../model/index.ts";
+import { createScanning, ownScanner, type ScanAsk, type Scanner, type ScanRequest } from "./index.ts";
+
+const question = { session: {} as Session, transaction: {} as Transaction, message: {} as Message };
+
+type Engine = Scanner["scan"];
+
+function setUp(engines: Readonly<Record<string, Engine>>, onError: OnError = "defer") {
+  const clock = createFakeClock();
+  const failures: Failed[] = [];
+  const guard = createGuard(clock, (failed) => void failures.push(failed));
+  const scanners = Object.entries(engines).map(([name, scan]) =>
+    ownScanner({ name: `plugin-${name}`, onError }, { name, description: "", scan }),
+  );
+  const scanning = createScanning(scanners, guard);
+  return { clock, failures, scan: (request: ScanRequest) => scanning.scan(request) };
+}
+
+const hang: Engine = () => new Promise(() => undefined);
+/** An engine that works until it is called off, and then throws as a socket does. */
+function patient(asked: ScanAsk[]): Engine {
+  return (ask) => {
+    asked.push(ask);
+    return new Promise((_, fail) => {
+      ask.signal.addEventListener("abort", () => fail(new Error("aborted")));
+    });
+  };
+}
+
+test("without scanners the answer is there at once", () => {
+  expect(setUp({}).scan(question)).toBeUndefined();
+});
+
+const log = (text: string): Answer => ({ kind: "log", text });
+const prepend: Answer = { kind: "prepend", name: "X-Spam", value: "no" };
+
+describe("the most severe answer stands", () => {
+  test.each<[what: string, answers: readonly Answer[], expected: Answer]>([
+    ["nothing found", [undefined, permit, []], undefined],
+    ["reject over defer", [defer("later"), reject("no")], reject("no")],
+    ["defer over effects", [prepend, defer("later"), log("x")], defer("later")],
+    [
+      "effects of all engines, in their order",
+      [prepend, undefined, [log("a"), log("b")]],
+      [prepend, log("a"), log("b")] as Answer,
+    ],
+    ["first of two deferrals", [defer("one"), defer("two")], defer("one")],
+    ["an engine's own list", [[prepend, defer("later"), reject("no")] as Answer], reject("no")],
+  ])("%s", async (_, answers, expected) => {
+    const both = [(answer: Answer) => () => answer, (answer: Answer) => () => Promise.resolve(answer)];
+    for (const give of both) {
+      const engines = Object.fromEntries(answers.map((answer, index) => [`engine-${index}`, give(answer)]));
+      const { scan, failures, clock } = setUp(engines);
+      expect(await scan(question)).toEqual(expected);
+      expect([failures, clock.pending]).toEqual([[], 0]);
+    }
+  });
+});
+
+test("engines run side by side, and none waits for another", async () => {
+  const order: string[] = [];
+  const slow = Promise.withResolvers<undefined>();
+  const { scan } = setUp({
+    one: () => (order.push("one"), slow.promise),
+    two: async () => void order.push("two"),
+  });
+  const answer = scan(question);
+  expect([isPromise(answer), order]).toEqual([true, ["one", "two"]]);
+  slow.resolve(undefined);
+  expect(await answer).toBeUndefined();
+});
+
+describe("a failure answers by its reason, is logged under its owner, and never passes as scanned", () => {
+  const failing: Readonly<Record<FailureReason, Engine>> = {
+    down: () => Promise.reject(new ScannerFailure("down", "connect ECONNREFUSED")),
+    tooLarge: () => Promise.reject(new ScannerFailure("tooLarge", "size limit")),
+    timeout: hang,
+    error: () => {
+      throw new Error("boom");
+    },
+    invalid: () => ({ kind: "quarantine" }),
+  };
+  const reasons = Object.keys(failing) as FailureReason[];
+  const cases = reasons.flatMap((reason) =>
+    (["defer", "reject", "skip"] as const).map((policy) => [reason, policy] as const),
+  );
+  test.each(cases)("%s: %s", async (reason, policy) => {
+    const others = Object.fromEntries(reasons.filter((other) => other !== reason).map((other) => [other, "reject"]));
+    const { scan, failures, clock } = setUp(
+      { bad: failing[reason], good: () => undefined },
+      policy === "defer" ? { ...others } : { ...others, [reason]: policy },
+    );
+    const answer = scan(question);
+    await clock.run(30_000);
+    const expected = {
+      defer: { kind: "defer", reply: { code: 451 } },
+      reject: { kind: "reject", reply: { code: 554 } },
+    };
+    if (policy === "skip") expect(await answer).toBeUndefined();
+    else expect(await answer).toMatchObject(expected[policy]);
+    expect(failures).toMatchObject([{ owner: { name: "plugin-bad" }, point: "scanner bad", reason }]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("a failure that is skipped does not hide what another engine found", async () => {
+    const { scan } = setUp({ bad: failing.down, good: () => Promise.resolve(reject("infected")) }, "skip");
+    expect(await scan(question)).toEqual(reject("infected"));
+  });
+
+  test.each<[what: string, answer: unknown]>([
+    ["null", null],
+    ["a string", "clean"],
+    ["an effect without a sink", { kind: "hold" }],
+    ["a header without a value", { kind: "prepend", name: "X" }],
+    ["a reject with a 2yz reply", { kind: "reject", reply: { code: 250, text: "ok" } }],
+    ["a list with nonsense in it", [reject("no"), 7]],
+  ])("%s is no answer", async (_, answer) => {
+    const { scan, failures } = setUp({ bad: () => answer as Answer });
+    expect(await scan(question)).toMatchObject({ kind: "defer" });
+    expect(failures).toMatchObject([{ reason: "invalid" }]);
+  });
+});
+
+test("once a reject is known the others are called off, and that is no failure of theirs", async () => {
+  const asked: ScanAsk[] = [];
+  const { scan, failures, clock } = setUp({
+    slow: patient(asked),
+    quick: async () => reject("no"),
+    after: patient(asked),
+  });
+  expect(await scan(question)).toEqual(reject("no"));
+  await clock.run(60_000);
+  expect(asked.map(({ signal }) => signal.aborted)).toEqual([true, true]);
+  expect([failures, clock.pending]).toEqual([[], 0]);
+});
+
+test("a client that leaves calls off all engines", async () => {
+  const asked: ScanAsk[] = [];
+  const client = new AbortController();
+  const { scan, failures, clock } = setUp({ one: patient(asked), deaf: hang });
+  const answer = scan({ ...question, signal: client.signal });
+  client.abort();
+  expect(await answer).toMatchObject({ kind: "defer" });
+  expect(asked[0]?.signal.aborted).toBe(true);
+  await clock.run(60_000);
+  expect([failures, clock.pending]).toEqual([[], 0]);
+  expect(scan({ ...question, signal: client.signal })).toMatchObject({ kind: "defer" });
+  expect(asked).toHaveLength(1);
+});
+
+test("at its deadline an engine is told to let go, while the others go on", async () => {
+  const asked: ScanAsk[] = [];
+  const { scan, failures, clock } = setUp({ slow: patient(asked), later: async () => log("x") }, "skip");
+  const answer = scan(question);
+  await clock.run(29_999);
+  expect([asked[0]?.signal.aborted, failures]).toEqual([false, []]);
+  await clock.run(1);
+  expect(await answer).toEqual([log("x")]);
+  expect(asked[0]?.signal.aborted).toBe(true);
+  expect(failures).toMatchObject([{ reason: "timeout", owner: { name: "plugin-slow" } }]);
+});
+
+describe("registration", () => {
+  const scanner: Scanner = { name: "clamd", description: "", scan: () => undefined };
+  test.each<[what: string, register: () => unknown, message: RegExp]>([
+    ["no onError anywhere", () => ownScanner({ name: "av" }, scanner), /plugin av: "onError" is missing/],
+    ["quarantine", () => ownScanner({ name: "av", onError: "quarantine" }, scanner), /no quarantine/],
+    [
+      "quarantine for one reason",
+      () => ownScanner({ name: "av", onError: { down: "quarantine" } }, scanner),
+      /no quarantine/,
+    ],
+    ["an unknown policy", () => ownScanner({ name: "av", onError: "accept" as OnError }, scanner), /"accept"/],
+    ["no name", () => ownScanner({ name: "av" }, { ...scanner, name: "" }), /needs a name/],
+    ["no scan", () => ownScanner({ name: "av" }, { ...scanner, scan: undefined as never }), /"scan"/],
+    ["a deadline of nothing", () => ownScanner({ name: "av", onError: "skip", deadlineMs: 0 }, scanner), /"deadline"/],
+  ])("%s is refused", (_, register, message) => {
+    expect(register).toThrow(PluginError);
+    expect(register).toThrow(message);
+  });
+
+  test("an engine's own policy and deadline go before those of the config entry", () => {
+    const own: Scanner = { ...scanner, onError: "reject", deadlineMs: 5 };
+    expect(ownScanner({ name: "av", onError: "skip", deadlineMs: 9 }, own).owner).toEqual({
+      name: "av",
+      onError: "reject",
+      deadlineMs: 5,
+    });
+    expect(ownScanner({ name: "av", onError: "skip" }, scanner).owner.deadlineMs).toBe(30_000);
+  });
+
+  test("two of one name are refused", () => {
+    const guard = createGuard(createFakeClock(), () => undefined);
+    const one = ownScanner({ name: "av", onError: "skip" }, scanner);
+    expect(() => createScanning([one, one], guard)).toThrow(/already/);
+  });
+});
