@@ -95,7 +95,7 @@ function modifiedMs(path) {
 
 /** npm under Node 24; a distribution's npm may be tied to the distribution's Node, then it runs under that. */
 function workingNpm(env) {
-  const [first, ...rest] = npmCommand();
+  const [first, ...rest] = npmCommand(env);
   const candidates =
     rest.length > 0
       ? [

@@ -40,13 +40,13 @@ export function cacheFolder(env = process.env) {
  * The path of a Node that is new enough. Fetches it into the cache folder when need be, with one line about it on
  * stderr. Throws ShimError naming the remedy.
  */
-export function findNode() {
-  if (isNewEnough(process.versions.node)) return process.execPath;
-  const cache = cacheFolder();
+export function findNode(env = process.env, version = process.versions.node) {
+  if (isNewEnough(version)) return process.execPath;
+  const cache = cacheFolder(env);
   const home = join(cache, `node-${FETCHED}-${process.platform}-${process.arch}`);
   const node = join(home, "bin", "node");
   openCache(cache);
-  if (!isExecutable(node)) fetchNode(cache, home);
+  if (!isExecutable(node)) fetchNode(cache, home, env, version);
   return node;
 }
 
@@ -80,9 +80,9 @@ function openCache(cache) {
  * Fetches into a folder of its own and renames it into place, so that nobody ever sees half of it. When two fetch at
  * once, the second finds the place taken and drops its copy.
  */
-function fetchNode(cache, home) {
+function fetchNode(cache, home, env, version) {
   process.stderr.write(
-    `postern: Node ${OLDEST.join(".")} or newer is needed and this is ${process.versions.node}: ` +
+    `postern: Node ${OLDEST.join(".")} or newer is needed and this is ${version}: ` +
       `fetching Node ${FETCHED} into ${cache}, once\n`,
   );
   removeLeftovers(cache);
@@ -90,7 +90,7 @@ function fetchNode(cache, home) {
   const work = join(cache, `.fetch-${process.pid}-${randomBytes(4).toString("hex")}`);
   mkdirSync(work, { mode: 0o700 });
   try {
-    npmInstall(work, `${name}@${FETCHED}`);
+    npmInstall(work, `${name}@${FETCHED}`, env);
     const fetched = join(work, "node_modules", name);
     const node = join(fetched, "bin", "node");
     const probe = spawnSync(node, ["--version"], { encoding: "utf8" });
@@ -112,11 +112,12 @@ function packageName() {
 }
 
 /** npm checks the integrity of what it fetches; no script of the package runs. */
-function npmInstall(folder, spec) {
+function npmInstall(folder, spec, env) {
   const options = ["--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"];
-  const [command, ...first] = npmCommand();
+  const [command, ...first] = npmCommand(env);
   const result = spawnSync(command, [...first, "install", "--global=false", "--prefix", folder, ...options, spec], {
     cwd: folder,
+    env,
     encoding: "utf8",
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -131,7 +132,7 @@ function npmInstall(folder, spec) {
 }
 
 /** The npm that started us, by its own path, else the one in PATH. */
-export function npmCommand(env = process.env) {
+export function npmCommand(env) {
   const path = env.npm_execpath;
   return path && basename(path) === "npm-cli.js" ? [process.execPath, path] : ["npm"];
 }
