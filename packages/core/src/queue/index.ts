@@ -5,3 +5,5 @@
 export type * from "./schedule-events.ts";
 export type * from "./store.ts";
 export * from "./retry.ts";
+export { Scheduler, schedulerDefaults, type SchedulerOptions } from "./scheduler.ts";
+export { concurrencyDefaults, type ConcurrencyOptions } from "./destination.ts";
