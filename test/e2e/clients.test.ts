@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { waitForMail } from "../services/maildir.ts";
-import { describeWith } from "../services/programs.ts";
+import { describeWith } from "../services/describe-with.ts";
 import { startGateway, type GatewayProcess } from "./gateway.ts";
 import { sender, trickyMessage, withoutTrace } from "./mail.ts";
 import { run, type Ended } from "./run.ts";

@@ -13,7 +13,10 @@ const command = join(repository, "packages/cli/src/main.ts");
 export type Config = Readonly<Record<string, unknown>>;
 
 export interface GatewayOptions {
-  readonly config: Config;
+  /** Written to `postern.config.json`. */
+  readonly config?: Config;
+  /** One of `files`, in place of `config`; it must name `port` itself. */
+  readonly configFile?: string;
   /** More files below the config's folder, by relative path: plugins, tables. */
   readonly files?: Readonly<Record<string, string>>;
   /** Of the first listener. */
@@ -47,9 +50,10 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
     queue: { directory: "./queue" },
     ...options.config,
   };
-  writeFiles(folder, { "postern.config.json": JSON.stringify(config, undefined, 2), ...options.files });
+  const configFile = options.configFile ?? "postern.config.json";
+  writeFiles(folder, { [configFile]: JSON.stringify(config, undefined, 2), ...options.files });
   const [program = process.execPath, ...wrapped] = [...(options.wrapper ?? []), process.execPath];
-  const args = [...wrapped, "--conditions=@postern/source", command, "start", "--config", "postern.config.json"];
+  const args = [...wrapped, "--conditions=@postern/source", command, "start", "--config", configFile];
   const service: Service = await startService(program, args, {
     logFile: join(folder, "gateway.log"),
     cwd: folder,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { temporaryFolder } from "../services/folder.ts";
 import { waitForMail } from "../services/maildir.ts";
 import { startPostfix, type PostfixPeer } from "../services/postfix.ts";
-import { describeWith } from "../services/programs.ts";
+import { describeWith } from "../services/describe-with.ts";
 import { startSmtpSink } from "../services/smtp-sink.ts";
 import { until } from "./until.ts";
 import { hand } from "./dialogue.ts";

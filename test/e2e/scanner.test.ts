@@ -4,7 +4,7 @@ import { startClamd, eicarName, type Clamd } from "../services/clamd.ts";
 import { eicar } from "../services/eicar.ts";
 import { temporaryFolder } from "../services/folder.ts";
 import { readMaildir, waitForMail } from "../services/maildir.ts";
-import { describeWith } from "../services/programs.ts";
+import { describeWith } from "../services/describe-with.ts";
 import { hand } from "./dialogue.ts";
 import { startGateway, type GatewayProcess } from "./gateway.ts";
 
