@@ -1,7 +1,7 @@
 /** Header fields as an ordered list of raw fields (RFC 5322 §2.2). */
 
 export interface HeaderField {
-  /** As written, without the colon. */
+  /** As written, without the colon. Empty for a line that is no field: it is kept and counted, and found by no name. */
   readonly name: string;
   /** Unfolded value without surrounding white space, decoded as UTF-8 where valid, else latin1. Not MIME-decoded. */
   readonly value: string;

@@ -9,7 +9,7 @@ export interface Message {
   /** All octets, CRLF line ends, not dot-stuffed, without the final dot. */
   readonly raw: Blob;
   readonly headers: HeaderList;
-  /** What follows the blank line; empty when there is none. */
+  /** What follows the blank line; empty when there is none. Also what lies beyond the limit of the header section. */
   readonly body: Blob;
   readonly sizeBytes: number;
 }
@@ -27,3 +27,6 @@ export type Edit =
   | { readonly kind: "addRecipient"; readonly address: string }
   | { readonly kind: "removeRecipient"; readonly address: string }
   | { readonly kind: "changeSender"; readonly address: string };
+
+/** The edits that concern the envelope and leave the content alone. */
+export type EnvelopeEdit = Extract<Edit, { readonly kind: "addRecipient" | "removeRecipient" | "changeSender" }>;

@@ -1,0 +1,13 @@
+/**
+ * Addresses as text: paths and mailboxes (RFC 5321 §4.1.2, RFC 6531), host names, IP addresses and networks, IDN, address
+ * extensions. Pure: no I/O, no DNS, no opinion about who may send to whom. Bad input is an answer with a reason, never an
+ * exception; the one exception is `createNetworkList`, which reads the operator's config. All of it is linear in its input.
+ */
+export * from "./domain.ts";
+export * from "./extension.ts";
+export * from "./fault.ts";
+export * from "./idn.ts";
+export * from "./ip.ts";
+export * from "./mailbox.ts";
+export * from "./network.ts";
+export * from "./path.ts";

@@ -1,0 +1,18 @@
+/**
+ * A message's content: octets that can be read again, header fields as an ordered list of raw fields, edits that make a new
+ * message. `header()` and its siblings are the only makers of header fields. This folder decides nothing: it says what is
+ * there and changes what it is told to, and leaves every other octet as it came. Nothing is parsed before somebody looks.
+ */
+export type { Blob } from "./blob.ts";
+export * from "./concatenated-blob.ts";
+export * from "./dates.ts";
+export * from "./edits.ts";
+export * from "./file-blob.ts";
+export * from "./header.ts";
+export type { HeaderField, HeaderList } from "./header-list.ts";
+export { countReceived } from "./parsed-headers.ts";
+export * from "./memory-blob.ts";
+export type { Edit, EnvelopeEdit, Message } from "./message.ts";
+export * from "./parsed-message.ts";
+export * from "./received.ts";
+export * from "./spool.ts";
