@@ -1,7 +1,7 @@
 /** Postern as a relay: one process, twelve words in `rcpt` on local tables, every hook tapped. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,6 +12,7 @@ const repository = fileURLToPath(new URL("../..", import.meta.url));
 
 export async function startPostern(folder: string, port: number, sinkPort: number): Promise<System> {
   mkdirSync(folder, { recursive: true });
+  symlinkSync(join(repository, "node_modules"), join(folder, "node_modules"));
   writeFileSync(join(folder, "clients"), "192.0.2.1 REJECT\n198.51.100 REJECT\n");
   writeFileSync(join(folder, "senders"), "spam.test REJECT\nbad@source.test REJECT\n");
   writeFileSync(join(folder, "recipients"), "trap@example.test REJECT\n");

@@ -1,5 +1,5 @@
 // The real gateway as a child process: `postern start` on a config of the test's, in a folder of its own.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { temporaryFolder } from "../services/folder.ts";
@@ -52,6 +52,9 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   };
   const configFile = options.configFile ?? "postern.config.json";
   writeFiles(folder, { [configFile]: JSON.stringify(config, undefined, 2), ...options.files });
+  // Plugins resolve from the config's folder, as in a project where they are installed.
+  const modules = join(folder, "node_modules");
+  if (!existsSync(modules)) symlinkSync(join(repository, "node_modules"), modules);
   const [program = process.execPath, ...wrapped] = [...(options.wrapper ?? []), process.execPath];
   const args = [...wrapped, "--conditions=@postern/source", command, "start", "--config", configFile];
   const service: Service = await startService(program, args, {
