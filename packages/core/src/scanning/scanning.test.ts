@@ -3,7 +3,16 @@ import { describe, expect, test } from "vitest";
 import { PluginError, ScannerFailure, type FailureReason } from "../errors.ts";
 import { createGuard, type Failed, type OnError } from "../guard/index.ts";
 import type { Message } from "../message/message.ts";
-import { defer, isPromise, permit, reject, type Answer, type Session, type Transaction } from "../model/index.ts";
+import {
+  defer,
+  isPromise,
+  permit,
+  reject,
+  type Answer,
+  type Effect,
+  type Session,
+  type Transaction,
+} from "../model/index.ts";
 import { createScanning, ownScanner, type ScanAsk, type Scanner, type ScanRequest } from "./index.ts";
 
 const question = { session: {} as Session, transaction: {} as Transaction, message: {} as Message };
@@ -36,8 +45,8 @@ test("without scanners the answer is there at once", () => {
   expect(setUp({}).scan(question)).toBeUndefined();
 });
 
-const log = (text: string): Answer => ({ kind: "log", text });
-const prepend: Answer = { kind: "prepend", name: "X-Spam", value: "no" };
+const log = (text: string): Effect => ({ kind: "log", text });
+const prepend: Effect = { kind: "prepend", name: "X-Spam", value: "no" };
 
 describe("the most severe answer stands", () => {
   test.each<[what: string, answers: readonly Answer[], expected: Answer]>([
@@ -47,7 +56,7 @@ describe("the most severe answer stands", () => {
     [
       "effects of all engines, in their order",
       [prepend, undefined, [log("a"), log("b")]],
-      [prepend, log("a"), log("b")] as Answer,
+      [prepend, log("a"), log("b")],
     ],
     ["first of two deferrals", [defer("one"), defer("two")], defer("one")],
     ["an engine's own list", [[prepend, defer("later"), reject("no")] as Answer], reject("no")],
