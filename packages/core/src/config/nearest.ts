@@ -14,6 +14,12 @@ export function findNearest(word: string, known: Iterable<string>): string | und
   return bestDistance <= allowed ? best : undefined;
 }
 
+/** `; did you mean "helo"?` to end a sentence with; empty when nothing is near. */
+export function didYouMean(word: string, known: Iterable<string>): string {
+  const near = findNearest(word, known);
+  return near === undefined ? "" : `; did you mean "${near}"?`;
+}
+
 /** No key or word is longer, and the work grows with the square. */
 const longest = 100;
 

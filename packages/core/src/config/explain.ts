@@ -1,0 +1,132 @@
+/** What zod found wrong, as sentences with path, expectation, value and the nearest known word. Never shows a secret. */
+import type { z } from "zod";
+import { didYouMean } from "./nearest.ts";
+import { formatPath, type Problem } from "./problem.ts";
+import { shapeAt } from "./schema-walk.ts";
+
+type Issue = z.core.$ZodIssue;
+
+export interface Explained {
+  readonly file: string;
+  /** Where in the file the checked value stands: `["plugins", 2, 1]`. */
+  readonly at?: readonly PropertyKey[];
+  readonly schema: z.core.$ZodType;
+  /** What was checked. */
+  readonly value: unknown;
+  /** Keys that are no part of the schema but known, for the nearest word: the host keys of a plugin's entry. */
+  readonly moreKeys?: readonly string[];
+}
+
+export function explainIssues(issues: readonly Issue[], explained: Explained): Problem[] {
+  return issues.flatMap((issue) => explainIssue(issue, explained));
+}
+
+function explainIssue(issue: Issue, explained: Explained): Problem[] {
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(key, issue.path, explained));
+  if (issue.code === "invalid_union") {
+    const branch = likelyBranch(issue.errors);
+    if (branch !== undefined) {
+      const moved = branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as Issue);
+      return explainIssues(moved, explained);
+    }
+  }
+  return [problem(issue.path, `expected ${expectation(issue)}`, issue, explained)];
+}
+
+/**
+ * The branch that the author meant: the one that got furthest, if it got past the first look. A branch whose issue is at the
+ * union itself only says that the value has another type.
+ */
+function likelyBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
+  const meant = branches.filter((issues) => issues.every(isInside));
+  return meant.toSorted((left, right) => left.length - right.length)[0];
+}
+
+function isInside(issue: Issue): boolean {
+  return issue.path.length > 0 || issue.code === "unrecognized_keys";
+}
+
+function unknownKey(key: string, path: readonly PropertyKey[], explained: Explained): Problem {
+  const shape = shapeAt(explained.schema, path);
+  const more = path.length === 0 ? (explained.moreKeys ?? []) : [];
+  const known = [...Object.keys(shape ?? {}), ...more];
+  const full = formatPath([...(explained.at ?? []), ...path, key]);
+  return { file: explained.file, path: full, message: `${full} is not a known key${hint(key, known)}` };
+}
+
+function problem(path: readonly PropertyKey[], wanted: string, issue: Issue, explained: Explained): Problem {
+  const full = formatPath([...(explained.at ?? []), ...path]);
+  const value = valueAt(explained.value, path);
+  const where = full === "" ? "" : `${full}: `;
+  const found = isSecret(issue, path) ? "" : `, ${value === undefined ? "nothing is there" : `got ${show(value)}`}`;
+  const near =
+    issue.code === "invalid_value" && typeof value === "string" ? didYouMean(value, issue.values.map(String)) : "";
+  return { file: explained.file, path: full, message: `${where}${wanted}${found}${near}` };
+}
+
+/** The nearest key, or all of them when none is near. */
+function hint(key: string, known: readonly string[]): string {
+  const near = didYouMean(key, known);
+  return near !== "" || known.length === 0 ? near : `; known are ${known.join(", ")}`;
+}
+
+const names: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+  record: "an object",
+  tuple: "a list",
+};
+
+function expectation(issue: Issue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return names[issue.expected] ?? issue.expected;
+    case "invalid_value":
+      return listOf(issue.values.map((value) => JSON.stringify(value) ?? String(value)));
+    case "too_small":
+      return `${amount(issue.origin, "at least", issue.minimum)}`;
+    case "too_big":
+      return `${amount(issue.origin, "at most", issue.maximum)}`;
+    case "invalid_format":
+      return issue.format === "regex" ? `text of the form ${issue.pattern ?? "asked for"}` : `a valid ${issue.format}`;
+    default:
+      return issue.message.replace(/^expected /, "");
+  }
+}
+
+function amount(origin: string, bound: string, limit: number | bigint): string {
+  if (origin === "string")
+    return limit === 1 && bound === "at least" ? "a text that is not empty" : `${bound} ${limit} characters`;
+  if (origin === "array") return `${bound} ${limit} ${limit === 1 ? "entry" : "entries"}`;
+  return `a number of ${bound} ${limit}`;
+}
+
+function listOf(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+}
+
+/** Short and on one line; of objects only that they are such. */
+function show(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value !== null) return "an object";
+  if (typeof value === "function") return "a function";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+}
+
+/** The schema says so, or the key's name does: a password in the wrong place is still a password. */
+function isSecret(issue: Issue, path: readonly PropertyKey[]): boolean {
+  if (issue.code === "custom" && issue.params?.["secret"] === true) return true;
+  return path.some((step) => typeof step === "string" && /passw|passphrase|secret|token|credential|apikey/i.test(step));
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (current, step) => (typeof current === "object" && current !== null ? Reflect.get(current, step) : undefined),
+    value,
+  );
+}

@@ -1,0 +1,58 @@
+/** Addresses, networks, domains and next-hops as a config writes them: checked here, compiled for matching elsewhere. */
+import { isIP } from "node:net";
+import { z } from "zod";
+import { canonicalDomain } from "../address/domain.ts";
+import { networkOf, parseCidr } from "../address/network.ts";
+
+/** `"10.0.0.0/8"`, `"2001:db8::/32"`, `"[::1]/128"` (Postfix's form) or one address. */
+export function cidr(): z.ZodType<string, string> {
+  const expected = 'a network such as "192.0.2.0/24" or "2001:db8::/32"';
+  return z.string().check((context) => {
+    const parsed = parseCidr(context.value);
+    if (parsed.ok) return;
+    const wanted =
+      parsed.reason === "hostBits" ? `no bits set after the prefix, as in "${masked(context.value)}"` : expected;
+    context.issues.push({ code: "custom", input: context.value, message: `expected ${wanted}` });
+  });
+}
+
+function masked(text: string): string | undefined {
+  const [address = "", length] = text.replace(/[[\]]/g, "").split("/");
+  return networkOf(address, { v4: Number(length), v6: Number(length) });
+}
+
+/** A domain in its canonical form: lower case, U-labels kept as such. */
+export function domain(): z.ZodType<string, string> {
+  return text(canonicalDomain, 'a domain such as "example.com"');
+}
+
+/** `"192.0.2.1"`, `"192.0.2.1:53"`, `"[2001:db8::1]:53"`. */
+export function nameServer(): z.ZodType<string, string> {
+  return text(parseNameServer, 'an address such as "192.0.2.1", "192.0.2.1:53" or "[2001:db8::1]:53"');
+}
+
+/** A next-hop: `"example.com"` (its MX), `"[host]"`, `"[host]:port"`, `"host:port"`. */
+export function nextHop(): z.ZodType<string, string> {
+  return text(parseNextHop, 'a next-hop such as "[mail.example.com]:587", "[192.0.2.1]" or "example.com"');
+}
+
+function parseNameServer(given: string): string | undefined {
+  if (isIP(given) !== 0) return given;
+  const match = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(given);
+  return isIP(match?.[1] ?? match?.[2] ?? "") !== 0 && isPort(Number(match?.[3])) ? given : undefined;
+}
+
+function parseNextHop(given: string): string | undefined {
+  const match = /^(?:\[([^\]\s]+)\]|([^[\]\s:]+))(?::(\d{1,5}))?$/.exec(given);
+  if (match === null || (match[3] !== undefined && !isPort(Number(match[3])))) return undefined;
+  const host = match[1] ?? match[2] ?? "";
+  return isIP(host) !== 0 || canonicalDomain(host) !== undefined ? given : undefined;
+}
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535;
+
+function text(parse: (given: string) => string | undefined, expected: string): z.ZodType<string, string> {
+  return z
+    .custom<string>((value) => typeof value === "string" && parse(value.trim()) !== undefined, `expected ${expected}`)
+    .transform((value) => parse(value.trim()) ?? value);
+}

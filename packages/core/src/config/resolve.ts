@@ -1,0 +1,265 @@
+/** From what is written to what is used: checked, defaults filled in, paths absolute, units in the names, frozen. */
+import { hostname as systemName } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { isFqdn } from "../address/domain.ts";
+import type { AddressClass } from "../model/envelope.ts";
+import { explainIssues } from "./explain.ts";
+import { ConfigProblems, formatPath, type Problem } from "./problem.ts";
+import { configSchema, unavailableKeys, type ParsedConfig } from "./schema.ts";
+
+/** `"word argument"` or `["word", argument, …]`. */
+export type PolicyListEntry = string | readonly [word: string, ...args: unknown[]];
+
+/** `connect` to `message`; what is absent was not given. */
+export type PolicyLists = Readonly<
+  Partial<Record<"connect" | "helo" | "mail" | "relay" | "rcpt" | "data" | "message", readonly PolicyListEntry[]>>
+>;
+
+export interface DomainClass {
+  readonly domains: readonly string[];
+  /** Addresses, or a table; absent: everybody exists. */
+  readonly recipients?: readonly string[] | string | Readonly<Record<string, string>>;
+}
+
+export interface ListenerConfig {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly xclient: readonly string[];
+  readonly proxy: readonly string[];
+  readonly lineEndings: "reject" | "normalize";
+  readonly tls: "starttls" | "implicit" | "off";
+  readonly banner: string;
+  /** Lists in place of the global ones. */
+  readonly policy: PolicyLists;
+}
+
+export interface ResolvedConfig {
+  /** The config file, or what the embedded one calls itself. */
+  readonly file: string;
+  /** Its folder, absolute: paths and plugins resolve from here. */
+  readonly directory: string;
+  readonly hostname: string;
+  readonly networks: readonly string[];
+  readonly domains: Readonly<Record<Exclude<AddressClass, "default">, DomainClass>>;
+  readonly recipientDelimiter: string;
+  readonly listeners: readonly ListenerConfig[];
+  readonly tls: { readonly key: string; readonly cert: string } | undefined;
+  readonly plugins: readonly PluginEntry[];
+  readonly policy: {
+    readonly lists: PolicyLists;
+    readonly classes: Readonly<Record<string, readonly PolicyListEntry[]>>;
+    readonly delayReject: boolean;
+    readonly mixed: "reject-all" | "discard";
+  };
+  readonly relayhost: string | undefined;
+  readonly queue: {
+    readonly directory: string;
+    readonly minFreeBytes: number;
+    readonly segmentSizeBytes: number;
+    readonly minBackoffMs: number;
+    readonly maxBackoffMs: number;
+    readonly lifetimeMs: number;
+  };
+  readonly state: { readonly directory: string; readonly store: "sqlite" | "memory" };
+  readonly delivery: { readonly concurrency: number; readonly total: number; readonly timeoutMs: number };
+  readonly bounce: { readonly sizeLimitBytes: number; readonly lifetimeMs: number };
+  readonly dns: { readonly servers: readonly string[] | undefined; readonly timeoutMs: number };
+  readonly limits: {
+    readonly messageSizeBytes: number;
+    readonly recipients: number;
+    readonly sessions: number;
+    readonly sessionsPerClient: number;
+    readonly errors: number;
+    readonly junkCommands: number;
+    readonly commandLineBytes: number;
+    readonly commandTimeoutMs: number;
+    readonly dataTimeoutMs: number;
+    readonly minRateBytesPerSecond: number;
+    readonly headerSizeBytes: number;
+    readonly hops: number;
+  };
+  readonly control: { readonly directory: string };
+}
+
+/** A plugin's entry with its place in the file. */
+export interface PluginEntry {
+  /** Package name, or a path from the config's folder. */
+  readonly specifier: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Index in `plugins`. */
+  readonly index: number;
+}
+
+export interface ResolveOptions {
+  readonly file: string;
+  readonly systemHostname?: string;
+}
+
+/** Throws `ConfigProblems` with every mistake at once. */
+export function resolveConfig(written: object, options: ResolveOptions): ResolvedConfig {
+  const { file } = options;
+  const refused = findUnavailable(written, file);
+  const known = Object.fromEntries(Object.entries(written).filter(([key]) => !unavailableKeys.includes(key)));
+  const parsed = configSchema.safeParse(known);
+  const wrong = parsed.success
+    ? findContradictions(parsed.data, options)
+    : explainIssues(parsed.error.issues, { file, schema: configSchema, value: known });
+  // Values that the refusals speak of already are not spoken of twice.
+  const problems = [...refused, ...wrong.filter(({ path }) => !refused.some((other) => other.path === path))];
+  if (problems.length > 0 || !parsed.success) throw new ConfigProblems(problems);
+  return freezeDeep(assemble(parsed.data, options));
+}
+
+/** Values, beside keys, that the design has and this version has not. */
+const unavailableValues: readonly (readonly [path: readonly string[], value: (found: unknown) => boolean])[] = [
+  [["processes"], (found) => typeof found === "string" && found !== "single"],
+  [["policy", "mixed"], (found) => found === "quarantine"],
+];
+
+function findUnavailable(written: object, file: string): Problem[] {
+  const keys = unavailableKeys
+    .filter((key) => Object.hasOwn(written, key))
+    .map((key) => ({ file, path: key, message: `"${key}" is not available in this version of Postern` }));
+  const values = unavailableValues.flatMap(([path, isUnavailable]) => {
+    const found = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], written);
+    const at = formatPath(path);
+    const message = `${at}: ${JSON.stringify(found)} is not available in this version of Postern`;
+    return isUnavailable(found) ? [{ file, path: at, message }] : [];
+  });
+  return [...keys, ...values];
+}
+
+/** What no single key can know. */
+function findContradictions(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions): Problem[] {
+  const problems: Problem[] = [];
+  const add = (path: string, message: string): void =>
+    void problems.push({ file, path, message: `${path}: ${message}` });
+  if (parsed.hostname === undefined && !isFqdn(systemHostname ?? systemName())) {
+    add(
+      "hostname",
+      `the system's name "${systemHostname ?? systemName()}" has no domain; write ours, as "mx.example.com"`,
+    );
+  }
+  const classes = new Map<string, string>();
+  for (const [name, given] of Object.entries(parsed.domains)) {
+    for (const domain of domainClass(given).domains) {
+      const other = classes.get(domain);
+      if (other !== undefined)
+        add(`domains.${name}`, `"${domain}" is in domains.${other} already; a domain has one class`);
+      classes.set(domain, name);
+    }
+  }
+  const names = new Map<string, number>();
+  for (const [index, listener] of parsed.listeners.entries()) {
+    const name = listenerName(listener);
+    const other = names.get(name);
+    if (other !== undefined && (listener.name !== undefined || listener.port !== 0)) {
+      add(`listeners[${index}]`, `"${name}" is the name of listeners[${other}] already`);
+    }
+    names.set(name, index);
+    if (parsed.tls === undefined && (listener.tls === "starttls" || listener.tls === "implicit")) {
+      add(`listeners[${index}].tls`, `"${listener.tls}" needs a key and a certificate in the top-level "tls"`);
+    }
+  }
+  if (parsed.queue.minBackoff > parsed.queue.maxBackoff) add("queue.minBackoff", "is longer than queue.maxBackoff");
+  return problems;
+}
+
+const listenerName = ({ name, host, port }: ParsedConfig["listeners"][number]): string =>
+  name ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+
+function domainClass(given: ParsedConfig["domains"]["local"]): DomainClass {
+  if (Array.isArray(given)) return { domains: given };
+  return given.recipients === undefined
+    ? { domains: given.domains }
+    : { domains: given.domains, recipients: given.recipients };
+}
+
+function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions): ResolvedConfig {
+  const directory = resolve(dirname(file));
+  const { queue, limits, policy, domains } = parsed;
+  const { classes, delayReject, mixed, ...lists } = policy;
+  const queueDirectory = resolve(directory, queue.directory);
+  const beside = (name: string, given: string | undefined): string =>
+    given === undefined ? join(dirname(queueDirectory), name) : resolve(directory, given);
+  return {
+    file,
+    directory,
+    hostname: parsed.hostname ?? (systemHostname ?? systemName()).toLowerCase(),
+    networks: parsed.networks,
+    domains: {
+      local: domainClass(domains.local),
+      relay: domainClass(domains.relay),
+      virtualAlias: domainClass(domains.virtualAlias),
+      virtualMailbox: domainClass(domains.virtualMailbox),
+    },
+    recipientDelimiter: parsed.recipientDelimiter,
+    listeners: parsed.listeners.map((listener) => ({
+      name: listenerName(listener),
+      host: listener.host,
+      port: listener.port,
+      xclient: listener.xclient,
+      proxy: listener.proxy,
+      lineEndings: listener.lineEndings,
+      tls: listener.tls ?? (parsed.tls === undefined ? "off" : "starttls"),
+      banner: listener.banner ?? "ESMTP Postern",
+      policy: definedLists(listener.policy ?? {}),
+    })),
+    tls:
+      parsed.tls === undefined
+        ? undefined
+        : { key: resolve(directory, parsed.tls.key), cert: resolve(directory, parsed.tls.cert) },
+    plugins: parsed.plugins.map((entry, index) =>
+      typeof entry === "string"
+        ? { specifier: entry, options: {}, index }
+        : { specifier: entry[0], options: entry[1] ?? {}, index },
+    ),
+    policy: { lists: definedLists(lists), classes, delayReject, mixed },
+    relayhost: parsed.relayhost,
+    queue: {
+      directory: queueDirectory,
+      minFreeBytes: queue.minFree,
+      segmentSizeBytes: queue.segmentSize,
+      minBackoffMs: queue.minBackoff,
+      maxBackoffMs: queue.maxBackoff,
+      lifetimeMs: queue.lifetime,
+    },
+    state: { directory: beside("state", parsed.state.directory), store: parsed.state.store },
+    delivery: {
+      concurrency: parsed.delivery.concurrency,
+      total: parsed.delivery.total,
+      timeoutMs: parsed.delivery.timeout,
+    },
+    bounce: { sizeLimitBytes: parsed.bounce.sizeLimit, lifetimeMs: parsed.bounce.lifetime },
+    dns: { servers: parsed.dns.servers, timeoutMs: parsed.dns.timeout },
+    limits: {
+      messageSizeBytes: limits.messageSize,
+      recipients: limits.recipients,
+      sessions: limits.sessions,
+      sessionsPerClient: limits.sessionsPerClient,
+      errors: limits.errors,
+      junkCommands: limits.junkCommands,
+      commandLineBytes: limits.commandLine,
+      commandTimeoutMs: limits.commandTimeout,
+      dataTimeoutMs: limits.dataTimeout,
+      minRateBytesPerSecond: limits.minRate,
+      headerSizeBytes: limits.headerSize,
+      hops: limits.hops,
+    },
+    control: { directory: beside("run", parsed.control.directory) },
+  };
+}
+
+function definedLists(lists: object): PolicyLists {
+  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list !== undefined));
+}
+
+/** Options of plugins may hold anything: only plain objects and lists are frozen. */
+function freezeDeep<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return value;
+  for (const inner of Object.values(value)) freezeDeep(inner);
+  return Object.freeze(value);
+}

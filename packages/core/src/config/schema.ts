@@ -1,0 +1,247 @@
+/**
+ * The schema of a config file: every key with default, unit and meaning. The reference page, `config show` and the type of
+ * `defineConfig` come from here. Strict: an unknown key is an error.
+ */
+import { z } from "zod";
+import { cidr, domain, nameServer, nextHop } from "./network.ts";
+import { duration, size } from "./units.ts";
+
+/** Keys of the design without a sink in this version: refused by name, so that nobody believes they work. */
+export const unavailableKeys = Object.freeze(["origin", "rewrite", "routes", "quarantine", "log", "compatibility"]);
+
+const path = (): z.ZodString => z.string().min(1).meta({ kind: "path" });
+const count = (): z.ZodInt => z.int().min(1);
+/** A setting in which `0` means none. */
+const countOrNone = (): z.ZodInt => z.int().min(0);
+
+const line = z
+  .string()
+  .max(200)
+  .refine((text) => !/[^\x20-\x7e]/.test(text), {
+    message: "expected one line of printable ASCII",
+    params: { expected: "one line of printable ASCII" },
+  });
+
+const policyEntry = z.union(
+  [z.string().min(1), z.tuple([z.string().min(1)], z.unknown())],
+  wanted('a word such as "permit_mynetworks", or ["word", argument, …]'),
+);
+const policyList = z.array(policyEntry);
+
+const lists = {
+  connect: policyList.optional().describe("Asked when a client connects."),
+  helo: policyList.optional().describe("Asked about HELO and EHLO."),
+  mail: policyList.optional().describe("Asked about MAIL FROM."),
+  relay: policyList
+    .optional()
+    .describe("Asked first about each RCPT TO: who may send to domains that are not ours. Has a safe default."),
+  rcpt: policyList.optional().describe("Asked about each RCPT TO."),
+  data: policyList.optional().describe("Asked about DATA, before the message is sent."),
+  message: policyList.optional().describe("Asked about the whole message."),
+};
+
+const tableSpec = z.union(
+  [z.string().regex(/^[a-z][a-z0-9_-]*:/i), z.record(z.string(), z.string())],
+  wanted('a table such as "texthash:./file", or an object of key and value'),
+);
+
+const domainClass = z.union(
+  [
+    z.array(domain()),
+    z.strictObject({
+      domains: z.array(domain()).describe("The domains."),
+      recipients: z
+        .union(
+          [z.array(z.string().min(1)), tableSpec],
+          wanted('a list of addresses or a table such as "texthash:./recipients"'),
+        )
+        .optional()
+        .describe("Who exists there: a list of addresses or a table. Without it everybody does."),
+    }),
+  ],
+  wanted("a list of domains, or an object with domains and recipients"),
+);
+
+const listener = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[\w.-]+$/)
+    .optional()
+    .describe("Name in logs; `host:port` unless given."),
+  host: z.string().min(1).describe('Address to listen on: "127.0.0.1", "::", "0.0.0.0".'),
+  port: z.int().min(0).max(65_535).describe("TCP port; 0 takes a free one."),
+  xclient: z.array(cidr()).default([]).describe("Clients that may say XCLIENT."),
+  proxy: z
+    .array(cidr())
+    .default([])
+    .describe("Peers that must begin with a PROXY header, version 1 or 2. What else they send is dropped."),
+  lineEndings: z
+    .enum(["reject", "normalize"])
+    .default("reject")
+    .describe("What to do with a bare CR or LF in a message: refuse it, or make it CRLF."),
+  tls: z
+    .enum(["starttls", "implicit", "off"])
+    .optional()
+    .describe("Needs the top-level `tls`. STARTTLS is offered when a key is configured, unless said otherwise."),
+  banner: line.optional().describe("Text of the greeting after the hostname; `ESMTP Postern` unless given."),
+  policy: z.strictObject(lists).optional().describe("Lists of this listener, in place of the global ones."),
+});
+
+export const configSchema = z.strictObject({
+  hostname: domain()
+    .optional()
+    .describe("Our name in the greeting, in EHLO and in Received. The system's hostname when that has a domain."),
+  networks: z
+    .array(cidr())
+    .default(["127.0.0.0/8", "::1/128"])
+    .describe("Clients that may relay and whose sessions and rates are not limited."),
+  domains: z
+    .strictObject({
+      local: domainClass.default([]).describe("Delivered by the maildir transport."),
+      relay: domainClass.default([]).describe("Accepted and passed on by SMTP."),
+      virtualAlias: domainClass.default([]).describe("Accepted for addresses that are aliases."),
+      virtualMailbox: domainClass.default([]).describe("Delivered by the maildir transport, without system users."),
+    })
+    .prefault({})
+    .describe("Domains that are ours, by class. What is in none of them is relayed for `networks` alone."),
+  recipientDelimiter: z
+    .string()
+    .regex(/^[\x21-\x7e]*$/)
+    .max(4)
+    .default("")
+    .describe("Characters that divide a mailbox from its extension, as `+` in user+list@example.com."),
+  listeners: z.array(listener).min(1).describe("Where SMTP is spoken."),
+  tls: z
+    .strictObject({
+      key: path().describe("Private key, PEM."),
+      cert: path().describe("Certificate with its chain, PEM."),
+    })
+    .optional()
+    .describe("Key and certificate for STARTTLS and TLS. Without them neither is offered."),
+  plugins: z
+    .array(
+      z.union(
+        [
+          z.string().min(1),
+          z.tuple([z.string().min(1)]),
+          z.tuple([z.string().min(1), z.record(z.string(), z.unknown())]),
+        ],
+        wanted('a name such as "@postern/plugin-access", or ["name", { options }]'),
+      ),
+    )
+    .default([])
+    .describe("Plugins in order: package names, or paths from the config's folder."),
+  policy: z
+    .strictObject({
+      ...lists,
+      classes: z
+        .record(z.string().regex(/^[A-Za-z]\w*$/), policyList)
+        .default({})
+        .describe("Own words: a name for a list of words."),
+      delayReject: z
+        .boolean()
+        .default(true)
+        .describe("Keep a refusal by `connect`, `helo` or `mail` until RCPT TO, so that the log knows the recipient."),
+      mixed: z
+        .enum(["reject-all", "discard"])
+        .default("reject-all")
+        .describe("A message refused for some recipients only: refuse it for all, or drop it for the refused."),
+    })
+    .prefault({})
+    .describe(
+      "What is asked at each stage. The end of a list is permit; the relay guard stands whatever the lists say.",
+    ),
+  relayhost: nextHop().optional().describe("Where mail that is not ours to keep goes, in place of its domain's MX."),
+  queue: z
+    .strictObject({
+      directory: path().describe("The queue's folder. It is made (0700) when its parent exists."),
+      minFree: size().default("100MB").describe("Free disk space below which no mail is taken (452)."),
+      segmentSize: size({ min: "1MB", max: "1GB" })
+        .default("64MB")
+        .describe("Size at which a new segment file is begun."),
+      minBackoff: duration({ min: "1s" })
+        .default("5m")
+        .describe("Wait after the first failed attempt; doubled each time."),
+      maxBackoff: duration({ min: "1s" }).default("4000s").describe("Longest wait between attempts."),
+      lifetime: duration().default("5d").describe("Age at which undeliverable mail is returned."),
+    })
+    .describe("The queue."),
+  state: z
+    .strictObject({
+      directory: path()
+        .optional()
+        .describe("Folder of the state store; `state` beside `queue.directory` unless given."),
+      store: z.enum(["sqlite", "memory"]).default("sqlite").describe("Where greylists, counters and caches are kept."),
+    })
+    .prefault({})
+    .describe("State of plugins that outlives a restart."),
+  delivery: z
+    .strictObject({
+      concurrency: count().default(20).describe("Parallel deliveries to one destination at most."),
+      total: count().default(100).describe("Parallel deliveries in all."),
+      timeout: duration({ min: "10s" }).default("30m").describe("Longest time of one delivery attempt."),
+    })
+    .prefault({})
+    .describe("Delivery."),
+  bounce: z
+    .strictObject({
+      sizeLimit: size().default("50KB").describe("How much of a returned message goes into its bounce."),
+      lifetime: duration().default("5d").describe("Age at which an undeliverable bounce is dropped."),
+    })
+    .prefault({})
+    .describe("Bounces."),
+  dns: z
+    .strictObject({
+      servers: z.array(nameServer()).min(1).optional().describe("Resolvers; the system's unless given."),
+      timeout: duration({ min: "100ms" }).default("5s").describe("Wait for one answer."),
+    })
+    .prefault({})
+    .describe("DNS."),
+  limits: z
+    .strictObject({
+      messageSize: size({ min: "64KB" }).default("50MB").describe("Largest message."),
+      recipients: count().default(1000).describe("Recipients of one message."),
+      sessions: count().default(1000).describe("Sessions at one time."),
+      sessionsPerClient: countOrNone().default(50).describe("Sessions of one client address at one time; 0: no limit."),
+      errors: count().default(20).describe("Refused commands after which a session is ended."),
+      junkCommands: count().default(100).describe("NOOP, RSET, VRFY and the like after which a session is ended."),
+      commandLine: size({ min: "512B", max: "64KB" }).default("2KB").describe("Longest command line."),
+      commandTimeout: duration({ min: "1s" }).default("5m").describe("Wait for the next command."),
+      dataTimeout: duration({ min: "1s" }).default("30m").describe("Longest time for the content of one message."),
+      minRate: size().default("128B").describe("Slowest client in bytes a second while it sends a message."),
+      headerSize: size({ min: "1KB" }).default("1MB").describe("Largest header section."),
+      hops: count().default(50).describe("Received fields after which a message is taken to go round in a loop."),
+    })
+    .prefault({})
+    .describe("Limits on clients."),
+  processes: z.enum(["single"]).default("single").describe("How roles are spread over processes."),
+  control: z
+    .strictObject({
+      directory: path()
+        .optional()
+        .describe("Folder (0700) of the control socket; `run` beside `queue.directory` unless given."),
+    })
+    .prefault({})
+    .describe("How commands reach the running gateway."),
+});
+
+/** A config as it is written. */
+export type Config = z.input<typeof configSchema>;
+/** The same with defaults and numbers, paths and names not yet resolved. */
+export type ParsedConfig = z.output<typeof configSchema>;
+
+/** What a config file may export when it computes its config. */
+export interface ConfigEnvironment {
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+export type ConfigExport = Config | ((environment: ConfigEnvironment) => Config | Promise<Config>);
+
+/** Gives a config its type: `export default defineConfig({ … })`. */
+export function defineConfig<const C extends ConfigExport>(config: C): C {
+  return config;
+}
+
+/** The error of a union as one sentence in place of those of all its branches. */
+function wanted(expected: string): { error: string } {
+  return { error: `expected ${expected}` };
+}
