@@ -1,0 +1,36 @@
+/** Several tables asked as one: each key goes to every table before the next key is tried (maps_find). */
+import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import type { LookupTable } from "./table.ts";
+
+export interface Match {
+  readonly table: LookupTable;
+  readonly key: string;
+  readonly value: string;
+}
+
+/**
+ * The first match. `keys` is a search order: its first key goes to all tables, the others to indexed tables only. The first
+ * table that cannot be asked ends the search with `TableUnavailable`: what it would have said is not known.
+ */
+export function findFirst(tables: readonly LookupTable[], keys: readonly string[]): MaybePromise<Match | undefined> {
+  return findFrom(tables, keys, 0);
+}
+
+function findFrom(
+  tables: readonly LookupTable[],
+  keys: readonly string[],
+  start: number,
+): MaybePromise<Match | undefined> {
+  const end = keys.length * tables.length;
+  for (let at = start; at < end; at++) {
+    const table = tables[at % tables.length] as LookupTable;
+    if (at >= tables.length && table.kind === "pattern") continue;
+    const key = keys[Math.floor(at / tables.length)] as string;
+    const value = table.lookup(key);
+    if (isPromise(value)) {
+      return value.then((late) => (late === undefined ? findFrom(tables, keys, at + 1) : { table, key, value: late }));
+    }
+    if (value !== undefined) return { table, key, value: value as string };
+  }
+  return undefined;
+}

@@ -1,0 +1,11 @@
+/**
+ * Lookup tables: the contract, the types that are in core, opening and closing, search orders. May not know a backend:
+ * databases and pattern files are plugins.
+ */
+export * from "./find.ts";
+export * from "./fold.ts";
+export type { LookupObserver, LookupResult } from "./guarded-table.ts";
+export * from "./registry.ts";
+export * from "./search-order.ts";
+export * from "./split-words.ts";
+export * from "./table.ts";

@@ -1,0 +1,168 @@
+/** The table types of a generation and its open tables: one spec is opened once, all are closed together. */
+import { ConfigError, PluginError } from "../errors.ts";
+import { didYouMean } from "../config/nearest.ts";
+import { Failed, InvalidAnswer, type Guard } from "../guard/guard.ts";
+import { coreOwner, type Owner } from "../guard/owner.ts";
+import type { Clock } from "../model/clock.ts";
+import { GuardedTable, type LookupObserver } from "./guarded-table.ts";
+import { createInline, openObject } from "./inline.ts";
+import { staticType } from "./static.ts";
+import type { LookupTable, TableScope, TableSpec, TableType } from "./table.ts";
+import { createTexthash, type TableWarning } from "./texthash.ts";
+
+export interface TableRegistryOptions {
+  /** Relative file names resolve from here: the config's folder, or for a command line the current one. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly guard: Guard;
+  /** Mistakes in a table's file that Postfix lets pass with a warning. */
+  readonly warn: TableWarning;
+  readonly observer?: LookupObserver;
+}
+
+export interface TableTypeListing {
+  readonly type: string;
+  readonly description: string;
+  readonly owner: string;
+}
+
+export interface TableRegistry {
+  /** Throws `PluginError` when the type is taken or is no word. */
+  register(type: TableType, owner: Owner): void;
+  types(): readonly TableTypeListing[];
+  /** `type:name` or an inline object. Throws `ConfigError` for a mistake of the operator. */
+  open(spec: TableSpec): Promise<LookupTable>;
+  /** Closes all that was opened; nothing can be opened after. */
+  close(): Promise<void>;
+}
+
+const typeForm = /^[a-z][a-z0-9_-]{0,39}$/;
+
+/** Types that Postfix has and core has not: each is a package of its own. */
+const packaged: ReadonlySet<string> = new Set(
+  (
+    "btree cdb cidr dbm debug environ fail hash internal ldap lmdb memcache mongodb mysql pcre pgsql pipemap proxy randmap " +
+    "regexp sdbm socketmap sqlite tcp unionmap unix"
+  ).split(" "),
+);
+
+/** Whether a word of the config means a table: `texthash:./clients`. */
+export function isTableName(text: string): boolean {
+  return splitSpec(text) !== undefined;
+}
+
+function splitSpec(spec: string): { type: string; name: string } | undefined {
+  const colon = spec.indexOf(":");
+  const type = spec.slice(0, Math.max(colon, 0));
+  return typeForm.test(type) ? { type, name: spec.slice(colon + 1).trim() } : undefined;
+}
+
+export function createTableRegistry(options: TableRegistryOptions): TableRegistry {
+  const { clock, directory, guard, warn } = options;
+  const types = new Map<string, { readonly type: TableType; readonly owner: Owner }>();
+  const opened = new Map<string, Promise<LookupTable>>();
+  let closed = false;
+
+  function register(type: TableType, owner: Owner): void {
+    if (typeof type?.type !== "string" || !typeForm.test(type.type) || typeof type.open !== "function") {
+      throw new PluginError(owner.name, "a table type needs a lower-case name and open()");
+    }
+    const other = types.get(type.type);
+    if (other !== undefined) {
+      throw new PluginError(owner.name, `table type "${type.type}" is already registered by ${other.owner.name}`);
+    }
+    types.set(type.type, { type, owner });
+  }
+
+  function open(spec: TableSpec): Promise<LookupTable> {
+    if (closed) return Promise.reject(new ConfigError("tables are closed"));
+    const key = typeof spec === "string" ? spec.trim() : JSON.stringify(spec);
+    let table = opened.get(key);
+    if (table === undefined) {
+      table = typeof spec === "string" ? openNamed(spec.trim()) : openInlineObject(spec);
+      opened.set(key, table);
+      // Whoever asked hears of it; a mistake is not remembered.
+      table.catch(() => opened.delete(key));
+    }
+    return table;
+  }
+
+  async function openInlineObject(spec: Exclude<TableSpec, string>): Promise<LookupTable> {
+    if (typeof spec !== "object" || spec === null || Array.isArray(spec)) {
+      throw new ConfigError("a table is type:name or an object of keys and values");
+    }
+    return new GuardedTable(openObject(spec, warn), coreOwner, guard, options.observer);
+  }
+
+  async function openNamed(spec: string): Promise<LookupTable> {
+    const parts = splitSpec(spec);
+    if (parts === undefined) throw new ConfigError(`"${spec}" is no table: write type:name, as in texthash:./clients`);
+    const known = types.get(parts.type);
+    if (known === undefined) throw new ConfigError(unknownType(parts.type, spec));
+    const scope: TableScope = { directory, clock, open };
+    // A mistake of the operator is no failure of the plugin: it passes the guard as an answer.
+    const call = async (): Promise<unknown> => {
+      try {
+        return await known.type.open(parts.name, scope);
+      } catch (error) {
+        if (error instanceof ConfigError) return error;
+        throw error;
+      }
+    };
+    const answer = await guard.run(known.owner, `table ${spec}`, checkOpened, call);
+    if (answer instanceof ConfigError) throw answer;
+    if (answer instanceof Failed) {
+      throw new PluginError(known.owner.name, `table ${spec} cannot be opened`, { cause: answer.error });
+    }
+    return new GuardedTable(answer, known.owner, guard, options.observer);
+  }
+
+  function unknownType(type: string, spec: string): string {
+    const sentence = `unknown table type "${type}" in "${spec}"`;
+    if (packaged.has(type)) return `${sentence}; is @postern/plugin-maps-${type} installed and in "plugins"?`;
+    return sentence + didYouMean(type, [...types.keys(), ...packaged]);
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    const tables = await Promise.allSettled(opened.values());
+    opened.clear();
+    const closing = tables.map(async (table) => {
+      if (table.status !== "fulfilled") return;
+      const { type, name } = table.value;
+      const owner = types.get(type)?.owner ?? coreOwner;
+      await guard.run(
+        owner,
+        `close of table ${type}:${name}`,
+        () => undefined,
+        () => table.value.close(),
+      );
+    });
+    await Promise.all(closing);
+  }
+
+  for (const type of [staticType, createInline(warn), createTexthash(warn)]) register(type, coreOwner);
+  return {
+    register,
+    types: () =>
+      [...types.values()].map(({ type, owner }) => ({
+        type: type.type,
+        description: type.description,
+        owner: owner.name,
+      })),
+    open,
+    close,
+  };
+}
+
+function checkOpened(answer: unknown): LookupTable | ConfigError {
+  if (answer instanceof ConfigError) return answer;
+  const table = answer as Partial<LookupTable> | null | undefined;
+  if (typeof table?.lookup !== "function" || typeof table.close !== "function") {
+    throw new InvalidAnswer("open() gives no table: lookup() or close() is missing");
+  }
+  if (table.kind !== "indexed" && table.kind !== "pattern") {
+    throw new InvalidAnswer('a table\'s kind is "indexed" or "pattern"');
+  }
+  return answer as LookupTable;
+}
