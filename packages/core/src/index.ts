@@ -4,9 +4,7 @@
  */
 export * from "./errors.ts";
 export * from "./model/index.ts";
-export type { Blob } from "./message/blob.ts";
-export type { HeaderField, HeaderList } from "./message/header-list.ts";
-export type { Edit, Message } from "./message/message.ts";
+export * from "./message/index.ts";
 export * from "./guard/index.ts";
 export * from "./hooks/index.ts";
 export * from "./config/index.ts";
