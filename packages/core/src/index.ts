@@ -5,6 +5,7 @@
 export * from "./errors.ts";
 export * from "./model/index.ts";
 export * from "./message/index.ts";
+export * from "./address/index.ts";
 export * from "./guard/index.ts";
 export * from "./hooks/index.ts";
 export * from "./config/index.ts";

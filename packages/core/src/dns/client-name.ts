@@ -3,7 +3,7 @@
  * not there is "permanent", what could not be asked "temporary".
  */
 import type { Client } from "../model/session.ts";
-import { canonicalAddress } from "./names.ts";
+import { canonicalIp } from "./names.ts";
 import type { Resolver } from "./resolver.ts";
 
 export type ClientName = Pick<Client, "name" | "reverseName" | "nameStatus">;
@@ -22,12 +22,12 @@ export async function verifyClientName(resolver: Resolver, address: string): Pro
   } catch {
     return { name: "unknown", reverseName: "unknown", nameStatus: "temporary" };
   }
-  const wanted = canonicalAddress(address);
+  const wanted = canonicalIp(address);
   let nameStatus: ClientName["nameStatus"] = "permanent";
   for (const name of names) {
     try {
       const addresses = await (address.includes(":") ? resolver.aaaa(name) : resolver.a(name));
-      if (addresses.some((found) => canonicalAddress(found) === wanted)) {
+      if (addresses.some((found) => canonicalIp(found) === wanted)) {
         return { name, reverseName: names[0] ?? name, nameStatus: "ok" };
       }
     } catch {

@@ -1,7 +1,7 @@
 /** A resolver over records given as an object: for closed networks, and for tests. */
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import { DnsUnavailable } from "../errors.ts";
-import { canonicalAddress, isLocalhost, isLoopback, questionName } from "./names.ts";
+import { canonicalIp, isLocalhost, isLoopback, questionName } from "./names.ts";
 import type { MxRecord, Resolver } from "./resolver.ts";
 
 /** What stands at one name. `"unavailable"` in place of a list: the question gets no answer. */
@@ -45,12 +45,12 @@ export function createStaticResolver(records: Readonly<Record<string, StaticReco
     },
     async reverse(address) {
       const known = await find(address, "ptr");
-      return known.length === 0 && isLoopback(canonicalAddress(address)) ? ["localhost"] : known;
+      return known.length === 0 && isLoopback(canonicalIp(address)) ? ["localhost"] : known;
     },
     txt: (name) => find(name, "txt"),
   };
 }
 
 function keyOf(name: string): string {
-  return isIP(name) === 0 ? (questionName(name) ?? name) : canonicalAddress(name);
+  return isIP(name) === 0 ? (questionName(name) ?? name) : canonicalIp(name);
 }

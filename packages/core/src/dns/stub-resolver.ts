@@ -8,7 +8,7 @@ import { DnsUnavailable } from "../errors.ts";
 import { systemClock, type Clock } from "../model/clock.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import { describe, exchange, type Question } from "./exchange.ts";
-import { canonicalAddress, isLocalhost, isLoopback, questionName, reverseName } from "./names.ts";
+import { canonicalIp, isLocalhost, isLoopback, questionName, reverseName } from "./names.ts";
 import type { Records, RecordType } from "./question.ts";
 import type { MxRecord, Resolver } from "./resolver.ts";
 import { parseNameServer, systemNameServers, type NameServer } from "./servers.ts";
@@ -124,7 +124,7 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
       return isLocalhost(name) ? Promise.resolve(["::1"]) : ask(name, "AAAA", readAddress);
     },
     reverse(address) {
-      if (isLoopback(canonicalAddress(address))) return Promise.resolve(["localhost"]);
+      if (isLoopback(canonicalIp(address))) return Promise.resolve(["localhost"]);
       const name = reverseName(address);
       return name === undefined ? Promise.resolve([]) : ask(name, "PTR", readName);
     },
@@ -142,7 +142,7 @@ function readText(answer: Answer): string {
 }
 
 function readAddress(answer: Answer): string {
-  return canonicalAddress(readText(answer));
+  return canonicalIp(readText(answer));
 }
 
 function readName(answer: Answer): string {

@@ -10,6 +10,13 @@ export interface Outcome {
   readonly remote?: string;
   /** TLS protocol and cipher of the delivery, when there was any. */
   readonly tls?: string;
+  /** The command that `text` answers, `RCPT TO` or `end of DATA`, when `text` is the peer's reply; absent for our own words. */
+  readonly inReplyTo?: string;
+  /**
+   * Whose duty a success DSN is (RFC 3461 §5.2): `passed` when the next hop speaks DSN and was told, `relayed` when it does not. Absent:
+   * final delivery.
+   */
+  readonly dsn?: "passed" | "relayed";
 }
 
 export function delivered(text: string, extra: Partial<Outcome> = {}): Outcome {

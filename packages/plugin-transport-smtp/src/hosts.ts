@@ -1,0 +1,155 @@
+/**
+ * Next-hop to the addresses to try, in order (RFC 5321 §5.1, RFC 7505): MX by preference, equal ones shuffled, A and AAAA
+ * together; the name itself where there is no MX; `[host]` as it is.
+ */
+import { isIP } from "node:net";
+import { bounced, deferred, DnsUnavailable, type MxRecord, type Outcome, type Resolver } from "@postern/core";
+import type { Endpoint } from "./outbound-session.ts";
+
+export type HostList =
+  | { readonly kind: "endpoints"; readonly endpoints: readonly Endpoint[] }
+  /** Nothing to connect to; so stands it for every recipient. */
+  | { readonly kind: "failed"; readonly outcome: Outcome };
+
+export interface HostOptions {
+  readonly dns: Resolver;
+  readonly random: () => number;
+  /** Where a next-hop names no port. */
+  readonly port: number;
+  /** Our own name, and whether an address is one of ours: mail must not come back to us. */
+  readonly hostname: string;
+  readonly isOwnAddress: (address: string) => boolean;
+}
+
+/** Hosts of one MX list whose addresses are looked up. */
+const mostHosts = 20;
+const smtpPort = 25;
+
+interface NextHop {
+  readonly host: string;
+  readonly port: number;
+  /** In brackets: no MX lookup. */
+  readonly literal: boolean;
+}
+
+/** `example.test`, `example.test:2525`, `[host]`, `[host]:port`, `[IPv6:…]`; `undefined` for anything else. */
+export function parseNextHop(text: string, defaultPort: number): NextHop | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^[\]:]+))(?::(\d{1,5}))?$/.exec(text);
+  if (match === null) return undefined;
+  const [, bracketed, bare, portText] = match;
+  const port = portText === undefined ? defaultPort : Number(portText);
+  if (port < 1 || port > 65_535) return undefined;
+  const host = (bracketed ?? bare ?? "").replace(/^ipv6:/i, "");
+  return { host, port, literal: bracketed !== undefined || isIP(host) !== 0 };
+}
+
+/** Never rejects. */
+export async function findHosts(text: string, options: HostOptions): Promise<HostList> {
+  const hop = parseNextHop(text, options.port);
+  if (hop === undefined) return failed(bounced(`"${text}" is no next hop`, { enhanced: "5.4.4" }));
+  try {
+    return hop.literal ? await findHost(hop, options) : await findMailExchangers(hop, options);
+  } catch (error) {
+    const why = error instanceof DnsUnavailable ? "Host or domain name not found for now" : "Name service failed";
+    return failed(deferred(`${why}. Name service error for name=${hop.host}`, { enhanced: "4.4.3" }));
+  }
+}
+
+async function findHost(hop: NextHop, options: HostOptions): Promise<HostList> {
+  const addresses = await findAddresses(hop.host, options.dns);
+  if (addresses.length === 0) return notFound(hop.host, "A", "5.4.4");
+  return endpoints(shuffle(addresses, options.random).map((address) => ({ name: hop.host, address, port: hop.port })));
+}
+
+async function findMailExchangers(hop: NextHop, options: HostOptions): Promise<HostList> {
+  const records = await options.dns.mx(hop.host);
+  if (records.some(({ exchange }) => exchange === "")) {
+    const text = `Domain ${hop.host} does not accept mail (nullMX)`;
+    return failed(bounced(text, { enhanced: "5.1.10" }));
+  }
+  if (records.length === 0) {
+    const own = await findAddresses(hop.host, options.dns);
+    if (own.length === 0) return notFound(hop.host, "MX", "5.1.2");
+    return withoutLoop(
+      hop,
+      own.map((address) => ({ name: hop.host, address, port: hop.port, priority: 0 })),
+      options,
+    );
+  }
+
+  let unavailable = false;
+  const found = await Promise.all(
+    shuffleEqual(records, options.random)
+      .slice(0, mostHosts)
+      .map(async ({ exchange, priority }) => {
+        try {
+          const addresses = await findAddresses(exchange, options.dns);
+          return addresses.map((address) => ({ name: exchange, address, port: hop.port, priority }));
+        } catch {
+          unavailable = true;
+          return [];
+        }
+      }),
+  );
+  const candidates = found.flat();
+  if (candidates.length > 0) return withoutLoop(hop, candidates, options);
+  if (unavailable) throw new DnsUnavailable(`no address of any MX of ${hop.host}`);
+  return notFound(hop.host, "A", "5.4.4");
+}
+
+interface Candidate extends Endpoint {
+  readonly priority: number;
+}
+
+/**
+ * RFC 5321 §5.1: where we are in the list ourselves, only better hosts are tried. The port of the question is ours only when
+ * it is 25: elsewhere another server may well live on this machine.
+ */
+function withoutLoop({ host, port }: NextHop, candidates: readonly Candidate[], options: HostOptions): HostList {
+  const self = candidates.find(
+    ({ name, address }) => port === smtpPort && (name === options.hostname || options.isOwnAddress(address)),
+  );
+  const better = self === undefined ? candidates : candidates.filter(({ priority }) => priority < self.priority);
+  if (better.length === 0) return failed(bounced(`mail for ${host} loops back to myself`, { enhanced: "5.4.6" }));
+  return endpoints(better.map(({ name, address }) => ({ name, address, port })));
+}
+
+/** A and AAAA; one of them may fail as long as the other answers with something. */
+async function findAddresses(name: string, dns: Resolver): Promise<readonly string[]> {
+  if (isIP(name) !== 0) return [name];
+  const [v4, v6] = await Promise.allSettled([dns.a(name), dns.aaaa(name)]);
+  const addresses = [v6, v4].flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  if (addresses.length === 0) {
+    for (const answer of [v4, v6]) if (answer.status === "rejected") throw answer.reason;
+  }
+  return addresses;
+}
+
+function shuffleEqual(records: readonly MxRecord[], random: () => number): readonly MxRecord[] {
+  return shuffle(records, random).toSorted((one, other) => one.priority - other.priority);
+}
+
+/** Fisher and Yates. */
+function shuffle<T>(list: readonly T[], random: () => number): T[] {
+  const result = [...list];
+  for (let at = result.length - 1; at > 0; at -= 1) {
+    const other = Math.floor(random() * (at + 1));
+    const kept = result[at] as T;
+    result[at] = result[other] as T;
+    result[other] = kept;
+  }
+  return result;
+}
+
+function endpoints(list: readonly Endpoint[]): HostList {
+  return { kind: "endpoints", endpoints: list };
+}
+
+function failed(outcome: Outcome): HostList {
+  return { kind: "failed", outcome };
+}
+
+function notFound(name: string, type: string, enhanced: string): HostList {
+  const text = `Host or domain name not found. Name service error for name=${name} type=${type}: Host not found`;
+  return failed(bounced(text, { enhanced }));
+}
