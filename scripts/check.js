@@ -1,8 +1,8 @@
 // npm run check: everything that can be said about the code without running the gateway, one line a step. Names of steps
 // as arguments run only those.
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { runQuietly } from "../packages/cli/bin/child.js";
 import { ShimError } from "../packages/cli/bin/node.js";
 import { toolPath } from "./lib/tool.js";
 import { root, withWorkspace } from "./lib/workspace.js";
@@ -16,7 +16,7 @@ const steps = {
   ...(existsSync(docs) ? { docs: () => ["--conditions=@postern/source", docs, "--check"] } : {}),
 };
 
-await withWorkspace(({ node, env }) => {
+await withWorkspace(async ({ node, env }) => {
   const wanted = process.argv.slice(2);
   const unknown = wanted.find((name) => !(name in steps));
   if (unknown !== undefined)
@@ -24,13 +24,8 @@ await withWorkspace(({ node, env }) => {
   let failed = 0;
   for (const name of wanted.length > 0 ? wanted : Object.keys(steps)) {
     const started = performance.now();
-    const { status, stdout, stderr } = spawnSync(node, steps[name](), {
-      cwd: root,
-      env,
-      encoding: "utf8",
-      maxBuffer: 64 * 1024 * 1024,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const { status, stdout, stderr } = await runQuietly(node, steps[name](), { cwd: root, env });
+    if (status > 128) return status;
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${name.padEnd(9)} ${status === 0 ? "ok    " : "failed"} ${seconds} s\n`);
     if (status === 0) continue;

@@ -13,7 +13,7 @@ const filters = scope === "all" ? process.argv.slice(2) : others;
 const projects = scope === "unit" || scope === "e2e" ? [scope] : ["unit", "e2e"];
 
 await withWorkspace(async ({ run }) => {
-  if (projects.includes("e2e")) installTestPackages();
+  if (projects.includes("e2e")) await installTestPackages();
   const folder = mkdtempSync(join(tmpdir(), "postern-tally-"));
   const sum = { passed: 0, failed: [], skipped: [] };
   try {

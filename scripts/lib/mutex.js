@@ -1,23 +1,24 @@
 // A file as a mutex between processes: one at a time, taken over when its owner is gone. Plain JavaScript.
 import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 
 const STALE_MS = 15 * 60 * 1000;
 const POLL_MS = 200;
 
 /**
- * Runs `body` while holding the file; calls `onWait` once when somebody else has it. Throws the system's error when the
+ * Runs `body` while holding the file; calls `onWait` once when somebody else has it. Rejects with the system's error when the
  * file cannot be made.
  */
-export function withMutex(path, onWait, body) {
-  take(path, onWait);
+export async function withMutex(path, onWait, body) {
+  await take(path, onWait);
   try {
-    return body();
+    return await body();
   } finally {
     rmSync(path, { force: true });
   }
 }
 
-function take(path, onWait) {
+async function take(path, onWait) {
   let told = false;
   for (;;) {
     try {
@@ -34,7 +35,7 @@ function take(path, onWait) {
     }
     if (!told) onWait();
     told = true;
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
+    await delay(POLL_MS);
   }
 }
 

@@ -1,11 +1,10 @@
 // What every npm script begins with: Node 24, then the dependencies of the lock file, then the real thing with both.
 // Plain JavaScript for Node 18 or newer, without dependencies, since it runs before any are there.
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runChild } from "../../packages/cli/bin/child.js";
+import { runChild, runQuietly } from "../../packages/cli/bin/child.js";
 import { environmentFor, findNode, npmCommand, ShimError } from "../../packages/cli/bin/node.js";
 import { withMutex } from "./mutex.js";
 
@@ -26,9 +25,9 @@ const mutex = join(root, ".postern-installing");
  */
 export async function withWorkspace(body) {
   try {
-    const node = findNode();
+    const node = await findNode();
     const env = environmentFor(node);
-    installDependencies(env);
+    await installDependencies(env);
     const run = (args, options = {}) =>
       runChild(node, args, { cwd: root, ...options, env: { ...env, ...options.env } });
     process.exitCode = await body({ node, env, run });
@@ -40,13 +39,13 @@ export async function withWorkspace(body) {
 }
 
 /** `npm ci` when node_modules is missing or does not belong to the lock file; one at a time in one clone. */
-function installDependencies(env) {
+async function installDependencies(env) {
   if (isInstalled()) return;
   const onWait = () => process.stderr.write("postern: another run is installing the dependencies, waiting for it\n");
   try {
-    withMutex(mutex, onWait, () => {
+    await withMutex(mutex, onWait, async () => {
       // Another one may have done it while we waited.
-      if (!isInstalled()) runNpmCi(env);
+      if (!isInstalled()) await runNpmCi(env);
     });
   } catch (error) {
     if (error instanceof ShimError || error.path !== mutex) throw error;
@@ -54,17 +53,17 @@ function installDependencies(env) {
   }
 }
 
-function runNpmCi(env) {
+async function runNpmCi(env) {
   process.stderr.write("postern: installing the dependencies named in package-lock.json\n");
-  const npm = workingNpm(env);
-  const result = spawnSync(
-    npm.command,
-    [...npm.args, "ci", "--include=dev", "--global=false", "--no-audit", "--no-fund", "--loglevel=error"],
-    { cwd: root, env: npm.env, stdio: ["ignore", "ignore", "pipe"], encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
-  );
-  if (result.signal) throw new ShimError(`installing was interrupted by ${result.signal}`, 130);
-  if (result.status !== 0) {
-    process.stderr.write(result.stderr ?? "");
+  const npm = await findWorkingNpm(env);
+  const options = ["--include=dev", "--global=false", "--no-audit", "--no-fund", "--loglevel=error"];
+  const { status, stderr } = await runQuietly(npm.command, [...npm.args, "ci", ...options], {
+    cwd: root,
+    env: npm.env,
+  });
+  if (status > 128) throw new ShimError("installing the dependencies was interrupted", status);
+  if (status !== 0) {
+    process.stderr.write(stderr);
     throw new ShimError("the dependencies could not be installed; check the network and npm's registry setting");
   }
   writeFileSync(stamp, digestOfLock());
@@ -94,24 +93,19 @@ function modifiedMs(path) {
 }
 
 /** npm under Node 24; a distribution's npm may be tied to the distribution's Node, then it runs under that. */
-function workingNpm(env) {
-  const [first, ...rest] = npmCommand(env);
-  const candidates =
-    rest.length > 0
-      ? [
-          { command: "node", args: rest, env },
-          { command: first, args: rest, env: process.env },
-        ]
-      : [
-          { command: first, args: [], env },
-          { command: first, args: [], env: process.env },
-        ];
+async function findWorkingNpm(env) {
+  const [command, ...args] = npmCommand(env);
+  const candidates = [
+    { command: args.length > 0 ? "node" : command, args, env },
+    { command, args, env: process.env },
+  ];
   for (const candidate of candidates) {
-    const { status } = spawnSync(candidate.command, [...candidate.args, "--version"], {
-      env: candidate.env,
-      stdio: "ignore",
-    });
-    if (status === 0) return candidate;
+    try {
+      const { status } = await runQuietly(candidate.command, [...candidate.args, "--version"], { env: candidate.env });
+      if (status === 0) return candidate;
+    } catch {
+      // Not here; the other one may be.
+    }
   }
   throw new ShimError("npm, which would install the dependencies, is not installed or does not run; install npm");
 }

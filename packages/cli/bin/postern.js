@@ -11,7 +11,7 @@ const source = realpathSync(fileURLToPath(new URL("..", import.meta.url))) + `${
 const inClone = !source.includes(`${sep}node_modules${sep}`) && existsSync(source);
 
 try {
-  const node = findNode();
+  const node = await findNode();
   if (!inClone && node === process.execPath) await import("../dist/main.js");
   else {
     const main = inClone
