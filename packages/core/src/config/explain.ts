@@ -1,6 +1,6 @@
 /** What zod found wrong, as sentences with path, expectation, value and the nearest known word. Never shows a secret. */
 import type { z } from "zod";
-import { didYouMean } from "./nearest.ts";
+import { didYouMean, findNearest } from "./nearest.ts";
 import { formatPath, type Problem } from "./problem.ts";
 import { shapeAt } from "./schema-walk.ts";
 
@@ -18,19 +18,31 @@ export interface Explained {
 }
 
 export function explainIssues(issues: readonly Issue[], explained: Explained): Problem[] {
-  return issues.flatMap((issue) => explainIssue(issue, explained));
+  const problems = issues.flatMap((issue) => explainIssue(issue, explained));
+  // A key that is missing because it is misspelt is one mistake, not two.
+  const meant = new Set(problems.map(({ meant }) => meant));
+  return problems
+    .filter(({ path, absent }) => !(absent && meant.has(path)))
+    .map(({ file, path, message }) => ({ file, path, message }));
 }
 
-function explainIssue(issue: Issue, explained: Explained): Problem[] {
+interface Mistake extends Problem {
+  /** Of an unknown key: the path that it probably means. */
+  readonly meant?: string;
+  /** Nothing is there. */
+  readonly absent?: boolean;
+}
+
+function explainIssue(issue: Issue, explained: Explained): Mistake[] {
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(key, issue.path, explained));
   if (issue.code === "invalid_union") {
     const branch = likelyBranch(issue.errors);
     if (branch !== undefined) {
       const moved = branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as Issue);
-      return explainIssues(moved, explained);
+      return moved.flatMap((inner) => explainIssue(inner, explained));
     }
   }
-  return [problem(issue.path, `expected ${expectation(issue)}`, issue, explained)];
+  return [problem(issue, explained)];
 }
 
 /**
@@ -46,22 +58,43 @@ function isInside(issue: Issue): boolean {
   return issue.path.length > 0 || issue.code === "unrecognized_keys";
 }
 
-function unknownKey(key: string, path: readonly PropertyKey[], explained: Explained): Problem {
+function unknownKey(key: string, path: readonly PropertyKey[], explained: Explained): Mistake {
   const shape = shapeAt(explained.schema, path);
   const more = path.length === 0 ? (explained.moreKeys ?? []) : [];
   const known = [...Object.keys(shape ?? {}), ...more];
-  const full = formatPath([...(explained.at ?? []), ...path, key]);
-  return { file: explained.file, path: full, message: `${full} is not a known key${hint(key, known)}` };
+  const place = [...(explained.at ?? []), ...path];
+  const full = formatPath([...place, key]);
+  const near = findNearest(key, known);
+  return {
+    file: explained.file,
+    path: full,
+    message: `${full} is not a known key${hint(key, known)}`,
+    ...(near === undefined ? {} : { meant: formatPath([...place, near]) }),
+  };
 }
 
-function problem(path: readonly PropertyKey[], wanted: string, issue: Issue, explained: Explained): Problem {
-  const full = formatPath([...(explained.at ?? []), ...path]);
-  const value = valueAt(explained.value, path);
-  const where = full === "" ? "" : `${full}: `;
-  const found = isSecret(issue, path) ? "" : `, ${value === undefined ? "nothing is there" : `got ${show(value)}`}`;
+function problem(issue: Issue, explained: Explained): Mistake {
+  const path = formatPath([...(explained.at ?? []), ...issue.path]);
+  const where = path === "" ? "" : `${path}: `;
+  const value = valueAt(explained.value, issue.path);
+  const absent = value === undefined;
+  const own = ownMessage(issue);
+  if (own !== undefined && !own.startsWith("expected "))
+    return { file: explained.file, path, message: where + own, absent };
+  const found = isSecret(issue) ? "" : absent ? ", nothing is there" : `, got ${show(value)}`;
   const near =
     issue.code === "invalid_value" && typeof value === "string" ? didYouMean(value, issue.values.map(String)) : "";
-  return { file: explained.file, path: full, message: `${where}${wanted}${found}${near}` };
+  return {
+    file: explained.file,
+    path,
+    message: `${where}${own ?? `expected ${expectation(issue)}`}${found}${near}`,
+    absent,
+  };
+}
+
+/** The schema's own words, when its author gave any; zod's begin otherwise. */
+function ownMessage({ message }: Issue): string | undefined {
+  return /^(?:Invalid|Too (?:small|big)|Unrecognized|$)/.test(message) ? undefined : message;
 }
 
 /** The nearest key, or all of them when none is near. */
@@ -84,7 +117,7 @@ const names: Readonly<Record<string, string>> = {
 function expectation(issue: Issue): string {
   switch (issue.code) {
     case "invalid_type":
-      return names[issue.expected] ?? issue.expected;
+      return names[issue.expected] ?? `a value of type ${issue.expected}`;
     case "invalid_value":
       return listOf(issue.values.map((value) => JSON.stringify(value) ?? String(value)));
     case "too_small":
@@ -94,7 +127,7 @@ function expectation(issue: Issue): string {
     case "invalid_format":
       return issue.format === "regex" ? `text of the form ${issue.pattern ?? "asked for"}` : `a valid ${issue.format}`;
     default:
-      return issue.message.replace(/^expected /, "");
+      return "another value";
   }
 }
 
@@ -119,9 +152,11 @@ function show(value: unknown): string {
 }
 
 /** The schema says so, or the key's name does: a password in the wrong place is still a password. */
-function isSecret(issue: Issue, path: readonly PropertyKey[]): boolean {
+function isSecret(issue: Issue): boolean {
   if (issue.code === "custom" && issue.params?.["secret"] === true) return true;
-  return path.some((step) => typeof step === "string" && /passw|passphrase|secret|token|credential|apikey/i.test(step));
+  return issue.path.some(
+    (step) => typeof step === "string" && /passw|passphrase|secret|token|credential|apikey/i.test(step),
+  );
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

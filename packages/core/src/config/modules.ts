@@ -1,13 +1,17 @@
 /**
  * How configs and local plugins are imported. They are ESM whatever the `package.json` beside them says (`npm init` writes
- * `"type": "commonjs"`), and `@postern/core` is ours when their folder has none of its own, so that a config file needs no project
- * round it.
+ * `"type": "commonjs"`), and what they import of ours is lent to them when their folder has none of its own, so that a config file
+ * needs no project round it.
  */
 import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 import { sep } from "node:path";
 
-const coreUrl = new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url).href;
+/** What a config or local plugin imports without having installed it. */
+const lent: Readonly<Record<string, () => string>> = {
+  "@postern/core": () => new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url).href,
+  zod: () => import.meta.resolve("zod"),
+};
 const folders = new Set<string>();
 const moduleSyntax = /^\s*(?:import|export)\b/m;
 
@@ -28,11 +32,10 @@ const resolve: import("node:module").ResolveHookSync = (specifier, context, next
   try {
     return next(specifier, context);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (specifier === "@postern/core" && code === "ERR_MODULE_NOT_FOUND" && isOurs(context.parentURL)) {
-      return { url: coreUrl, shortCircuit: true };
-    }
-    throw error;
+    const lend = Object.hasOwn(lent, specifier) ? lent[specifier] : undefined;
+    const isMissing = (error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND";
+    if (lend === undefined || !isMissing || !isOurs(context.parentURL)) throw error;
+    return { url: lend(), shortCircuit: true };
   }
 };
 

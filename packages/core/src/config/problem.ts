@@ -1,5 +1,5 @@
 /** Mistakes in a config: each one clear sentence that names file, path, what was expected and what stands there. */
-import { ConfigError } from "../errors.ts";
+import { ConfigError, type PosternErrorOptions } from "../errors.ts";
 
 export interface Problem {
   /** The file as it was found or named. */
@@ -13,8 +13,8 @@ export interface Problem {
 /** All mistakes of a file at once; the message has a line for each. */
 export class ConfigProblems extends ConfigError {
   readonly problems: readonly Problem[];
-  constructor(problems: readonly Problem[]) {
-    super(problems.map(({ file, message }) => `${file}: ${message}`).join("\n"));
+  constructor(problems: readonly Problem[], options: PosternErrorOptions = {}) {
+    super(problems.map(({ file, message }) => `${file}: ${message}`).join("\n"), options);
     this.problems = problems;
   }
 }

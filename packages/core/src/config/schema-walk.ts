@@ -38,7 +38,7 @@ export function defaultOf(schema: Schema): unknown {
 }
 
 export function isOptional(schema: Schema): boolean {
-  return schema._zod.optin === "optional";
+  return schema._zod.optin !== undefined || defaultOf(schema) !== undefined;
 }
 
 /** The keys of the object at `path`; of several possible objects, all their keys. */
