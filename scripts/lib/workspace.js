@@ -92,20 +92,31 @@ function modifiedMs(path) {
   }
 }
 
-/** npm under Node 24; a distribution's npm may be tied to the distribution's Node, then it runs under that. */
+/**
+ * npm under Node 24, since npm leaves out optional packages that do not want the Node it runs on. It takes the place of
+ * its global settings from where its Node stands, so it is told the right one. A distribution's npm may be tied to the
+ * distribution's Node; then it runs under that.
+ */
 async function findWorkingNpm(env) {
   const [command, ...args] = npmCommand(env);
-  const candidates = [
-    { command: args.length > 0 ? "node" : command, args, env },
-    { command, args, env: process.env },
-  ];
-  for (const candidate of candidates) {
-    try {
-      const { status } = await runQuietly(candidate.command, [...candidate.args, "--version"], { env: candidate.env });
-      if (status === 0) return candidate;
-    } catch {
-      // Not here; the other one may be.
-    }
+  const usual = { command, args, env: process.env };
+  const settings = await tryNpm(usual, "config", "get", "globalconfig");
+  if (settings === undefined)
+    throw new ShimError("npm, which would install the dependencies, is not installed or does not run; install npm");
+  const wanted = {
+    command: args.length > 0 ? "node" : command,
+    args,
+    env: { ...env, npm_config_globalconfig: settings },
+  };
+  return (await tryNpm(wanted, "--version")) === undefined ? usual : wanted;
+}
+
+/** What npm prints; `undefined` when it is not there or fails. */
+async function tryNpm(npm, ...args) {
+  try {
+    const { status, stdout } = await runQuietly(npm.command, [...npm.args, ...args], { cwd: root, env: npm.env });
+    return status === 0 ? stdout.trim() : undefined;
+  } catch {
+    return undefined;
   }
-  throw new ShimError("npm, which would install the dependencies, is not installed or does not run; install npm");
 }
