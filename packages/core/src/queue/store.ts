@@ -75,6 +75,8 @@ export interface QueueStore {
    * message is not here. Rejects with `STORE_DAMAGED` or `STORE_UNAVAILABLE`.
    */
   content(id: string): MaybePromise<Blob | undefined>;
+  /** Is there room for a message of that size, counting those being committed? An estimate for an early 452; `commit` decides. */
+  hasRoom(sizeBytes: number): boolean;
   /** Resolves when message and content are on stable storage. Rejects with `STORE_FULL` or `STORE_UNAVAILABLE`; then the message is not in the queue. */
   commit(message: QueuedMessage, content: Blob): Promise<void>;
   /**
