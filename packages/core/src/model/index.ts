@@ -1,6 +1,7 @@
 /** Plain types of the mail field. This folder does no I/O and decides nothing. */
 export * from "./clock.ts";
 export * from "./envelope.ts";
+export * from "./foreign-text.ts";
 export * from "./ids.ts";
 export * from "./log-text.ts";
 export * from "./maybe-promise.ts";

@@ -1,14 +1,16 @@
 /** SMTP replies (RFC 5321 §4.2, RFC 3463). `reply()` is the only way of a text to the wire. */
+import { stringOf } from "./foreign-text.ts";
 
 export interface Reply {
   /** 200 to 599. */
   readonly code: number;
   /** RFC 3463 `class.subject.detail`; its class always agrees with `code`. Absent for greetings, 354 and the like. */
   readonly enhanced: string | undefined;
-  /** One line of printable text, at most 400 characters: room for code and enhanced code in the 512 of RFC 5321 §4.5.3.1.5. */
+  /** One line of printable text, at most 400 octets: room for code and enhanced code in the 512 of RFC 5321 §4.5.3.1.5. */
   readonly text: string;
 }
 
+/** Octets of UTF-8. */
 const longestText = 400;
 // Anything but printable ASCII and, under SMTPUTF8, printable Unicode. CR and LF first of all.
 const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
@@ -20,19 +22,30 @@ const enhancedForm = /^[245]\.\d{1,3}\.\d{1,3}$/;
  */
 export function reply(code: number, enhanced: string | undefined, text: string): Reply {
   const sound = Number.isInteger(code) && code >= 200 && code <= 599 ? code : 451;
-  const printable = String(text)
+  const printable = stringOf(text)
     .slice(0, longestText * 4)
+    .toWellFormed()
     .replace(unsafe, " ")
-    .trim()
-    .slice(0, longestText);
-  return Object.freeze({ code: sound, enhanced: soundEnhanced(sound, enhanced), text: printable });
+    .trim();
+  return Object.freeze({ code: sound, enhanced: soundEnhanced(sound, enhanced), text: cut(printable) });
+}
+
+/** Cuts between characters. */
+function cut(text: string): string {
+  if (text.length * 3 <= longestText) return text;
+  const octets = Buffer.from(text);
+  if (octets.length <= longestText) return text;
+  let end = longestText;
+  while (end > 0 && ((octets[end] ?? 0) & 0xc0) === 0x80) end--;
+  return octets.toString("utf8", 0, end).trimEnd();
 }
 
 function soundEnhanced(code: number, enhanced: string | undefined): string | undefined {
   if (enhanced === undefined) return undefined;
   const ownClass = Math.floor(code / 100);
   if (ownClass === 3) return undefined;
-  return enhancedForm.test(enhanced) && Number(enhanced[0]) === ownClass ? enhanced : `${ownClass}.0.0`;
+  const wellFormed = typeof enhanced === "string" && enhancedForm.test(enhanced);
+  return wellFormed && Number(enhanced[0]) === ownClass ? enhanced : `${ownClass}.0.0`;
 }
 
 /** `250 2.1.5 Ok`, as it stands in logs and DSNs. */
