@@ -2,6 +2,7 @@
  * The one constructor of header fields. Whatever it is given, what comes out is one field: no CR, LF, NUL or other control
  * character inside, lines of at most 998 octets (RFC 5322 §2.1.1), a bounded length. It never throws.
  */
+import { stringOf } from "../model/foreign-text.ts";
 import { encodeWords } from "./encoded-word.ts";
 
 declare const sound: unique symbol;
@@ -40,25 +41,15 @@ export function header(name: string, value: string, { utf8 = false }: HeaderOpti
 }
 
 function makeName(name: unknown): string {
-  const text = printable(name).slice(0, longestName).replace(notInName, "-");
+  const text = stringOf(name).slice(0, longestName).replace(notInName, "-");
   return text === "" ? "X-Unnamed" : text;
 }
 
 function makeValue(value: unknown): string {
-  const text = printable(value).slice(0, longestValue);
+  const text = stringOf(value).slice(0, longestValue);
   if (ordinary.test(text)) return text.trim();
   const clean = text.toWellFormed().replace(controls, " ").trim();
   return Buffer.byteLength(clean) > longestValue ? cutOctets(clean, longestValue) : clean;
-}
-
-/** Plugins are JavaScript: anything may arrive, even what cannot be made a string. */
-function printable(value: unknown): string {
-  if (typeof value === "string") return value;
-  try {
-    return String(value);
-  } catch {
-    return "";
-  }
 }
 
 /** The longest beginning of `text` that has at most `octets` octets and ends with a whole character. */
