@@ -16,5 +16,4 @@ export * from "./policy/restriction.ts";
 export * from "./scanning/index.ts";
 export type { QueueEntry, QueueStore, Schedule } from "./queue/store.ts";
 export type { DeliveryControls, DeliveryReport, DeliveryRequest, Transport } from "./delivery/transport.ts";
-export * from "./plugin/definition.ts";
-export type * from "./plugin/gateway.ts";
+export * from "./plugin/index.ts";

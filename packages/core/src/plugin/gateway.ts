@@ -1,5 +1,6 @@
 /** What a plugin gets in its hand. It grows with its first users and cannot be reached round. */
 import type { Clock, MaybePromise, Session } from "../model/index.ts";
+import type { OnError } from "../guard/owner.ts";
 import type { PluginHooks } from "../hooks/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { LookupTable, TableSpec, TableType } from "../tables/table.ts";
@@ -15,11 +16,18 @@ export interface Gateway {
   readonly hostname: string;
   /** The config's folder, absolute: relative paths in options resolve from here. */
   readonly directory: string;
+  /** The entry's `onError`; `undefined` when it has none. */
+  readonly onError: OnError | undefined;
+  /** The entry's `deadline`; `undefined` when it has none. */
+  readonly deadlineMs: number | undefined;
   readonly clock: Clock;
   readonly dns: Resolver;
   readonly log: PluginLog;
   readonly hooks: PluginHooks;
-  /** Teaches the policy language a word. */
+  /**
+   * Teaches the policy language a word. Words are unique in a gateway: a plugin that makes sense twice names its word by
+   * `gateway.name`, so that `as` gives each instance its own.
+   */
   restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void;
   readonly tables: {
     /** Registers a table type. */
@@ -27,7 +35,9 @@ export interface Gateway {
     /** A handle on a table; it is opened before ready. */
     use(spec: TableSpec): Pick<LookupTable, "lookup">;
   };
+  /** Closed with the plugin. */
   transport(transport: Transport): void;
+  /** Without an `onError` of its own it gets the entry's, which must then be there. */
   scanner(scanner: Scanner): void;
   /** A named space of the state store; opened before ready. Names are the plugin's own: two plugins never share one by accident. */
   store<V extends StateValue>(name: string): StateSpace<V>;

@@ -1,0 +1,169 @@
+/** The `gateway` of one plugin. It registers while `setup` runs and not a moment longer. */
+import createDebug from "debug";
+import { PluginError, TableUnavailable } from "../errors.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import { hooksFor, type Hooks } from "../hooks/index.ts";
+import { logText, type Clock, type MaybePromise } from "../model/index.ts";
+import { stages, type Restriction } from "../policy/restriction.ts";
+import { ownScanner } from "../scanning/registration.ts";
+import type { StateSpace, StateValue } from "../state/state-store.ts";
+import type { LookupTable, TableSpec } from "../tables/table.ts";
+import type { TableRegistry } from "../tables/registry.ts";
+import type { Gateway, PluginLog, Service } from "./gateway.ts";
+import type { PluginInstance } from "./host.ts";
+import type { Registrations } from "./registrations.ts";
+
+/** What a generation lends to its plugins. */
+export interface GatewayParts {
+  readonly hostname: string;
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly dns: Resolver;
+  readonly hooks: Hooks;
+  readonly tables: Pick<TableRegistry, "register" | "open">;
+  readonly registrations: Registrations;
+  /** A space of the state store. */
+  space<V extends StateValue>(name: string): StateSpace<V>;
+  /** `text` is safe for one line. */
+  log(level: "info" | "warn", plugin: string, text: string): void;
+}
+
+/** A plugin's face to the gateway and what it asked for. */
+export interface GatewayHandle {
+  readonly gateway: Gateway;
+  readonly readyCalls: readonly (() => MaybePromise<void>)[];
+  readonly closeCalls: readonly (() => MaybePromise<void>)[];
+  /** Ends registration. */
+  seal(): void;
+  /** Opens the tables that it uses. Throws `ConfigError`. */
+  openTables(): Promise<void>;
+}
+
+export function createGateway(instance: PluginInstance, parts: GatewayParts): GatewayHandle {
+  const { name, owner } = instance;
+  const { registrations, hostname, directory, clock, dns } = parts;
+  const readyCalls: (() => MaybePromise<void>)[] = [];
+  const closeCalls: (() => MaybePromise<void>)[] = [];
+  const handles: { readonly spec: TableSpec; table: LookupTable | undefined }[] = [];
+  let open = true;
+
+  function assertOpen(): void {
+    if (!open) throw new PluginError(name, "everything is registered in setup; it is over");
+  }
+
+  const gateway: Gateway = Object.freeze({
+    name,
+    hostname,
+    directory,
+    onError: instance.onError,
+    deadlineMs: instance.deadlineMs,
+    clock,
+    dns,
+    log: createLog(name, parts.log),
+    hooks: hooksFor(parts.hooks, owner, assertOpen),
+    restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void {
+      assertOpen();
+      checkWord(name, restriction as unknown as Restriction);
+      registrations.words.add(owner, restriction.name, restriction as unknown as Restriction);
+    },
+    tables: Object.freeze({
+      register(type: Parameters<TableRegistry["register"]>[0]): void {
+        assertOpen();
+        parts.tables.register(type, owner);
+      },
+      use(spec: TableSpec): Pick<LookupTable, "lookup"> {
+        assertOpen();
+        const handle: (typeof handles)[number] = { spec, table: undefined };
+        handles.push(handle);
+        return Object.freeze({
+          lookup(key: string, ask?: Parameters<LookupTable["lookup"]>[1]) {
+            if (handle.table === undefined) throw new TableUnavailable(nameOf(spec), "it is not open before ready");
+            return handle.table.lookup(key, ask);
+          },
+        });
+      },
+    }),
+    transport(transport): void {
+      assertOpen();
+      if (typeof transport?.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(transport.name)) {
+        throw new PluginError(name, "a transport needs a name of lower case, digits and hyphens");
+      }
+      if (typeof transport.deliver !== "function" || typeof transport.close !== "function") {
+        throw new PluginError(name, `transport ${transport.name} needs the functions "deliver" and "close"`);
+      }
+      registrations.transports.add(owner, transport.name, transport);
+    },
+    scanner(scanner): void {
+      assertOpen();
+      const owned = ownScanner({ name, onError: instance.onError, deadlineMs: instance.deadlineMs }, scanner);
+      registrations.scanners.add(owner, scanner.name, owned);
+    },
+    store<V extends StateValue>(space: string): StateSpace<V> {
+      assertOpen();
+      return parts.space<V>(`${name}/${space}`);
+    },
+    sessionState(init): ReturnType<Gateway["sessionState"]> {
+      assertOpen();
+      return registrations.sessions.slot(init);
+    },
+    provide<T>(service: Service<T>, value: T): void {
+      assertOpen();
+      registrations.services.add(owner, service.name, value);
+    },
+    use<T>(service: Service<T>): T {
+      const found = registrations.services.get(service.name);
+      if (found !== undefined) return found.value as T;
+      throw new PluginError(name, `no plugin before it provides the service "${service.name}"`);
+    },
+    onReady(call): void {
+      assertOpen();
+      readyCalls.push(call);
+    },
+    onClose(call): void {
+      assertOpen();
+      closeCalls.push(call);
+    },
+  } as Gateway);
+
+  return {
+    gateway,
+    readyCalls,
+    closeCalls,
+    seal: () => {
+      open = false;
+    },
+    async openTables() {
+      for (const handle of handles) handle.table = await parts.tables.open(handle.spec);
+    },
+  };
+}
+
+function nameOf(spec: TableSpec): string {
+  return typeof spec === "string" ? spec : "inline";
+}
+
+function checkWord(plugin: string, word: Restriction): void {
+  if (typeof word?.name !== "string" || !/^[a-z][a-z0-9_]*$/.test(word.name)) {
+    throw new PluginError(plugin, "a word needs a name in snake_case: lower case, digits and underscores");
+  }
+  const wrong = Array.isArray(word.stages) ? word.stages.find((stage) => !stages.includes(stage)) : "none";
+  if (wrong !== undefined || word.stages.length === 0) {
+    throw new PluginError(plugin, `word "${word.name}": its stages are some of ${stages.join(", ")}`);
+  }
+  if (typeof word.args?.safeParse !== "function") {
+    throw new PluginError(plugin, `word "${word.name}" has no schema of its arguments; write args: z.tuple([])`);
+  }
+  if (typeof word.compile !== "function")
+    throw new PluginError(plugin, `word "${word.name}" has no function "compile"`);
+}
+
+function createLog(name: string, log: GatewayParts["log"]): PluginLog {
+  const debug = createDebug(`postern:plugin:${name}`);
+  return Object.freeze({
+    debug(text: string): void {
+      if (debug.enabled) debug("%s", logText(text));
+    },
+    info: (text: string) => log("info", name, logText(text)),
+    warn: (text: string) => log("warn", name, logText(text)),
+  });
+}
