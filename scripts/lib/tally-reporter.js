@@ -8,7 +8,7 @@ export default class TallyReporter {
     const tally = { passed: 0, failed: [], skipped: [] };
     for (const module of modules) {
       const file = module.relativeModuleId;
-      // A file that could not be read, or a hook of a suite that threw: its tests count as skipped, which would hide it.
+      // A file that could not be read, or a hook of a suite that threw.
       if (module.errors().length > 0) tally.failed.push(`${file}: ${firstLine(module.errors()[0])}`);
       for (const suite of module.children.allSuites())
         if (suite.errors().length > 0)
@@ -25,9 +25,16 @@ function count(tally, file, test) {
   const name = `${file} > ${test.fullName}`;
   const result = test.result();
   if (result.state === "passed") tally.passed++;
-  else if (result.state === "skipped") tally.skipped.push({ name, reason: result.note });
+  else if (result.state === "skipped" && !isBelowFailure(test)) tally.skipped.push({ name, reason: result.note });
   // Pending at the end means that the run was cut short.
-  else tally.failed.push(result.state === "failed" ? name : `${name}: did not finish`);
+  else tally.failed.push(result.state === "failed" ? name : `${name}: did not run`);
+}
+
+/** Whether a hook of a suite around it threw; vitest calls such a test skipped. */
+function isBelowFailure(test) {
+  for (let around = test.parent; around !== undefined; around = around.parent)
+    if (around.errors().length > 0) return true;
+  return false;
 }
 
 function firstLine(error) {
