@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import { applyEdits, prependFields } from "./edits.ts";
+import { header } from "./header.ts";
+import { createMemoryBlob } from "./memory-blob.ts";
+import type { Edit, Message } from "./message.ts";
+import { createMessage } from "./parsed-message.ts";
+
+const messageOf = (...chunks: string[]) =>
+  createMessage(createMemoryBlob(chunks.map((chunk) => Buffer.from(chunk, "latin1"))));
+const textOf = (message: Message) => Buffer.concat([...(message.raw.chunks ?? [])]).toString("latin1");
+
+const prepend = (name: string, value: string): Edit => ({ kind: "prependHeader", name, value });
+const append = (name: string, value: string): Edit => ({ kind: "appendHeader", name, value });
+const replace = (name: string, value: string, nth?: number): Edit =>
+  nth === undefined ? { kind: "replaceHeader", name, value } : { kind: "replaceHeader", name, value, nth };
+const remove = (name: string, nth?: number): Edit =>
+  nth === undefined ? { kind: "deleteHeader", name } : { kind: "deleteHeader", name, nth };
+const body = (text: string): Edit => ({ kind: "replaceBody", body: Buffer.from(text, "latin1") });
+
+const raw = "A: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\na : 4\r\n\r\nbody\r\n";
+
+describe("applyEdits", () => {
+  const cases: readonly [what: string, edits: readonly Edit[], expected: string, given?: string][] = [
+    ["nothing", [], raw],
+    ["prepend", [prepend("X", "y")], `X: y\r\n${raw}`],
+    ["the last prepended is on top", [prepend("X", "1"), prepend("Y", "2")], `Y: 2\r\nX: 1\r\n${raw}`],
+    ["append", [append("X", "y")], "A: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\na : 4\r\nX: y\r\n\r\nbody\r\n"],
+    ["delete all of a name", [remove("a")], "B:  2\r\n\t3 \r\nnonsense\r\n\r\nbody\r\n"],
+    ["delete the second", [remove("A", 2)], "A: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\n\r\nbody\r\n"],
+    ["delete with its folding", [remove("b")], "A: 1\r\nnonsense\r\na : 4\r\n\r\nbody\r\n"],
+    ["replace all", [replace("A", "x")], "A: x\r\nB:  2\r\n\t3 \r\nnonsense\r\nA: x\r\n\r\nbody\r\n"],
+    ["replace the first", [replace("a", "x", 1)], "a: x\r\nB:  2\r\n\t3 \r\nnonsense\r\na : 4\r\n\r\nbody\r\n"],
+    ["what is not there", [remove("C"), remove("A", 3), remove("A", 0), replace("C", "x"), remove("")], raw],
+    ["each sees the result so far", [prepend("A", "0"), replace("A", "x", 2), remove("A", 3), append("A", "9"), remove("A", 1)], "A: x\r\nB:  2\r\n\t3 \r\nnonsense\r\nA: 9\r\n\r\nbody\r\n"], // prettier-ignore
+    [
+      "a replaced field can be deleted by its name",
+      [replace("B", "x"), remove("b")],
+      "A: 1\r\nnonsense\r\na : 4\r\n\r\nbody\r\n",
+    ],
+    ["body", [body("new\r\n")], "A: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\na : 4\r\n\r\nnew\r\n"],
+    [
+      "the last body stands",
+      [body("1"), prepend("X", "y"), body("2")],
+      "X: y\r\nA: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\na : 4\r\n\r\n2",
+    ],
+    ["a body without line ends of its own", [body("a\nb\rc\r\n\n")], "A: 1\r\n\r\na\r\nb\r\nc\r\n\r\n", "A: 1\r\n\r\n"],
+    ["everything gone", [remove("A"), body("")], "\r\n", "A: 1\r\n\r\nbody"],
+    ["into nothing", [append("X", "y")], "X: y\r\n", ""],
+    ["a body into nothing", [body("x")], "\r\nx", ""],
+    ["no blank line", [append("X", "y")], "A: 1\r\nX: y\r\n", "A: 1\r\n"],
+    ["no blank line, new body", [body("x")], "A: 1\r\n\r\nx", "A: 1\r\n"],
+    ["unfinished line", [append("X", "y")], "A: 1\r\nX: y\r\n", "A: 1"],
+    ["unfinished line, new body", [body("x")], "A: 1\r\n\r\nx", "A: 1"],
+    ["unfinished line, field on top", [prepend("X", "y")], "X: y\r\nA: 1", "A: 1"],
+    ["no fields", [append("X", "y")], "X: y\r\n\r\nbody", "\r\nbody"],
+    [
+      "a first line that would continue ours",
+      [prepend("X", "y")],
+      "X: y\r\n\r\n forged\r\nA: 1\r\n\r\n",
+      " forged\r\nA: 1\r\n\r\n",
+    ],
+    ["the same, appended", [append("X", "y")], "X: y\r\n\r\n forged\r\nA: 1\r\n\r\n", " forged\r\nA: 1\r\n\r\n"],
+    ["the same, by a tab", [prepend("X", "y"), append("Y", "z")], "X: y\r\nY: z\r\n\r\n\tforged", "\tforged"],
+    ["an injection", [prepend("X\r\nY", "a\r\n\r\nb")], `X-Y: a b\r\n${raw}`],
+    ["non-ASCII", [prepend("X", "ü")], `X: =?utf-8?B?w7w=?=\r\n${raw}`],
+  ];
+  it.each(cases)("%s", (_, edits, expected, given = raw) => {
+    expect(textOf(applyEdits(messageOf(given), edits).message)).toBe(expected);
+    // Alone or after something that had it parsed: the same.
+    expect(textOf(applyEdits(messageOf(given), [remove("absent"), ...edits]).message)).toBe(expected);
+  });
+
+  it("gives the envelope's edits back in order, and the same message when nothing else was said", () => {
+    const message = messageOf(raw);
+    const edits: readonly Edit[] = [
+      { kind: "addRecipient", address: "a@example.test" },
+      { kind: "changeSender", address: "" },
+      { kind: "removeRecipient", address: "b@example.test" },
+    ];
+    const edited = applyEdits(message, edits);
+    expect(edited.envelope).toEqual(edits);
+    expect(edited.message).toBe(message);
+  });
+
+  it("leaves the original as it was, and its octets uncopied", () => {
+    // Not from the pool that small buffers share.
+    const octets = Buffer.alloc(raw.length, raw, "latin1");
+    const message = createMessage(createMemoryBlob([octets]));
+    const edited = applyEdits(message, [remove("B"), append("X", "y"), prepend("Z", "z")]).message;
+    expect(textOf(message)).toBe(raw);
+    const shared = edited.raw.chunks?.filter(({ buffer }) => buffer === octets.buffer) ?? [];
+    expect(shared.map(String)).toEqual(["A: 1\r\n", "nonsense\r\na : 4\r\n", "\r\nbody\r\n"]);
+  });
+
+  it("puts fields into a header section beyond the limit without ending it", () => {
+    const message = createMessage(createMemoryBlob([Buffer.from(raw)]), { maxHeaderBytes: 8 });
+    expect(textOf(applyEdits(message, [append("X", "y"), prepend("Z", "z")]).message)).toBe(
+      `Z: z\r\nA: 1\r\nX: y\r\n${raw.slice(6)}`,
+    );
+  });
+
+  it("agrees with a plain model about random messages and edits", () => {
+    const random = seeded(5);
+    const below = (limit: number) => Math.floor(random() * limit);
+    const names = ["A", "a", "B", "X"];
+    const name = () => names[below(names.length)] ?? "A";
+    for (let round = 0; round < 2000; round++) {
+      const fields = Array.from(
+        { length: below(6) },
+        () => `${name()}: ${below(100)}${random() < 0.3 ? "\r\n  fold" : ""}\r\n`,
+      );
+      const content = `\r\n${"body\r\n".repeat(below(3))}`;
+      const model = { fields: [...fields], content };
+      const edits = Array.from({ length: below(6) }, (): Edit => {
+        const target = name();
+        const nth = random() < 0.5 ? undefined : below(3);
+        const value = `v${below(100)}`;
+        const at = model.fields.flatMap((field, index) =>
+          field.toLowerCase().startsWith(`${target.toLowerCase()}:`) ? [index] : [],
+        );
+        const chosen = new Set(nth === undefined ? at : at.filter((_, order) => order === nth - 1));
+        switch (below(5)) {
+          case 0:
+            model.fields.unshift(`${target}: ${value}\r\n`);
+            return prepend(target, value);
+          case 1:
+            model.fields.push(`${target}: ${value}\r\n`);
+            return append(target, value);
+          case 2:
+            model.fields = model.fields.filter((_, index) => !chosen.has(index));
+            return remove(target, nth);
+          case 3:
+            model.fields = model.fields.map((field, index) => (chosen.has(index) ? `${target}: ${value}\r\n` : field));
+            return replace(target, value, nth);
+          default:
+            model.content = `\r\n${value}\r\n`;
+            return body(`${value}\r\n`);
+        }
+      });
+      const given = fields.join("") + content;
+      const cut = below(given.length);
+      const { message } = applyEdits(messageOf(given.slice(0, cut), given.slice(cut)), edits);
+      expect(textOf(message)).toBe(model.fields.join("") + model.content);
+      expect(Array.from(message.headers, (field) => field.raw.toString())).toEqual(model.fields);
+    }
+  });
+});
+
+it("prependFields puts the first uppermost", () => {
+  const message = prependFields(messageOf("A: 1\r\n\r\n"), header("X", "1"), header("Y", "2"));
+  expect(textOf(message)).toBe("X: 1\r\nY: 2\r\nA: 1\r\n\r\n");
+});
+
+/** mulberry32. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
