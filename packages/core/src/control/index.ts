@@ -1,0 +1,3 @@
+/** The local control socket. May not listen on TCP. */
+export * from "./client.ts";
+export * from "./server.ts";
