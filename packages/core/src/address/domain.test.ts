@@ -58,11 +58,6 @@ describe("IDN", () => {
       expect(domainToUnicode(domain)).toBe(unicode);
     }
   });
-
-  it("forgets under a flood of names and still answers", () => {
-    for (let count = 0; count < 2500; count++) domainToAscii(`ü${count}.example`);
-    expect(domainToAscii("bücher.example")).toBe("xn--bcher-kva.example");
-  });
 });
 
 describe("splitExtension", () => {

@@ -3,6 +3,7 @@
  * Answers are remembered, because the conversion is slow and a gateway sees the same few domains all day.
  */
 import { toASCII, toUnicode } from "tr46";
+import { remembered } from "./remembered.ts";
 
 /** No domain of RFC 5321's 255 octets has more code units. */
 const longestInput = 255;
@@ -12,38 +13,26 @@ const cacheSize = 1000;
 const options = { checkBidi: true, checkJoiners: true, checkHyphens: false, useSTD3ASCIIRules: false } as const;
 const plainAscii = /^[\u0021-\u007e]*$/;
 
-function remember(convert: (domain: string) => string | null): (domain: string) => string | null {
-  const known = new Map<string, string | null>();
-  return (domain) => {
-    if (domain.length > longestInput) return null;
-    let answer = known.get(domain);
-    if (answer === undefined) {
-      answer = convert(domain);
-      // The oldest goes first: cheap, and a flood of names costs no more than the conversions themselves.
-      if (known.size >= cacheSize) known.delete(known.keys().next().value ?? "");
-      known.set(domain, answer);
-    }
-    return answer;
-  };
-}
-
-const convertToAscii = remember((domain) => toASCII(domain, { ...options, verifyDNSLength: true }));
-const convertToUnicode = remember((domain) => {
+const convertToAscii = remembered((domain) => toASCII(domain, { ...options, verifyDNSLength: true }), cacheSize);
+const convertToUnicode = remembered((domain) => {
   const { domain: unicode, error } = toUnicode(domain, options);
   return error || unicode === "" ? null : unicode;
-});
+}, cacheSize);
 
 function hasALabel(lower: string): boolean {
   return lower.startsWith("xn--") || lower.includes(".xn--");
 }
 
-/** Lower-case A-labels, `xn--mnchen-3ya.example`; null when `domain` is not a valid name. */
+/**
+ * Lower-case A-labels, `xn--mnchen-3ya.example`; null when `domain` has no such form. Which ASCII characters a name may have
+ * is not asked here: see `isValidHostname`.
+ */
 export function domainToAscii(domain: string): string | null {
   if (plainAscii.test(domain)) {
     const lower = domain.toLowerCase();
     if (lower !== "" && lower.length <= longestInput && !hasALabel(lower)) return lower;
   }
-  return convertToAscii(domain);
+  return domain.length > longestInput ? null : convertToAscii(domain);
 }
 
 /** Normalised U-labels, `münchen.example`; null when `domain` is not a valid name. */
@@ -52,5 +41,5 @@ export function domainToUnicode(domain: string): string | null {
     const lower = domain.toLowerCase();
     if (lower !== "" && lower.length <= longestInput && !hasALabel(lower)) return lower;
   }
-  return convertToUnicode(domain);
+  return domain.length > longestInput ? null : convertToUnicode(domain);
 }

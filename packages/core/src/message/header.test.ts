@@ -35,6 +35,7 @@ const hostileValues: readonly string[] = [
   `${"word ".repeat(1000)}end`,
   `${"größe ".repeat(1000)}end`,
   `a${" ".repeat(100_000)}b`,
+  `a${" ".repeat(2000)}b`,
   " x".repeat(100_000),
   "x".repeat(1_000_000),
   "\r\n".repeat(500_000),
@@ -85,6 +86,12 @@ describe("header", () => {
         }
       },
     );
+  });
+
+  it.each(["x", "ü", "😀"])("cuts a value at 64 KiB, between characters: %s", (character) => {
+    const value = parse(header("X", character.repeat(100_000), { utf8: true }))[0]?.value.replaceAll(" ", "") ?? "";
+    expect(Buffer.byteLength(value)).toBe(64 * 1024);
+    expect(value).not.toContain("\ufffd");
   });
 
   it("is read back as it was given", () => {

@@ -159,6 +159,14 @@ describe("blobs", () => {
     expect(blob.slice(3).chunks?.[0]?.buffer).toBe(octets.buffer);
   });
 
+  it("have as head what is before the first octet that is not in memory", async () => {
+    const blob = concatBlobs([memory("a", "b"), createFileBlob(await file("c"), 1), memory("d")]);
+    expect(blob.head?.join("")).toBe("ab");
+    expect(blob.slice(1).head?.join("")).toBe("b");
+    expect(blob.slice(3).chunks?.join("")).toBe("d");
+    expect(await textOf(blob)).toBe("abcd");
+  });
+
   it("come from a file in pieces of at most 64 KiB", async () => {
     for await (const piece of createFileBlob(await file("x".repeat(200_000)), 200_000).read()) {
       expect(piece.length).toBeLessThanOrEqual(64 * 1024);
