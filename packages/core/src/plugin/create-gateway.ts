@@ -4,7 +4,8 @@ import { PluginError, TableUnavailable } from "../errors.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { hooksFor, type Hooks } from "../hooks/index.ts";
 import { logText, type Clock, type MaybePromise } from "../model/index.ts";
-import { stages, type Restriction } from "../policy/restriction.ts";
+import type { Restriction } from "../policy/restriction.ts";
+import type { Vocabulary } from "../policy/vocabulary.ts";
 import { ownScanner } from "../scanning/registration.ts";
 import type { StateSpace, StateValue } from "../state/state-store.ts";
 import type { LookupTable, TableSpec } from "../tables/table.ts";
@@ -21,6 +22,7 @@ export interface GatewayParts {
   readonly dns: Resolver;
   readonly hooks: Hooks;
   readonly tables: Pick<TableRegistry, "register" | "open">;
+  readonly vocabulary: Pick<Vocabulary, "register">;
   readonly registrations: Registrations;
   /** A space of the state store. */
   space<V extends StateValue>(name: string): StateSpace<V>;
@@ -63,8 +65,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
     hooks: hooksFor(parts.hooks, owner, assertOpen),
     restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void {
       assertOpen();
-      checkWord(name, restriction as unknown as Restriction);
-      registrations.words.add(owner, restriction.name, restriction as unknown as Restriction);
+      parts.vocabulary.register(restriction, owner);
     },
     tables: Object.freeze({
       register(type: Parameters<TableRegistry["register"]>[0]): void {
@@ -140,21 +141,6 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
 
 function nameOf(spec: TableSpec): string {
   return typeof spec === "string" ? spec : "inline";
-}
-
-function checkWord(plugin: string, word: Restriction): void {
-  if (typeof word?.name !== "string" || !/^[a-z][a-z0-9_]*$/.test(word.name)) {
-    throw new PluginError(plugin, "a word needs a name in snake_case: lower case, digits and underscores");
-  }
-  const wrong = Array.isArray(word.stages) ? word.stages.find((stage) => !stages.includes(stage)) : "none";
-  if (wrong !== undefined || word.stages.length === 0) {
-    throw new PluginError(plugin, `word "${word.name}": its stages are some of ${stages.join(", ")}`);
-  }
-  if (typeof word.args?.safeParse !== "function") {
-    throw new PluginError(plugin, `word "${word.name}" has no schema of its arguments; write args: z.tuple([])`);
-  }
-  if (typeof word.compile !== "function")
-    throw new PluginError(plugin, `word "${word.name}" has no function "compile"`);
 }
 
 function createLog(name: string, log: GatewayParts["log"]): PluginLog {

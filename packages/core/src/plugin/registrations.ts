@@ -1,12 +1,10 @@
-/** What the plugins of one generation have registered. */
+/** What the plugins of one generation have registered, beside words and table types, which have registries of their own. */
 import type { Transport } from "../delivery/transport.ts";
-import type { Restriction } from "../policy/restriction.ts";
 import type { OwnedScanner } from "../scanning/registration.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { createSessionSlots, type SessionSlots } from "./session-slots.ts";
 
 export interface Registrations {
-  readonly words: Registry<Restriction>;
   readonly transports: Registry<Transport>;
   readonly scanners: Registry<OwnedScanner>;
   readonly services: Registry<unknown>;
@@ -16,7 +14,6 @@ export interface Registrations {
 
 export function createRegistrations(): Registrations {
   return Object.freeze({
-    words: createRegistry<Restriction>("word"),
     transports: createRegistry<Transport>("transport"),
     scanners: createRegistry<OwnedScanner>("scanner"),
     services: createRegistry<unknown>("service"),
