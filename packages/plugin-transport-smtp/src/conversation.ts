@@ -87,6 +87,7 @@ export class Conversation {
    * its end is never ended with a dot. `committing` is called just before the dot is written.
    */
   async content(content: Blob, blockTimeoutMs: number, committing: () => void): Promise<boolean> {
+    if (this.#lost !== undefined) throw this.#lost;
     const stuffing = createDotStuffing();
     this.#inContent = true;
     try {

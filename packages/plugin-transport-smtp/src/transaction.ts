@@ -143,8 +143,8 @@ async function converse(
   const dsn = extensions.has("DSN") ? "passed" : "relayed";
   const outcome = isYes(end) ? acceptance(end, { ...extra, dsn }) : refusal(end, endOfData, extra);
   for (const recipient of accepted) settle(recipient, outcome);
-  // The peer has said no: another may be asked.
-  if (!isYes(end)) progress.waitingFor = "";
+  // The peer has answered: whoever it put off may be offered to another.
+  progress.waitingFor = "";
   return ended && !progress.busy;
 }
 
