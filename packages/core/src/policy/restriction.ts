@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import type { Clock, MaybePromise, Answer, Recipient, Session, Transaction } from "../model/index.ts";
 import type { Message } from "../message/message.ts";
-import type { AddressClass } from "../model/envelope.ts";
+import type { AddressBook } from "../routing/address-book.ts";
 import type { LookupTable, TableSpec } from "../tables/table.ts";
 
 /** Where a list is asked, in the order of a session. */
@@ -26,6 +26,8 @@ export interface Ask {
 
 export type Judge = (ask: Ask) => MaybePromise<Answer>;
 
+export type { AddressBook } from "../routing/address-book.ts";
+
 /** What a word may use while it is compiled. */
 export interface CompileScope {
   readonly clock: Clock;
@@ -34,17 +36,11 @@ export interface CompileScope {
   readonly addresses: AddressBook;
   /** The stage whose list is being compiled. */
   readonly stage: Stage;
-  /** Another word of the language by name with its arguments, for access tables that name restrictions. */
+  /**
+   * Words of the language as one judge, for access tables that name restrictions. Its permit satisfies the relay guard only
+   * when the word that permitted may, beside the word that asked. Throws `ConfigError`.
+   */
   compile(entry: PolicyEntry): Promise<Judge>;
-}
-
-/** Who is ours: the config's domains, as words may ask about them. */
-export interface AddressBook {
-  /** "default" when the domain is none of ours. Throws `TableUnavailable`. */
-  classOf(domain: string): MaybePromise<AddressClass>;
-  /** Is the address known in its class? A class without a recipient list knows everybody. Throws `TableUnavailable`. */
-  isListed(address: string): MaybePromise<boolean>;
-  readonly recipientDelimiter: string;
 }
 
 export interface Restriction<Args extends readonly unknown[] = readonly unknown[]> {
@@ -62,6 +58,7 @@ export interface Restriction<Args extends readonly unknown[] = readonly unknown[
 }
 
 /**
- * One entry of a list as written: `"check_client_access texthash:./clients"`, or an object or array form for arguments that hold spaces.
+ * One entry of a list as written: `"permit_mynetworks, check_client_access texthash:./clients"`, a string of words with their
+ * arguments, or `["check_client_access", { "192.0.2.1": "OK" }]`, one word with arguments that are no plain words.
  */
 export type PolicyEntry = string | readonly [word: string, ...args: unknown[]];

@@ -30,7 +30,7 @@ function findFrom(
     if (isPromise(value)) {
       return value.then((late) => (late === undefined ? findFrom(tables, keys, at + 1) : { table, key, value: late }));
     }
-    if (value !== undefined) return { table, key, value: value as string };
+    if (value !== undefined) return { table, key, value };
   }
   return undefined;
 }

@@ -1,7 +1,8 @@
 /** The table types of a generation and its open tables: one spec is opened once, all are closed together. */
 import { ConfigError, PluginError } from "../errors.ts";
 import { didYouMean } from "../config/nearest.ts";
-import { Failed, InvalidAnswer, type Guard } from "../guard/guard.ts";
+import { runAtSetup } from "../guard/at-setup.ts";
+import { InvalidAnswer, type Guard } from "../guard/guard.ts";
 import { coreOwner, type Owner } from "../guard/owner.ts";
 import type { Clock } from "../model/clock.ts";
 import { GuardedTable, type LookupObserver } from "./guarded-table.ts";
@@ -100,21 +101,10 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     const known = types.get(parts.type);
     if (known === undefined) throw new ConfigError(unknownType(parts.type, spec));
     const scope: TableScope = { directory, clock, open };
-    // A mistake of the operator is no failure of the plugin: it passes the guard as an answer.
-    const call = async (): Promise<unknown> => {
-      try {
-        return await known.type.open(parts.name, scope);
-      } catch (error) {
-        if (error instanceof ConfigError) return error;
-        throw error;
-      }
-    };
-    const answer = await guard.run(known.owner, `table ${spec}`, checkOpened, call);
-    if (answer instanceof ConfigError) throw answer;
-    if (answer instanceof Failed) {
-      throw new PluginError(known.owner.name, `table ${spec} cannot be opened`, { cause: answer.error });
-    }
-    return new GuardedTable(answer, known.owner, guard, options.observer);
+    const table = await runAtSetup(guard, known.owner, `table ${spec}`, checkOpened, () =>
+      known.type.open(parts.name, scope),
+    );
+    return new GuardedTable(table, known.owner, guard, options.observer);
   }
 
   function unknownType(type: string, spec: string): string {
@@ -155,8 +145,7 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
   };
 }
 
-function checkOpened(answer: unknown): LookupTable | ConfigError {
-  if (answer instanceof ConfigError) return answer;
+function checkOpened(answer: unknown): LookupTable {
   const table = answer as Partial<LookupTable> | null | undefined;
   if (typeof table?.lookup !== "function" || typeof table.close !== "function") {
     throw new InvalidAnswer("open() gives no table: lookup() or close() is missing");

@@ -1,0 +1,120 @@
+/** An access table as a word uses it: its values are read once, wrong ones named with file and line before the gateway starts. */
+import { ConfigError } from "../errors.ts";
+import { after, type Answer, type MaybePromise } from "../model/index.ts";
+import { defer, permit, reject } from "../model/verdict.ts";
+import { findFirst, type Located, type LookupTable, type Match, type TableSpec } from "../tables/index.ts";
+import { fitEnhanced, parseAccessResult, type AccessReply, type AccessResult } from "./access-result.ts";
+import type { Ask, CompileScope, Judge } from "./restriction.ts";
+import { rejectedText, type Subject } from "./subject.ts";
+
+/** Values of a table that is not in memory, kept read. */
+const mostRead = 1000;
+
+export class AccessTable {
+  readonly #table: LookupTable;
+  readonly #scope: CompileScope;
+  /** By value: tables have many keys and few values. */
+  readonly #read = new Map<string, MaybePromise<Rule>>();
+
+  private constructor(table: LookupTable, scope: CompileScope) {
+    this.#table = table;
+    this.#scope = scope;
+  }
+
+  /** Throws `ConfigError` for a table that cannot be opened, and for the first wrong value of one that is in memory. */
+  static async open(spec: TableSpec, scope: CompileScope): Promise<AccessTable> {
+    const opened = new AccessTable(await scope.table(spec), scope);
+    for (const entry of opened.#table.entries?.() ?? []) {
+      try {
+        opened.#read.set(entry.value, await opened.#readValue(entry.value));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        throw new ConfigError(`${place(opened.#table, entry)}: ${error.message}`, { cause: error });
+      }
+    }
+    return opened;
+  }
+
+  /**
+   * What the first key that is found says about `subject`; DUNNO ends the search like any other value. Throws
+   * `TableUnavailable`, and `ConfigError` for a wrong value of a table that is not in memory.
+   */
+  ask(keys: readonly string[], subject: Subject, ask: Ask): MaybePromise<Answer> {
+    return this.askInTurn([keys], subject, ask);
+  }
+
+  /** Several search orders, each with its own whole key: a client's name, then its address. */
+  askInTurn(orders: readonly (readonly string[])[], subject: Subject, ask: Ask, turn = 0): MaybePromise<Answer> {
+    const keys = orders[turn];
+    if (keys === undefined) return undefined;
+    return after(findFirst([this.#table], keys), (match: Match | undefined): MaybePromise<Answer> => {
+      if (match === undefined) return this.askInTurn(orders, subject, ask, turn + 1);
+      return after(this.#rule(match.value), (rule) => rule(subject, ask));
+    });
+  }
+
+  #rule(value: string): MaybePromise<Rule> {
+    const known = this.#read.get(value);
+    if (known !== undefined) return known;
+    const read = this.#readValue(value);
+    if (this.#read.size >= mostRead) this.#read.delete(this.#read.keys().next().value ?? "");
+    this.#read.set(value, read);
+    // A mistake is not remembered: the operator may mend the table while we run.
+    read.then(
+      (rule) => this.#read.set(value, rule),
+      () => this.#read.delete(value),
+    );
+    return read;
+  }
+
+  async #readValue(value: string): Promise<Rule> {
+    const result = parseAccessResult(value);
+    return result.kind === "words" ? asRule(await this.#scope.compile(result.text)) : ruleFor(result);
+  }
+}
+
+type Rule = (subject: Subject, ask: Ask) => MaybePromise<Answer>;
+
+const asRule =
+  (judge: Judge): Rule =>
+  (_, ask) =>
+    judge(ask);
+
+function ruleFor(result: Exclude<AccessResult, { kind: "words" }>): Rule {
+  switch (result.kind) {
+    case "permit":
+      return () => permit;
+    case "none":
+      return () => undefined;
+    case "reject":
+      return (subject) => reject(textFor(result, subject, "Access denied"), codeFor(result, subject), result.code);
+    case "defer":
+      return (subject) => defer(textFor(result, subject, "Access denied"), codeFor(result, subject), result.code);
+    case "deferIfPermit":
+    case "deferIfReject":
+      return (subject) => {
+        const text = textFor(result, subject, "Service unavailable");
+        return { kind: result.kind, reply: defer(text, codeFor(result, subject), result.code).reply };
+      };
+    case "discard":
+      // Nothing more is asked about a message that goes nowhere.
+      return () => [result.text === "" ? { kind: "discard" } : { kind: "discard", text: result.text }, permit];
+    case "log":
+    case "prepend":
+      return () => result;
+  }
+}
+
+function textFor({ text }: AccessReply, subject: Subject, fallback: string): string {
+  return rejectedText(subject, text === "" ? fallback : text);
+}
+
+function codeFor({ enhanced }: AccessReply, { label }: Subject): string {
+  return fitEnhanced(enhanced, label);
+}
+
+/** `/etc/clients, line 3, key "192.0.2.1"`. */
+function place({ type, name }: LookupTable, { file, line, key }: Located): string {
+  const where = file === undefined ? `table ${type}:${name}` : `${file}${line === undefined ? "" : `, line ${line}`}`;
+  return `${where}, key "${key}"`;
+}

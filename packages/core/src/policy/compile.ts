@@ -1,0 +1,175 @@
+/** From a list as it is written to a list that can be asked: words resolved, classes unfolded, arguments checked, tables opened. */
+import { ConfigError } from "../errors.ts";
+import { InvalidAnswer, type Guard } from "../guard/guard.ts";
+import { runAtSetup } from "../guard/at-setup.ts";
+import { coreOwner } from "../guard/owner.ts";
+import { after, defer, type Answer, type Clock, type Session } from "../model/index.ts";
+import type { LookupTable, TableSpec } from "../tables/index.ts";
+import type { AddressBook } from "../routing/address-book.ts";
+import { plainPermit } from "./answer.ts";
+import { parseEntries, parseEntry, type EntryNames, type ParsedEntry } from "./entries.ts";
+import { ListRun, runWords, type CompiledWord, type Decision } from "./list-run.ts";
+import type { Ask, CompileScope, Judge, PolicyEntry, Stage } from "./restriction.ts";
+import { describeSubject, rejectedText } from "./subject.ts";
+import { authorizingStages, type Vocabulary } from "./vocabulary.ts";
+
+/** What the language needs of its generation. */
+export interface PolicyScope {
+  readonly clock: Clock;
+  readonly guard: Guard;
+  readonly addresses: AddressBook;
+  openTable(spec: TableSpec): Promise<LookupTable>;
+  /** Told of `log` effects and of what warn_if_reject let pass. */
+  readonly note?: ((note: PolicyNote) => void) | undefined;
+}
+
+export interface PolicyNote {
+  readonly session: Session;
+  /** The transaction's, when there is one. */
+  readonly id: string | undefined;
+  readonly text: string;
+  readonly by: Decision;
+}
+
+/** Classes in classes, and tables that name classes that ask tables: nobody writes more by intent. */
+const deepest = 20;
+
+export class ListCompiler {
+  readonly #names: EntryNames;
+  readonly #classes: Readonly<Record<string, readonly PolicyEntry[]>>;
+  readonly #scope: PolicyScope;
+
+  /** Throws `ConfigError` for a class with a word's name, and for unknown words in classes, used or not. */
+  constructor(classes: Readonly<Record<string, readonly PolicyEntry[]>>, vocabulary: Vocabulary, scope: PolicyScope) {
+    this.#classes = classes;
+    this.#names = { vocabulary, classes: new Set(Object.keys(classes)) };
+    this.#scope = scope;
+    for (const [name, entries] of Object.entries(classes)) {
+      if (vocabulary.names().includes(name.toLowerCase())) {
+        throw new ConfigError(`policy.classes.${name}: "${name}" is a word of the language; name the class otherwise`);
+      }
+      parseEntries(entries, `policy.classes.${name}`, this.#names);
+    }
+  }
+
+  async compile(entries: readonly PolicyEntry[], path: string, stage: Stage): Promise<readonly CompiledWord[]> {
+    return this.#compileAll(parseEntries(entries, path, this.#names), { stage, trail: [], depth: 0 });
+  }
+
+  async #compileAll(parsed: readonly ParsedEntry[], context: CompileContext): Promise<readonly CompiledWord[]> {
+    const words: CompiledWord[] = [];
+    for (const entry of parsed) words.push(...(await this.#compileEntry(entry, context)));
+    return words;
+  }
+
+  async #compileEntry(entry: ParsedEntry, context: CompileContext): Promise<readonly CompiledWord[]> {
+    if (entry.kind === "class") return this.#compileClass(entry, context);
+    const common = { path: entry.path, word: entry.name, warn: entry.warn };
+    if (entry.kind === "language") {
+      return [{ ...common, owner: coreOwner, judge: deferring(entry.name), authorizes: false }];
+    }
+    const { owner, restriction } = entry.word;
+    const { stage } = context;
+    if (!restriction.stages.includes(stage)) {
+      const allowed = restriction.stages.map((name) => `"${name}"`).join(", ");
+      throw new ConfigError(`${entry.path}: "${entry.name}" cannot stand in "${stage}", only in ${allowed}`);
+    }
+    const args = checkArguments(entry);
+    const scope = this.#compileScope(entry, context);
+    try {
+      const judge = await runAtSetup(this.#scope.guard, owner, `word "${entry.name}"`, checkJudge, () =>
+        restriction.compile(args, scope),
+      );
+      return [{ ...common, owner, judge, authorizes: authorizingStages(restriction).includes(stage) }];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw new ConfigError(`${entry.path}: ${entry.name}: ${error.message}`, { cause: error });
+    }
+  }
+
+  async #compileClass({ name, path, warn }: ParsedEntry, context: CompileContext): Promise<readonly CompiledWord[]> {
+    if (context.trail.includes(name)) {
+      const circle = [...context.trail, name].join(" → ");
+      throw new ConfigError(`${path}: class "${name}" contains itself: ${circle}`);
+    }
+    const parsed = parseEntries(this.#classes[name] ?? [], `policy.classes.${name}`, this.#names);
+    const words = await this.#compileAll(parsed, { ...context, trail: [...context.trail, name] });
+    return warn ? words.map((word) => ({ ...word, warn: true })) : words;
+  }
+
+  #compileScope(entry: ParsedEntry, context: CompileContext): CompileScope {
+    const { clock, addresses } = this.#scope;
+    return {
+      clock,
+      addresses,
+      stage: context.stage,
+      table: (spec) => this.#scope.openTable(spec),
+      compile: async (nested) => {
+        const depth = context.depth + 1;
+        if (depth > deepest) throw new ConfigError(`restrictions and tables name each other more than ${deepest} deep`);
+        const parsed = parseEntry(nested, entry.path, this.#names);
+        return this.#asJudge(await this.#compileAll(parsed, { ...context, depth }));
+      },
+    };
+  }
+
+  /** A list inside a word: what it says is the word's answer, its end is no opinion. */
+  #asJudge(words: readonly CompiledWord[]): Judge {
+    const { guard, note } = this.#scope;
+    return (ask) => {
+      const run = new ListRun(ask, undefined, noteFor(ask, note));
+      return after(runWords(words, run, guard), () => answerOf(run));
+    };
+  }
+}
+
+interface CompileContext {
+  readonly stage: Stage;
+  /** Classes that are being unfolded. */
+  readonly trail: readonly string[];
+  readonly depth: number;
+}
+
+function answerOf(run: ListRun): Answer {
+  const { verdict, effects = [], ifPermit, ifReject, authorized } = run;
+  const answer = [
+    ...effects,
+    ...(ifPermit === undefined ? [] : [{ kind: "deferIfPermit" as const, reply: ifPermit.reply }]),
+    ...(ifReject === undefined ? [] : [{ kind: "deferIfReject" as const, reply: ifReject.reply }]),
+    ...(verdict === undefined ? [] : [verdict.kind === "permit" && !authorized ? plainPermit : verdict]),
+  ];
+  return answer.length === 0 ? undefined : answer;
+}
+
+/** Makes the sink of a run's notes; none while explaining. */
+export function noteFor(ask: Ask, note: PolicyScope["note"]): ((text: string, by: Decision) => void) | undefined {
+  if (note === undefined || ask.dry) return undefined;
+  return (text, by) => note({ session: ask.session, id: ask.transaction?.id, text, by });
+}
+
+function deferring(name: "defer_if_permit" | "defer_if_reject"): Judge {
+  const kind = name === "defer_if_permit" ? "deferIfPermit" : "deferIfReject";
+  return (ask) => {
+    const { reply } = defer(rejectedText(describeSubject(ask), `${name} requested`), "4.7.0", 450);
+    return { kind, reply };
+  };
+}
+
+function checkJudge(judge: unknown): Judge {
+  if (typeof judge !== "function") throw new InvalidAnswer("compile() gives no function");
+  return judge as Judge;
+}
+
+function checkArguments({ path, name, word, args }: Extract<ParsedEntry, { kind: "word" }>): readonly unknown[] {
+  const { least, most } = word.arity;
+  if (args.length < least || args.length > most) {
+    const wanted = least === most ? `${least}` : most === Infinity ? `at least ${least}` : `${least} to ${most}`;
+    const plural = wanted === "1" ? "" : "s";
+    throw new ConfigError(`${path}: "${name}" takes ${wanted} argument${plural}, not ${args.length}`);
+  }
+  const parsed = word.restriction.args.safeParse(args);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const which = typeof issue?.path[0] === "number" ? ` ${issue.path[0] + 1}` : "";
+  throw new ConfigError(`${path}: "${name}", argument${which}: ${issue?.message ?? "is wrong"}`);
+}

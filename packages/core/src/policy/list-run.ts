@@ -1,0 +1,164 @@
+/**
+ * One list being asked, word after word. Synchronous until the first promise; a word that answers at once and has no opinion costs
+ * its own call and nothing else.
+ */
+import { Failed, type Guard } from "../guard/guard.ts";
+import { objectionFor } from "../guard/objection.ts";
+import type { Owner } from "../guard/owner.ts";
+import { formatReply, type Reply } from "../model/reply.ts";
+import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import type { Objection, Permit, Verdict } from "../model/verdict.ts";
+import { checkAnswer, plainPermit, type Part } from "./answer.ts";
+import type { MessageEffect } from "./effects.ts";
+import { remembered, settlements, steps } from "./lattice.ts";
+import type { Ask, Judge, Stage } from "./restriction.ts";
+
+/** A word of a list, compiled. */
+export interface CompiledWord {
+  /** Where it is written: `policy.rcpt[2]`, `policy.classes.strangers[0]`. */
+  readonly path: string;
+  readonly word: string;
+  readonly owner: Owner;
+  readonly judge: Judge;
+  /** warn_if_reject stands before it. */
+  readonly warn: boolean;
+  /** Its permit satisfies the relay guard at this stage. */
+  readonly authorizes: boolean;
+}
+
+export interface CompiledList {
+  readonly stage: Stage;
+  readonly words: readonly CompiledWord[];
+}
+
+/** Who decided, for logs and explain. */
+export interface Decision {
+  /** "relay guard" and "recipients" are core's own questions, at the end of `rcpt`; "scanners" stand beside `message`. */
+  readonly list: Stage | "relay guard" | "recipients" | "scanners";
+  readonly path: string;
+  readonly word: string;
+  /** The plugin's instance name, or "core". */
+  readonly plugin: string;
+}
+
+export interface Deferral {
+  readonly reply: Reply;
+  readonly by: Decision;
+}
+
+type DeferIf = Extract<Part, { readonly kind: "deferIfPermit" | "deferIfReject" }>;
+
+/** What is known while one list is asked. */
+export class ListRun {
+  readonly ask: Ask;
+  readonly #note: ((text: string, by: Decision) => void) | undefined;
+  /** Of the list that is being asked; `undefined` at its end without one. */
+  verdict: Verdict | undefined;
+  by: Decision | undefined;
+  /** Kept from stage to stage. The first reason stays. */
+  ifPermit: Deferral | undefined;
+  /** Of one list. */
+  ifReject: Deferral | undefined;
+  authorized = false;
+  effects: MessageEffect[] | undefined;
+
+  constructor(ask: Ask, ifPermit: Deferral | undefined, note: ((text: string, by: Decision) => void) | undefined) {
+    this.ask = ask;
+    this.ifPermit = ifPermit;
+    this.#note = note;
+  }
+
+  /** Takes a part of an answer in; true when the list has ended. */
+  take(part: Part, word: CompiledWord): boolean {
+    if (part.kind === "log") {
+      this.#note?.(part.text, this.decisionOf(word));
+      return false;
+    }
+    if (part.kind === "prepend" || part.kind === "discard") {
+      (this.effects ??= []).push(part);
+      return false;
+    }
+    switch (steps[part.kind][word.warn ? "warned" : "plain"]) {
+      case "endPermit":
+        this.authorized ||= word.authorizes && part !== plainPermit;
+        return this.#end(part as Permit, word);
+      case "endReject":
+      case "endDefer":
+        return this.#end(part as Objection, word);
+      case "rememberIfPermit":
+        this.ifPermit ??= { reply: (part as DeferIf).reply, by: this.decisionOf(word) };
+        break;
+      case "rememberIfReject":
+        this.ifReject ??= { reply: (part as DeferIf).reply, by: this.decisionOf(word) };
+        break;
+      case "warn":
+        this.#note?.(`reject_warning: ${formatReply((part as Objection).reply)}`, this.decisionOf(word));
+        break;
+    }
+    // Whatever comes now, the answer is a deferral.
+    return this.ifPermit !== undefined && this.ifReject !== undefined;
+  }
+
+  /** A word that gave no answer: its plugin's onError, which warn_if_reject does not soften. True when the list has ended. */
+  fail(failed: Failed, word: CompiledWord): boolean {
+    const objection = objectionFor(failed);
+    return objection !== undefined && this.#end(objection, word);
+  }
+
+  /** The list's refusal as it stands after the lattice; `undefined` when it refuses nothing. */
+  settleRefusal(): Objection | undefined {
+    return this.verdict === undefined || this.verdict.kind === "permit" ? undefined : this.settle();
+  }
+
+  /** The answer after the last list: a permit may turn into a remembered deferral. */
+  settle(): Objection | undefined {
+    const kind = this.verdict?.kind ?? "permit";
+    const settled = settlements[kind][remembered(this.ifPermit !== undefined, this.ifReject !== undefined)];
+    if (settled === "permit") return undefined;
+    if (settled === "reject" || settled === "defer") return this.verdict as Objection;
+    const deferral = (settled === "deferIfPermit" ? this.ifPermit : this.ifReject) as Deferral;
+    this.by = deferral.by;
+    return { kind: "defer", reply: deferral.reply };
+  }
+
+  decisionOf({ path, word, owner }: CompiledWord): Decision {
+    return { list: this.ask.stage, path, word, plugin: owner.name };
+  }
+
+  #end(verdict: Verdict, word: CompiledWord): true {
+    this.verdict = verdict;
+    this.by = this.decisionOf(word);
+    return true;
+  }
+}
+
+/** Asks the words in order until one ends the list. Never throws; the result is in `run`. */
+export function runWords(words: readonly CompiledWord[], run: ListRun, guard: Guard, start = 0): MaybePromise<void> {
+  for (let at = start; at < words.length; at++) {
+    const word = words[at] as CompiledWord;
+    let answer: unknown;
+    try {
+      answer = word.judge(run.ask);
+    } catch (error) {
+      if (run.fail(guard.fail(word.owner, word.word, error), word)) return;
+      continue;
+    }
+    if (answer === undefined) continue;
+    const settled = guard.settle(word.owner, word.word, checkAnswer, answer);
+    if (isPromise(settled)) {
+      return settled.then((late) => (takeAll(run, word, late) ? undefined : runWords(words, run, guard, at + 1)));
+    }
+    if (takeAll(run, word, settled)) return;
+  }
+  return undefined;
+}
+
+/** True when the list has ended. */
+export function takeAll(run: ListRun, word: CompiledWord, answer: readonly Part[] | undefined | Failed): boolean {
+  if (answer === undefined) return false;
+  if (answer instanceof Failed) return run.fail(answer, word);
+  // Effects beside a verdict count wherever they stand.
+  let ended = false;
+  for (const part of answer) ended = run.take(part, word) || ended;
+  return ended;
+}

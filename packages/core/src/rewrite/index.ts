@@ -1,0 +1,3 @@
+/** The envelope between acceptance and queue: the rewriter seam, and modifiers' edits carried out. */
+export * from "./envelope-edits.ts";
+export * from "./rewriter.ts";
