@@ -45,7 +45,8 @@ async function read(file: string): Promise<unknown> {
   }
   importAsModules(dirname(file));
   try {
-    return (await loader(file, readFileSync(file, "utf8"))) as unknown;
+    const content = readFileSync(file, "utf8");
+    return content.trim() === "" ? undefined : ((await loader(file, content)) as unknown);
   } catch (error) {
     throw new ConfigError(`${file}: ${reasonOf(error)}`, { cause: error });
   }
