@@ -16,13 +16,13 @@ export class PipeObjection extends PosternError {
 }
 
 /** A message on its way through the modifiers: the content so far and the edits that made it. */
-export interface Edited {
+export interface EditChain {
   readonly message: Message;
   readonly edits: readonly Edit[];
 }
 
 /** Makes the next state from a tap's edits; throws `InvalidAnswer` for what is no edit. */
-export type ApplyEdits = (edited: Edited, edits: readonly Edit[]) => Edited;
+export type ApplyEdits = (edited: EditChain, edits: readonly Edit[]) => EditChain;
 
 export interface Declare {
   decision<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, Objection>;
@@ -30,7 +30,7 @@ export interface Declare {
     name: string,
     args: readonly string[],
     doc: string,
-  ): PipeHook<Edited, Message, Args, readonly Edit[]>;
+  ): PipeHook<EditChain, Message, Args, readonly Edit[]>;
   route<Args extends unknown[]>(
     name: string,
     args: readonly string[],
@@ -57,7 +57,7 @@ export function createDeclare(guard: Guard, applyEdits: ApplyEdits): Declare {
           name,
           args,
           doc,
-          { show: ({ message }: Edited) => message, apply: applyEdits },
+          { show: ({ message }: EditChain) => message, apply: applyEdits },
           endUnlessSkipped,
         ),
       ),

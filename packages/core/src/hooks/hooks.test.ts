@@ -12,7 +12,7 @@ import {
   type Session,
   type Transaction,
 } from "../model/index.ts";
-import { createHooks, hooksFor, listHooks, PipeObjection, type Edited, type PluginHooks } from "./index.ts";
+import { createHooks, hooksFor, listHooks, PipeObjection, type EditChain, type PluginHooks } from "./index.ts";
 
 const session = { id: "S" } as Session;
 const transaction = { id: "T" } as Transaction;
@@ -22,7 +22,7 @@ function setUp() {
   const clock = createFakeClock();
   const failures: Failed[] = [];
   const guard = createGuard(clock, (failed) => void failures.push(failed));
-  const applyEdits = (edited: Edited, edits: readonly Edit[]): Edited => {
+  const applyEdits = (edited: EditChain, edits: readonly Edit[]): EditChain => {
     if (!Array.isArray(edits)) throw new InvalidAnswer("not a list of edits");
     const message = { ...edited.message, sizeBytes: edited.message.sizeBytes + edits.length };
     return { message, edits: [...edited.edits, ...edits] };
