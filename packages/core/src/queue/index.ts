@@ -7,3 +7,8 @@ export type * from "./store.ts";
 export * from "./retry.ts";
 export { Scheduler, schedulerDefaults, type SchedulerOptions } from "./scheduler.ts";
 export { concurrencyDefaults, type ConcurrencyOptions } from "./destination.ts";
+export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
+export { createSegmentStore, segmentStoreDefaults, type SegmentStoreOptions } from "./segment-store.ts";
+export type { FileLock, FilePort, PortFile } from "./file-port.ts";
+export { nodeFilePort } from "./node-file-port.ts";
+export { queueStoreCases, type QueueStoreCase, type StoreBench } from "./store-suite.ts";

@@ -26,8 +26,8 @@ export interface Append {
   encode(salt: number): readonly Buffer[] | undefined;
   /** On stable storage; `undefined` when there was nothing to say. */
   durable(segment: Segment | undefined, offset: number): void;
-  /** True to be tried again in the next segment. */
-  failed(error: Error): boolean;
+  /** True to be tried again in the next segment; `final` when there is none. */
+  failed(error: Error, final: boolean): boolean;
 }
 
 export interface SegmentLogOptions {
@@ -54,14 +54,18 @@ export class SegmentLog {
   #queue: Append[] = [];
   #current: Segment | undefined;
   #lastNumber: number;
+  /** The newest segment that is part of the log. */
+  #previous: number;
   #running: Promise<void> | undefined;
+  #failed = false;
   #timer: Timer | undefined;
   /** Ends of segments that nobody may believe. */
   #discards: DiscardHead[] = [];
 
-  /** Appends go to a new segment, after `lastNumber`. */
-  constructor(lastNumber: number, discards: readonly DiscardHead[], options: SegmentLogOptions) {
+  /** Appends go to a new segment with a number above `lastNumber`; `previous` is the newest that is there. */
+  constructor(lastNumber: number, previous: number, discards: readonly DiscardHead[], options: SegmentLogOptions) {
     this.#lastNumber = lastNumber;
+    this.#previous = previous;
     this.#discards = [...discards];
     this.#options = options;
   }
@@ -80,15 +84,19 @@ export class SegmentLog {
 
   /** Waits until nothing is left to write, or until writing fails. */
   async flush(): Promise<void> {
-    if (this.#running === undefined && this.#queue.length > 0) this.#run();
-    await this.#running;
+    this.#failed = false;
+    while (this.#queue.length > 0 || this.#running !== undefined) {
+      if (this.#running === undefined) this.#run();
+      await this.#running;
+      if (this.#failed) return;
+    }
   }
 
   async close(): Promise<void> {
     await this.flush();
     this.#timer?.cancel();
     const error = storeError("keep what it knows", new Error("it was closed"));
-    for (const append of this.#queue) append.failed(error);
+    for (const append of this.#queue) append.failed(error, true);
     this.#queue = [];
     this.#current = undefined;
   }
@@ -98,7 +106,9 @@ export class SegmentLog {
     this.#timer = undefined;
     this.#running = this.#drain().finally(() => {
       this.#running = undefined;
-      if (this.#queue.length > 0) this.#timer ??= this.#options.clock.setTimer(() => this.#run(), retryMs);
+      if (this.#queue.length === 0) return;
+      if (this.#failed) this.#timer ??= this.#options.clock.setTimer(() => this.#run(), retryMs);
+      else this.#run();
     });
   }
 
@@ -109,12 +119,15 @@ export class SegmentLog {
       const batch = this.#takeBatch();
       try {
         await this.#write(batch);
+        this.#failed = false;
       } catch (cause) {
         const error = storeError("be written", cause);
         this.#options.onError(error);
-        this.#queue = [...batch.filter((append) => append.failed(error)), ...this.#queue];
-        // Commits that came meanwhile deserve their own try; the rest waits.
-        if (this.#queue.every((append) => batch.includes(append))) return;
+        this.#failed = true;
+        const arrived = this.#queue;
+        this.#queue = [...batch.filter((append) => append.failed(error, false)), ...arrived];
+        // What came meanwhile deserves its own try; the rest waits.
+        if (arrived.length === 0) return;
       }
     }
   }
@@ -137,7 +150,7 @@ export class SegmentLog {
     const known = this.#current;
     if (known !== undefined && known.size < this.#options.segmentBytes)
       return this.#writeTo(known, batch, [], known.size);
-    const fresh = await this.#begin(known?.number ?? this.#lastNumber);
+    const fresh = await this.#begin();
     const { header, segment } = fresh;
     const discards = this.#discards;
     try {
@@ -148,6 +161,7 @@ export class SegmentLog {
         await this.#options.port.syncFolder(this.#options.folder);
         this.#discards = this.#discards.slice(discards.length);
         this.#current = segment;
+        this.#previous = segment.number;
         this.#options.onSegment(segment);
       });
     } catch (error) {
@@ -192,15 +206,15 @@ export class SegmentLog {
     }
   }
 
-  async #begin(previous: number): Promise<{ segment: Segment; header: Buffer }> {
+  async #begin(): Promise<{ segment: Segment; header: Buffer }> {
     const { folder, port, random } = this.#options;
-    const number = Math.max(this.#lastNumber, previous) + 1;
-    this.#lastNumber = number;
+    this.#lastNumber += 1;
+    const number = this.#lastNumber;
     const salt = Math.floor(random() * 2 ** 32);
     const path = `${folder}/${nameSegment(number, salt)}`;
     const file: PortFile = await port.open(path, "create");
     const segment = { number, salt, path, file, size: segmentHeaderBytes, liveBytes: 0, liveMessages: 0 };
-    return { segment, header: encodeSegmentHeader({ salt, number, previous }) };
+    return { segment, header: encodeSegmentHeader({ salt, number, previous: this.#previous }) };
   }
 
   /** Nothing is appended to it any more; what is durable in it stays readable. */

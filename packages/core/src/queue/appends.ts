@@ -1,0 +1,186 @@
+/** What is said in the log of the store's own: a message, a word about one, its end. */
+import type { PosternError } from "../errors.ts";
+import { landNote, type Note, type Place, type QueueIndex, replaceNote, type Segment } from "./queue-index.ts";
+import { encodeRecord, recordHeaderBytes, recordKinds } from "./segment-format.ts";
+import type { Append } from "./segment-log.ts";
+import type { Schedule, Settlement } from "./store.ts";
+
+/** A new message; its head is JSON already, so that what cannot be told fails in the caller's hands. */
+export class MessageAppend implements Append {
+  readonly sizeBytes: number;
+  readonly #done = Promise.withResolvers<void>();
+  readonly #json: string;
+  readonly #body: readonly Buffer[];
+  readonly #bodyBytes: number;
+  readonly #land: (at: Pick<Place, "segment" | "offset" | "headBytes" | "bodyBytes">) => void;
+  #headBytes = 0;
+
+  constructor(
+    json: string,
+    body: readonly Buffer[],
+    bodyBytes: number,
+    land: (at: Pick<Place, "segment" | "offset" | "headBytes" | "bodyBytes">) => void,
+  ) {
+    this.sizeBytes = json.length + bodyBytes;
+    this.#json = json;
+    this.#body = body;
+    this.#bodyBytes = bodyBytes;
+    this.#land = land;
+  }
+
+  get promise(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  encode(salt: number): readonly Buffer[] {
+    const head = encodeRecord(recordKinds.message, salt, this.#json, this.#body);
+    this.#headBytes = head.length - recordHeaderBytes;
+    return [head, ...this.#body];
+  }
+
+  durable(segment: Segment | undefined, offset: number): void {
+    if (segment !== undefined) this.#land({ segment, offset, headBytes: this.#headBytes, bodyBytes: this.#bodyBytes });
+    this.#done.resolve();
+  }
+
+  failed(error: PosternError): boolean {
+    this.#done.reject(error);
+    return false;
+  }
+}
+
+/** Said again until it is durable, as long as it is still news. */
+abstract class LastingAppend implements Append {
+  readonly sizeBytes = 256;
+  readonly #done = Promise.withResolvers<void>();
+  #headBytes = 0;
+
+  constructor() {
+    // Whoever waits hears of it; nobody has to wait.
+    this.#done.promise.catch(() => undefined);
+  }
+
+  get promise(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  protected abstract record(): { readonly kind: number; readonly head: unknown } | undefined;
+  protected abstract land(segment: Segment, offset: number, headBytes: number): void;
+
+  encode(salt: number): readonly Buffer[] | undefined {
+    const record = this.record();
+    if (record === undefined) return undefined;
+    const octets = encodeRecord(record.kind, salt, JSON.stringify(record.head));
+    this.#headBytes = octets.length - recordHeaderBytes;
+    return [octets];
+  }
+
+  durable(segment: Segment | undefined, offset: number): void {
+    if (segment !== undefined) this.land(segment, offset, this.#headBytes);
+    this.#done.resolve();
+  }
+
+  failed(error: PosternError, final: boolean): boolean {
+    if (final) this.#done.reject(error);
+    return true;
+  }
+}
+
+export class SettledAppend extends LastingAppend {
+  readonly #index: QueueIndex;
+  readonly #id: string;
+  readonly #note: Note<readonly Settlement[]>;
+
+  constructor(index: QueueIndex, id: string, note: Note<readonly Settlement[]>) {
+    super();
+    this.#index = index;
+    this.#id = id;
+    this.#note = note;
+  }
+
+  protected record() {
+    // Removed or copied meanwhile: then the remove or the copy has said it.
+    if (!this.#isNews) return undefined;
+    return { kind: recordKinds.settled, head: { id: this.#id, settled: this.#note.value } };
+  }
+
+  protected land(segment: Segment, offset: number, headBytes: number): void {
+    if (this.#isNews) landNote(this.#note, segment, offset, headBytes);
+  }
+
+  get #isNews(): boolean {
+    return this.#index.get(this.#id)?.settled.includes(this.#note) === true;
+  }
+}
+
+export class ScheduleAppend extends LastingAppend {
+  readonly #index: QueueIndex;
+  readonly #id: string;
+  readonly #note: Note<Schedule>;
+
+  constructor(index: QueueIndex, id: string, note: Note<Schedule>) {
+    super();
+    this.#index = index;
+    this.#id = id;
+    this.#note = note;
+  }
+
+  /** Replaces the word before, which is not said if it has not been yet. */
+  static note(place: Place, note: Note<Schedule>): void {
+    replaceNote(place.schedule);
+    place.schedule = note;
+  }
+
+  protected record() {
+    if (!this.#isNews) return undefined;
+    return { kind: recordKinds.schedule, head: { id: this.#id, schedule: this.#note.value } };
+  }
+
+  protected land(segment: Segment, offset: number, headBytes: number): void {
+    if (this.#isNews) landNote(this.#note, segment, offset, headBytes);
+  }
+
+  get #isNews(): boolean {
+    return this.#index.get(this.#id)?.schedule === this.#note;
+  }
+}
+
+export class RemoveAppend extends LastingAppend {
+  readonly #id: string;
+  readonly #land: () => void;
+
+  constructor(id: string, land: () => void) {
+    super();
+    this.#id = id;
+    this.#land = land;
+  }
+
+  protected record() {
+    return { kind: recordKinds.remove, head: { id: this.#id } };
+  }
+
+  protected land(): void {
+    this.#land();
+  }
+}
+
+/** Says nothing, and is told when the log can be written again. */
+export class AfterwardsAppend extends LastingAppend {
+  readonly #then: () => void;
+
+  constructor(then: () => void) {
+    super();
+    this.#then = then;
+  }
+
+  protected record(): undefined {
+    return undefined;
+  }
+
+  protected land(): void {}
+
+  override durable(): void {
+    this.#then();
+    super.durable(undefined, 0);
+  }
+}

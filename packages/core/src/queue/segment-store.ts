@@ -1,0 +1,312 @@
+/**
+ * The default queue store: an append-only log in segments, group commit, large contents in files of their own.
+ *
+ *   DIRECTORY/lock           held while the process lives
+ *   DIRECTORY/log/           segments (`segment-format.ts` says what is in them)
+ *   DIRECTORY/spool/         ID.body, contents above `spoolAboveBytes`
+ *   DIRECTORY/damaged/       what could not be read, kept aside
+ */
+import { randomInt } from "node:crypto";
+import createDebug from "debug";
+import { PosternError } from "../errors.ts";
+import { type Blob, createMemoryBlob } from "../message/index.ts";
+import type { Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
+import { AfterwardsAppend, MessageAppend, RemoveAppend, ScheduleAppend, SettledAppend } from "./appends.ts";
+import { Compaction } from "./compaction.ts";
+import type { FilePort, FileLock } from "./file-port.ts";
+import { FreeSpace } from "./free-space.ts";
+import { HandOff } from "./hand-off.ts";
+import { nodeFilePort } from "./node-file-port.ts";
+import { pendingNote, type Place, QueueIndex, type Segment } from "./queue-index.ts";
+import { makeQueueFolders, type QueueFolders, queueFolders, takeFolderLock } from "./queue-folders.ts";
+import { readBody, readMessage } from "./record-reader.ts";
+import { SalvageFolder } from "./salvage-folder.ts";
+import type { MessageHead, SpoolReference } from "./segment-format.ts";
+import { SegmentLog } from "./segment-log.ts";
+import { replay } from "./segment-replay.ts";
+import { entryOf, mergeSettlements } from "./settlements.ts";
+import { SpoolFolder } from "./spool-folder.ts";
+import { tidySpool } from "./spool-tidying.ts";
+import type { OpenReport, QueueEntry, QueueStore, Schedule, Settlement, WaitingMessage } from "./store.ts";
+import { storeError } from "./store-error.ts";
+
+const debug = createDebug("postern:queue");
+
+export interface SegmentStoreOptions {
+  /** Made (0700) if its parent exists. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly port?: FilePort;
+  /** For the salts of segments; numbers in [0, 1). */
+  readonly random?: () => number;
+  /** Room to be left on the disk; commits that would take it are refused with `STORE_FULL`. 64 MiB. */
+  readonly minFreeBytes?: number;
+  /** Larger contents go to a file of their own. 256 KiB. */
+  readonly spoolAboveBytes?: number;
+  /** A new segment is begun when one is so large. 64 MiB. */
+  readonly segmentBytes?: number;
+  /** Memory for contents that were committed a moment ago. 32 MiB. */
+  readonly handOffBytes?: number;
+  /** Told of every failure of the disk, also of those that nobody waits for. */
+  readonly onError?: (error: Error) => void;
+}
+
+export const segmentStoreDefaults = Object.freeze({
+  minFreeBytes: 64 * 1024 * 1024,
+  spoolAboveBytes: 256 * 1024,
+  segmentBytes: 64 * 1024 * 1024,
+  handOffBytes: 32 * 1024 * 1024,
+});
+
+export function createSegmentStore(options: SegmentStoreOptions): QueueStore {
+  return new SegmentStore(options);
+}
+
+/** What exists between `open` and `close`. */
+interface Opened {
+  readonly lock: FileLock;
+  readonly index: QueueIndex;
+  readonly log: SegmentLog;
+  readonly segments: readonly Segment[];
+  readonly compaction: Compaction;
+}
+
+/** Ids become file names. */
+const soundId = /^[0-9A-Za-z_-]{1,64}$/;
+/** Envelope and record header of an ordinary message, for the account of free space. */
+const overheadBytes = 1024;
+
+class SegmentStore implements QueueStore {
+  readonly #options: Required<SegmentStoreOptions>;
+  readonly #folders: QueueFolders;
+  readonly #spool: SpoolFolder;
+  readonly #handOff: HandOff;
+  readonly #space: FreeSpace;
+  #opened: Opened | undefined;
+
+  constructor(options: SegmentStoreOptions) {
+    this.#options = {
+      ...segmentStoreDefaults,
+      port: nodeFilePort,
+      random: () => randomInt(2 ** 32) / 2 ** 32,
+      onError: () => undefined,
+      ...options,
+    };
+    const { clock, directory, handOffBytes, minFreeBytes, port } = this.#options;
+    this.#folders = queueFolders(directory);
+    this.#spool = new SpoolFolder(this.#folders.spool, port);
+    this.#handOff = new HandOff(handOffBytes);
+    this.#space = new FreeSpace(() => port.free(directory), clock, minFreeBytes);
+  }
+
+  get size(): number {
+    return this.#opened?.index.size ?? 0;
+  }
+
+  async open(): Promise<OpenReport> {
+    const { port } = this.#options;
+    await makeQueueFolders(this.#folders, port);
+    const lock = takeFolderLock(this.#folders, port);
+    try {
+      return await this.#openLocked(lock);
+    } catch (cause) {
+      lock.release();
+      throw storeError("be opened", cause);
+    }
+  }
+
+  async #openLocked(lock: FileLock): Promise<OpenReport> {
+    const { clock, port, random, segmentBytes } = this.#options;
+    const salvage = new SalvageFolder(this.#folders.damaged, port);
+    const { segments: old, index, damage, discards, lastNumber } = await replay(this.#folders.log, port, salvage);
+    const spoolDamage = await tidySpool(this.#folders.spool, port, index, damage.length > 0 ? salvage : undefined);
+    const segments = [...old];
+    const folder = this.#folders.log;
+    const onError = (error: Error) => this.#report(error);
+    const log = new SegmentLog(lastNumber, old.at(-1)?.number ?? 0, discards, {
+      folder,
+      port,
+      clock,
+      random,
+      segmentBytes,
+      onError,
+      onSegment: (segment) => {
+        segments.push(segment);
+        compaction.consider();
+      },
+    });
+    const compaction: Compaction = new Compaction({ folder, port, index, log, segments, segmentBytes, onError });
+    this.#opened = { lock, index, log, segments, compaction };
+    await this.#space.refresh();
+    compaction.consider();
+    debug("opened %s: %d segments, %d messages", folder, segments.length, index.size);
+    return { waiting: index.size, damage: [...damage, ...spoolDamage] };
+  }
+
+  *waiting(): Generator<WaitingMessage> {
+    for (const [id, { nextAttemptAt }] of this.#opened?.index.entries() ?? []) yield { id, nextAttemptAt };
+  }
+
+  entry(id: string): MaybePromise<QueueEntry | undefined> {
+    const place = this.#opened?.index.get(id);
+    if (place === undefined) return undefined;
+    const held = this.#handOff.get(id);
+    if (held !== undefined) return entryOf(held.message, held.settled, held.schedule);
+    return this.#read(id, async (at) => (await readMessage(at)).entry);
+  }
+
+  content(id: string): MaybePromise<Blob | undefined> {
+    const place = this.#opened?.index.get(id);
+    if (place === undefined) return undefined;
+    const held = this.#handOff.get(id);
+    if (held?.content.chunks !== undefined) return held.content;
+    return this.#read(id, async (at) => {
+      if (!at.spooled) return createMemoryBlob(at.bodyBytes === 0 ? [] : [await readBody(at)]);
+      const { spool } = await readMessage(at);
+      return spool === undefined ? undefined : this.#spool.read(spool);
+    });
+  }
+
+  /** Again when compaction has moved the message while it was read. */
+  async #read<T>(id: string, read: (place: Place) => Promise<T>): Promise<T | undefined> {
+    for (;;) {
+      const place = this.#opened?.index.get(id);
+      if (place === undefined) return undefined;
+      const { segment, offset } = place;
+      try {
+        return await read(place);
+      } catch (error) {
+        if (place.segment === segment && place.offset === offset) throw error;
+      }
+    }
+  }
+
+  hasRoom(sizeBytes: number): boolean {
+    return this.#space.hasRoom(sizeBytes + overheadBytes);
+  }
+
+  commit(message: QueuedMessage, content: Blob): Promise<void> {
+    if (this.#opened === undefined) return Promise.reject(closed());
+    if (!soundId.test(message.id))
+      return Promise.reject(storeError("take a message", new Error("its id is no file name")));
+    const bytes = content.sizeBytes + overheadBytes;
+    // The common case makes no promise of its own: in memory, and room.
+    if (!this.#space.hasRoom(bytes)) return this.#commitIfRoom(message, content, bytes);
+    return this.#commit(message, content, bytes);
+  }
+
+  async #commitIfRoom(message: QueuedMessage, content: Blob, bytes: number): Promise<void> {
+    await this.#space.refresh();
+    if (!this.#space.hasRoom(bytes)) throw new PosternError("STORE_FULL", "the disk of the queue is nearly full");
+    return this.#commit(message, content, bytes);
+  }
+
+  #commit(message: QueuedMessage, content: Blob, bytes: number): Promise<void> {
+    const { spoolAboveBytes } = this.#options;
+    this.#space.take(bytes);
+    const small = content.sizeBytes <= spoolAboveBytes;
+    const committed =
+      small && content.chunks !== undefined
+        ? this.#append(message, content, undefined)
+        : small
+          ? inMemory(content).then((blob) => this.#append(message, blob, undefined))
+          : this.#commitSpooled(message, content);
+    return committed.then(
+      () => this.#space.release(bytes, true),
+      (cause: unknown) => {
+        this.#space.release(bytes, false);
+        throw storeError("take a message", cause);
+      },
+    );
+  }
+
+  async #commitSpooled(message: QueuedMessage, content: Blob): Promise<void> {
+    const spool = await this.#spool.write(message.id, content);
+    try {
+      await this.#append(message, content, spool);
+    } catch (error) {
+      // A crash before the log is written again may bring the record back; its content must be there then.
+      this.#opened?.log.append(new AfterwardsAppend(() => void this.#spool.remove(spool.file)), false);
+      throw error;
+    }
+  }
+
+  #append(message: QueuedMessage, content: Blob, spool: SpoolReference | undefined): Promise<void> {
+    const opened = this.#opened;
+    if (opened === undefined) throw closed();
+    const head: MessageHead = spool === undefined ? { message } : { message, spool };
+    const body = spool === undefined ? (content.chunks ?? []) : [];
+    const append = new MessageAppend(JSON.stringify(head), body, spool === undefined ? content.sizeBytes : 0, (at) => {
+      opened.index.put(message.id, { ...at, spooled: spool !== undefined, nextAttemptAt: 0 });
+      // A file may be its giver's, who lets go of it after the commit: such a content is read from our own.
+      if (content.chunks !== undefined) this.#handOff.put(message, content);
+    });
+    opened.log.append(append, true);
+    return append.promise;
+  }
+
+  settle(id: string, outcomes: readonly Settlement[]): Promise<void> {
+    const opened = this.#opened;
+    const place = opened?.index.get(id);
+    if (opened === undefined || place === undefined || outcomes.length === 0) return Promise.resolve();
+    const held = this.#handOff.get(id);
+    if (held !== undefined) held.settled = mergeSettlements(held.settled, outcomes);
+    const note = pendingNote(outcomes);
+    place.settled = [...place.settled, note];
+    const append = new SettledAppend(opened.index, id, note);
+    opened.log.append(append, false);
+    return append.promise;
+  }
+
+  reschedule(id: string, schedule: Schedule): void {
+    const opened = this.#opened;
+    const place = opened?.index.get(id);
+    if (opened === undefined || place === undefined) return;
+    const held = this.#handOff.get(id);
+    if (held !== undefined) held.schedule = schedule;
+    place.nextAttemptAt = schedule.nextAttemptAt;
+    const note = pendingNote(schedule);
+    ScheduleAppend.note(place, note);
+    opened.log.append(new ScheduleAppend(opened.index, id, note), false);
+  }
+
+  remove(id: string): Promise<void> {
+    const opened = this.#opened;
+    const place = opened?.index.drop(id);
+    if (opened === undefined || place === undefined) return Promise.resolve();
+    this.#handOff.delete(id);
+    const append = new RemoveAppend(id, () => {
+      // Only now: until then a crash brings the message back, and it must be whole.
+      if (place.spooled) void this.#spool.remove(`${id}.body`);
+      opened.compaction.consider();
+    });
+    opened.log.append(append, false);
+    return append.promise;
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    if (opened === undefined) return;
+    await opened.compaction.stop();
+    await opened.log.flush();
+    this.#opened = undefined;
+    await opened.log.close();
+    await Promise.all(opened.segments.map(({ file }) => file.close()));
+    opened.lock.release();
+  }
+
+  #report(error: Error): void {
+    debug("%s", error.message);
+    this.#options.onError(error);
+  }
+}
+
+async function inMemory(content: Blob): Promise<Blob> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of content.read()) chunks.push(chunk);
+  return createMemoryBlob(chunks);
+}
+
+function closed(): PosternError {
+  return new PosternError("STORE_UNAVAILABLE", "the queue is not open");
+}
