@@ -87,7 +87,7 @@ async function send(transport: Transport, sending: Sending): Promise<Delivery> {
       id: "M1",
       envelope: { sender: "from@gateway.test", body: "7bit", smtputf8: false, ...sending.envelope },
       recipients,
-      route: { class: "relay", transport: "smtp", nextHop: sending.nextHop },
+      route: { transport: "smtp", nextHop: sending.nextHop },
       content: sending.content ?? blob(small),
       more: false,
     },
