@@ -19,4 +19,5 @@ export * from "./scanning/index.ts";
 export type { QueueEntry, QueueStore, Schedule } from "./queue/store.ts";
 export type { DeliveryControls, DeliveryReport, DeliveryRequest, Transport } from "./delivery/transport.ts";
 export * from "./plugin/index.ts";
+export * from "./smtp/index.ts";
 export * from "./control/index.ts";

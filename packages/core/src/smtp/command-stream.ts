@@ -1,0 +1,160 @@
+/**
+ * The parser beneath a connection, in place of smtp-server's: lines of commands, and in between the octets of DATA or BDAT,
+ * which go to a receiver. Commands are answered strictly one after another, without a promise where the answer is at hand.
+ * When all of a packet is taken, the reader is told, so that the replies of pipelined commands leave in one write.
+ */
+import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
+import { isPromise, type MaybePromise } from "../model/index.ts";
+
+/** Why a line is no command. */
+export type LineFault = "tooLong" | "bareLf" | "bareCr" | "nul";
+
+/** Takes the octets of a message until it has them all. */
+export interface Receiver {
+  /** Takes octets of `chunk` from `start` on; returns the position behind the last one taken. */
+  take(chunk: Buffer, start: number): number;
+  /** Has all its octets; the next one is a command's. */
+  readonly finished: boolean;
+  /** Asks to wait before the next octets. */
+  readonly pressure: Promise<unknown> | undefined;
+  /** Called once when finished; the parser waits for it. */
+  complete(): MaybePromise<void>;
+}
+
+export interface Reader {
+  /** One line without its end; octets that are no UTF-8 come as U+FFFD. */
+  command(line: string): MaybePromise<void>;
+  /** A line that is no command, for what it is. */
+  malformed(fault: LineFault): void;
+  /** Octets have come before the greeting went. True: they are for nobody. */
+  tooEarly(): boolean;
+  /** All that came is taken; a promise asks to wait. `commands`: how many were among it. */
+  settled(commands: number): MaybePromise<void>;
+  /** The client has closed its side; everything before is taken. */
+  inputEnded(): void;
+}
+
+export interface CommandStreamOptions {
+  readonly longestLineBytes: number;
+  /** A bare LF ends a line, too. */
+  readonly lenientLineEnds: boolean;
+}
+
+/** Commands of one packet that are answered before others have their turn. */
+const commandsPerTurn = 100;
+const carriageReturn = 0x0d;
+
+export class CommandStream extends SMTPStream {
+  readonly #reader: Reader;
+  readonly #options: CommandStreamOptions;
+  #receiver: Receiver | undefined;
+  /** A line that has not ended yet; longer ones are dropped up to their end. */
+  #partial: Buffer[] = [];
+  #partialBytes = 0;
+  #chunk: Buffer | undefined;
+  #at = 0;
+  #commands = 0;
+  #next: ((error?: Error | null) => void) | undefined;
+  readonly #resume: () => void;
+
+  constructor(reader: Reader, options: CommandStreamOptions) {
+    super();
+    this.#reader = reader;
+    this.#options = options;
+    this.#resume = () => this.#run();
+  }
+
+  /** The next octets are a message's. */
+  receive(receiver: Receiver): void {
+    this.#receiver = receiver;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding | "buffer", next: (error?: Error | null) => void): void {
+    if (this.isClosed || this.#reader.tooEarly()) return next();
+    this.#chunk = chunk;
+    this.#at = 0;
+    this.#commands = 0;
+    this.#next = next;
+    this.#run();
+  }
+
+  override _flushData(): void {
+    if (!this.isClosed) this.#reader.inputEnded();
+  }
+
+  #run(): void {
+    const chunk = this.#chunk;
+    let steps = 0;
+    while (chunk !== undefined && this.#at < chunk.length && !this.isClosed) {
+      const pending = this.#receiver === undefined ? this.#takeLine(chunk) : this.#takeContent(this.#receiver, chunk);
+      if (isPromise(pending)) return this.#resumeAfter(pending);
+      steps += 1;
+      if (steps >= commandsPerTurn) {
+        setImmediate(this.#resume);
+        return;
+      }
+    }
+    this.#chunk = undefined;
+    const next = this.#next;
+    this.#next = undefined;
+    const settled = this.isClosed ? undefined : this.#reader.settled(this.#commands);
+    if (isPromise(settled)) void settled.then(() => next?.());
+    else next?.();
+  }
+
+  #resumeAfter(pending: Promise<unknown>): void {
+    void pending.then(this.#resume, this.#resume);
+  }
+
+  #takeContent(receiver: Receiver, chunk: Buffer): MaybePromise<unknown> {
+    this.#at = receiver.take(chunk, this.#at);
+    if (!receiver.finished) return receiver.pressure;
+    this.#receiver = undefined;
+    this.#commands += 1;
+    return receiver.complete();
+  }
+
+  #takeLine(chunk: Buffer): MaybePromise<void> {
+    const start = this.#at;
+    const end = chunk.indexOf(0x0a, start);
+    const { longestLineBytes } = this.#options;
+    if (end < 0) {
+      this.#at = chunk.length;
+      this.#partialBytes += chunk.length - start;
+      // Its end will tell that it was too long; until then it costs nothing.
+      if (this.#partialBytes > longestLineBytes) this.#partial = [];
+      else this.#partial.push(chunk.subarray(start));
+      return undefined;
+    }
+    this.#at = end + 1;
+    this.#commands += 1;
+    const lineBytes = this.#partialBytes + end + 1 - start;
+    if (lineBytes > longestLineBytes) {
+      this.#partial = [];
+      this.#partialBytes = 0;
+      return this.#reader.malformed("tooLong");
+    }
+    return this.#dispatch(this.#wholeLine(chunk, start, end));
+  }
+
+  /** Without its LF. */
+  #wholeLine(chunk: Buffer, start: number, end: number): Buffer {
+    const tail = chunk.subarray(start, end);
+    if (this.#partialBytes === 0) return tail;
+    const whole = Buffer.concat([...this.#partial, tail]);
+    this.#partial = [];
+    this.#partialBytes = 0;
+    return whole;
+  }
+
+  #dispatch(octets: Buffer): MaybePromise<void> {
+    const proper = octets[octets.length - 1] === carriageReturn;
+    if (!proper && !this.#options.lenientLineEnds) return this.#reader.malformed("bareLf");
+    const length = proper ? octets.length - 1 : octets.length;
+    let line = octets.toString("latin1", 0, length);
+    if (line.includes("\r")) return this.#reader.malformed("bareCr");
+    if (line.includes("\0")) return this.#reader.malformed("nul");
+    if (/[\u0080-\u00ff]/.test(line)) line = octets.toString("utf8", 0, length);
+    return this.#reader.command(line);
+  }
+}

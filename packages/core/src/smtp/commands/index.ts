@@ -1,0 +1,40 @@
+/** Every command of the transition table, one file each, and those that are known and not offered. */
+import { reply, type MaybePromise, type Reply } from "../../model/index.ts";
+import type { Dialogue } from "../dialogue.ts";
+import type { Verb } from "../transitions.ts";
+import { bdat } from "./bdat.ts";
+import { data } from "./data.ts";
+import { ehlo, helo } from "./helo.ts";
+import { mail } from "./mail.ts";
+import { rcpt } from "./rcpt.ts";
+import { noop, quit, rset, vrfy } from "./simple.ts";
+import { starttls } from "./starttls.ts";
+import { xclient } from "./xclient.ts";
+
+/** `argument` is what follows the verb, trimmed. `misplaced` is for BDAT alone: why it may not stand here. */
+export type Command = (dialogue: Dialogue, argument: string, misplaced: Reply | undefined) => MaybePromise<void>;
+
+export const commands: Readonly<Record<Verb, Command>> = {
+  HELO: helo,
+  EHLO: ehlo,
+  MAIL: mail,
+  RCPT: rcpt,
+  DATA: data,
+  BDAT: bdat,
+  RSET: rset,
+  NOOP: noop,
+  QUIT: quit,
+  VRFY: vrfy,
+  STARTTLS: starttls,
+  XCLIENT: xclient,
+};
+
+const notOffered = reply(502, "5.5.1", "Command not implemented");
+
+/** Known, from RFC 5321, its ancestors and its extensions, and not offered here. */
+export const unavailable: ReadonlyMap<string, Reply> = new Map(
+  ["EXPN", "HELP", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "AUTH", "XFORWARD", "BURL"].map((verb) => [
+    verb,
+    notOffered,
+  ]),
+);

@@ -1,0 +1,47 @@
+/** RCPT (RFC 5321 §4.1.1.3): one recipient. Whether we relay for it is the guard's to say, inside the policy. */
+import { addressFaults, parsePath, takePath, type AddressFaultReason } from "../../address/index.ts";
+import { reply, type Recipient, type Reply } from "../../model/index.ts";
+import { isRefused, parseRcptParameters } from "../parameters.ts";
+import type { Command } from "./index.ts";
+
+const syntax = reply(501, "5.5.4", "Syntax: RCPT TO:<address>");
+const utf8Needed = reply(553, "5.6.7", "Non-ASCII address without SMTPUTF8");
+const tooMany = reply(452, "4.5.3", "Too many recipients");
+const ok = reply(250, "2.1.5", "Ok");
+
+/** RCPT commands beyond the limit before they count as errors (Postfix's smtpd_recipient_overshoot_limit). */
+const overshoot = 1000;
+
+export const rcpt: Command = (dialogue, argument) => {
+  const { transaction, session, limits } = dialogue;
+  if (transaction === undefined || argument.slice(0, 3).toUpperCase() !== "TO:") return dialogue.say(syntax);
+  transaction.attempts += 1;
+  const taken = takePath(argument.slice(3));
+  if (!taken.ok) return dialogue.say(recipientFault(taken.reason));
+  const parameters = parseRcptParameters(taken.rest);
+  if (isRefused(parameters)) return dialogue.say(parameters.refusal);
+  const path = parsePath(taken.path, { allowPostmaster: true, smtputf8: transaction.plain.smtputf8 });
+  if (!path.ok) return dialogue.say(recipientFault(path.reason));
+  if (transaction.plain.recipients.length >= limits.recipients) {
+    if (transaction.attempts > limits.recipients + overshoot) dialogue.countError();
+    return dialogue.say(tooMany);
+  }
+
+  const recipient: Recipient = { address: path.address, original: taken.path, ...parameters };
+  const { rcpt: hook } = dialogue.generation.hooks.smtp;
+  const hooked = hook.tapped ? hook.call(recipient, transaction.plain, session) : undefined;
+  return dialogue.proceed(hooked, (objection) => {
+    if (objection !== undefined) return dialogue.object(objection, "rcpt", "RCPT", recipient);
+    const asked = dialogue.policy.ask("rcpt", { session, transaction: transaction.plain, recipient });
+    return dialogue.proceed(asked, (refusal) => {
+      if (refusal !== undefined) return dialogue.object(refusal, "rcpt", "RCPT", recipient);
+      transaction.add(recipient);
+      dialogue.state = "rcpt";
+      dialogue.say(ok);
+    });
+  });
+};
+
+function recipientFault(reason: AddressFaultReason): Reply {
+  return reason === "nonAscii" ? utf8Needed : reply(501, "5.1.3", `Bad recipient: ${addressFaults[reason]}`);
+}

@@ -1,0 +1,387 @@
+/**
+ * One SMTP conversation: its state, its session and transaction, and the dispatch of commands over the transition table. It
+ * speaks through a wire and never touches a socket. Whatever goes wrong in a command becomes a reply here and nowhere else.
+ */
+import type { NetworkList } from "../address/index.ts";
+import {
+  formatReply,
+  isPromise,
+  reply,
+  type MaybePromise,
+  type Objection,
+  type Recipient,
+  type Reply,
+  type Session,
+} from "../model/index.ts";
+import { commands, unavailable, type Command } from "./commands/index.ts";
+import type { LineFault, Reader, Receiver } from "./command-stream.ts";
+import { replyForError } from "./failure.ts";
+import type { ListenerSettings, SessionGeneration, SmtpHost } from "./front.ts";
+import type { SessionPolicy } from "./session-policy.ts";
+import { findMisplacement, type State, type Verb } from "./transitions.ts";
+import { OpenTransaction } from "./open-transaction.ts";
+import { Watchdog, type Expiry } from "./watchdog.ts";
+
+/** The way to the client. Replies gather until `flush`. */
+export interface Wire {
+  write(text: string): void;
+  /** A promise asks to wait: the client does not read. */
+  flush(): MaybePromise<void>;
+  /** Sends what has gathered and ends the connection. */
+  hangUp(): void;
+  /** The next octets are a message's. */
+  receive(receiver: Receiver): void;
+  /** Sends what has gathered, drops what the client has sent, and begins TLS; `begun` when the handshake is done. */
+  startTls(begun: (tls: Session["tls"]) => MaybePromise<void>): void;
+}
+
+/** What a dialogue gets from its listener. */
+export interface Place {
+  readonly settings: ListenerSettings;
+  readonly xclient: NetworkList;
+  /** There is a key. */
+  readonly tlsAvailable: boolean;
+}
+
+const tooManyErrors = reply(421, "4.7.0", "Too many errors, closing connection");
+const unknownCommand = reply(500, "5.5.1", "Command not recognized");
+const notSmtp = reply(421, "4.7.0", "This is SMTP, closing connection");
+const tooEarly = reply(554, "5.5.0", "Client spoke before the greeting");
+const timedOut = reply(421, "4.4.2", "Timeout, closing connection");
+const shuttingDown = reply(421, "4.3.2", "Server is shutting down, try again later");
+
+const lineFaults: Readonly<Record<LineFault, Reply>> = {
+  tooLong: reply(500, "5.5.2", "Command line too long"),
+  bareLf: reply(500, "5.5.2", "Line ends in LF without CR"),
+  bareCr: reply(500, "5.5.2", "CR without LF in command"),
+  nul: reply(500, "5.5.2", "NUL in command"),
+};
+
+/** Commands that lead nowhere; too many between two messages count as errors. */
+const junk: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "RSET", "NOOP", "VRFY", "STARTTLS", "XCLIENT"]);
+
+// A browser made to speak to a mail server.
+const foreign = /^(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|DELETE) \S+ HTTP\//i;
+const nonAscii = /[^\u0000-\u007f]/;
+
+export class Dialogue implements Reader {
+  readonly host: SmtpHost;
+  readonly generation: SessionGeneration;
+  readonly place: Place;
+  readonly wire: Wire;
+  readonly watchdog: Watchdog;
+  policy: SessionPolicy;
+  session: Session;
+  /** Address of the connection or of its PROXY header: what XCLIENT may be used from, whatever XCLIENT says. */
+  readonly peerAddress: string;
+  state: State = "start";
+  transaction: OpenTransaction | undefined;
+  /** After a hook refused TLS: the answer to everything but QUIT. */
+  refusal: Reply | undefined;
+  greeted = false;
+  /** The session has ended: nothing may be said or begun any more. */
+  over = false;
+  /** Called once should the session end: what is under way is to be given up. */
+  onEnd: (() => void) | undefined;
+  messages = 0;
+  #commands = 0;
+  #errors = 0;
+  #junk = 0;
+  /** Calls under way; the generation is let go when none is. */
+  #busy = 0;
+  #released = false;
+  #closing = false;
+
+  constructor(
+    host: SmtpHost,
+    generation: SessionGeneration,
+    place: Place,
+    wire: Wire,
+    session: Session,
+    peerAddress: string,
+  ) {
+    this.host = host;
+    this.generation = generation;
+    this.place = place;
+    this.wire = wire;
+    this.session = session;
+    this.peerAddress = peerAddress;
+    this.policy = generation.startPolicy(place.settings.name);
+    this.watchdog = new Watchdog(host.clock, (expiry) => this.#expire(expiry));
+    this.watchdog.expectCommand(generation.settings.limits.commandTimeoutMs);
+  }
+
+  get limits(): SessionGeneration["settings"]["limits"] {
+    return this.generation.settings.limits;
+  }
+
+  get hostname(): string {
+    return this.generation.settings.hostname;
+  }
+
+  get offersTls(): boolean {
+    return this.place.tlsAvailable && this.session.tls === undefined;
+  }
+
+  get mayUseXclient(): boolean {
+    return this.place.xclient.contains(this.peerAddress);
+  }
+
+  // Reader
+
+  command(line: string): MaybePromise<void> {
+    this.#commands += 1;
+    const blank = line.indexOf(" ");
+    const verb = (blank < 0 ? line : line.slice(0, blank)).toUpperCase();
+    const argument = blank < 0 ? "" : line.slice(blank + 1).trim();
+    const command = Object.hasOwn(commands, verb) ? commands[verb as Verb] : undefined;
+    if (command === undefined) return this.#unknown(line, verb);
+    if (this.refusal !== undefined && verb !== "QUIT") return this.say(this.refusal);
+    if (junk.has(verb as Verb)) this.#countJunk();
+    const misplaced = findMisplacement(verb as Verb, this.state);
+    // The octets of a chunk come with their command, refused or not.
+    if (misplaced !== undefined && verb !== "BDAT") return this.say(misplaced);
+    return this.guarded(verb, command, argument, misplaced);
+  }
+
+  malformed(fault: LineFault): void {
+    this.say(lineFaults[fault]);
+  }
+
+  tooEarly(): boolean {
+    if (this.greeted || this.over) return this.over;
+    this.note("spoke before the greeting");
+    this.bye(tooEarly);
+    return true;
+  }
+
+  settled(commandCount: number): MaybePromise<void> {
+    if (commandCount > 0 && this.transaction?.receiving !== true) {
+      this.watchdog.expectCommand(this.limits.commandTimeoutMs);
+    }
+    return this.wire.flush();
+  }
+
+  inputEnded(): void {
+    this.#closing = true;
+    if (this.#busy === 0) this.wire.hangUp();
+  }
+
+  // For commands
+
+  /** Runs a command; whatever it throws or rejects with becomes a reply. */
+  guarded(where: string, call: Command, argument: string, misplaced?: Reply): MaybePromise<void> {
+    try {
+      const pending = call(this, argument, misplaced);
+      return isPromise(pending) ? this.#await(where, pending) : undefined;
+    } catch (error) {
+      this.fail(where, error);
+    }
+  }
+
+  /** Goes on with an answer, now or later; not at all when the session has ended meanwhile. */
+  proceed<T>(answer: MaybePromise<T>, next: (answer: T) => MaybePromise<void>): MaybePromise<void> {
+    if (!isPromise(answer)) return next(answer);
+    return answer.then((late) => (this.over ? undefined : next(late)));
+  }
+
+  say(said: Reply): void {
+    if (this.over) return;
+    this.wire.write(`${this.#printable(formatReply(said))}\r\n`);
+    if (said.code >= 500) this.countError();
+    else if (said.code === 421) this.#hangUp();
+  }
+
+  /** Several lines of one reply, all with the first one's code. */
+  sayLines(lines: readonly Reply[]): void {
+    if (this.over) return;
+    const last = lines.length - 1;
+    for (const [index, line] of lines.entries()) {
+      this.wire.write(`${line.code}${index < last ? "-" : " "}${line.text}\r\n`);
+    }
+  }
+
+  /** The last words. */
+  bye(said: Reply): void {
+    if (this.over) return;
+    this.wire.write(`${this.#printable(formatReply(said))}\r\n`);
+    this.#hangUp();
+  }
+
+  /** An objection of a hook, a list, the relay guard or a scanner: logged, told to the hooks, said. */
+  object(objection: Objection, stage: string, command: string, recipient?: Recipient, ends = false): void {
+    this.host.log({
+      kind: "rejected",
+      session: this.session,
+      command,
+      reply: objection.reply,
+      id: command === "END-OF-MESSAGE" ? this.transaction?.plain.id : undefined,
+      sender: this.transaction?.plain.sender,
+      recipient: recipient?.address,
+    });
+    const { rejected } = this.generation.hooks.smtp;
+    if (rejected.tapped) rejected.call(objection, stage, this.session);
+    // 521 promises that nothing else will be taken (RFC 7504), 421 that the connection ends.
+    if (ends || objection.reply.code === 521) this.bye(objection.reply);
+    else this.say(objection.reply);
+  }
+
+  /** The next octets are the transaction's content. */
+  receive(receiver: Receiver & { readonly octets: number }, withinMs: number, minRateBytesPerSecond: number): void {
+    if (this.transaction !== undefined) this.transaction.receiving = true;
+    this.watchdog.expectTransfer(withinMs, minRateBytesPerSecond, () => receiver.octets);
+    this.wire.receive(receiver);
+  }
+
+  /** TLS is active: an objection answers every later command but QUIT. */
+  askTls(): MaybePromise<void> {
+    const { tls: hook } = this.generation.hooks.smtp;
+    if (!hook.tapped) return;
+    return this.proceed(hook.call(this.session), (objection) => {
+      if (objection === undefined) return;
+      this.refusal = objection.reply;
+      this.host.log({
+        kind: "rejected",
+        session: this.session,
+        command: "STARTTLS",
+        reply: objection.reply,
+        id: undefined,
+        sender: undefined,
+        recipient: undefined,
+      });
+      const { rejected } = this.generation.hooks.smtp;
+      if (rejected.tapped) rejected.call(objection, "tls", this.session);
+    });
+  }
+
+  note(text: string): void {
+    this.host.log({ kind: "noted", session: this.session, id: this.transaction?.plain.id, text });
+  }
+
+  fail(where: string, error: unknown): void {
+    this.host.log({ kind: "failed", session: this.session, where, error });
+    if (this.over) return;
+    if (this.transaction?.received === true) this.endTransaction(false);
+    this.say(replyForError(error));
+  }
+
+  countError(): void {
+    this.#errors += 1;
+    if (this.#errors <= this.limits.errors || this.over) return;
+    this.note("too many errors");
+    this.bye(tooManyErrors);
+  }
+
+  /** Another session with the same client or another one: after TLS or XCLIENT nothing is known of it (RFC 3207 §4.2). */
+  renew(session: Session, state: State): void {
+    this.endTransaction(false);
+    this.session = session;
+    this.state = state;
+    this.policy = this.generation.startPolicy(this.place.settings.name);
+  }
+
+  beginTransaction(transaction: OpenTransaction): void {
+    this.transaction = transaction;
+    this.state = "mail";
+  }
+
+  /** The transaction is over; `delivered`: with a message. */
+  endTransaction(delivered: boolean): void {
+    const { transaction } = this;
+    if (transaction === undefined) return;
+    this.transaction = undefined;
+    if (this.state !== "start") this.state = "ready";
+    this.policy.resetTransaction();
+    transaction.dispose();
+    if (delivered) {
+      this.messages += 1;
+      this.#errors = 0;
+      this.#junk = 0;
+      return;
+    }
+    const { reset } = this.generation.hooks.smtp;
+    if (reset.tapped) reset.call(transaction.plain, this.session);
+  }
+
+  /** The connection is gone, by whom ever. */
+  end(): void {
+    if (this.over) return;
+    this.over = true;
+    this.watchdog.stop();
+    this.onEnd?.();
+    // What is being judged or queued still reads its content: that transaction ends with the call.
+    if (this.transaction?.received !== true) this.endTransaction(false);
+    this.host.log({
+      kind: "disconnected",
+      session: this.session,
+      messages: this.messages,
+      commands: this.#commands,
+    });
+    const { closed } = this.generation.hooks.smtp;
+    if (closed.tapped) closed.call(this.session);
+    this.#releaseWhenIdle();
+  }
+
+  /** No more: at once between transactions, after the reply in hand else. */
+  shutDown(): void {
+    if (this.#busy === 0 && this.transaction === undefined) this.bye(shuttingDown);
+  }
+
+  /** No more, whatever it is doing. */
+  cutOff(): void {
+    this.bye(shuttingDown);
+  }
+
+  async #await(where: string, pending: Promise<void>): Promise<void> {
+    this.#busy += 1;
+    this.watchdog.suspend();
+    try {
+      await pending;
+    } catch (error) {
+      this.fail(where, error);
+    }
+    this.#busy -= 1;
+    if (this.over) this.#releaseWhenIdle();
+    else if (this.#closing && this.#busy === 0) this.wire.hangUp();
+  }
+
+  #unknown(line: string, verb: string): void {
+    if (foreign.test(line)) {
+      this.note("spoke HTTP");
+      return this.bye(notSmtp);
+    }
+    if (this.refusal !== undefined) return this.say(this.refusal);
+    this.say(unavailable.get(verb) ?? unknownCommand);
+  }
+
+  #countJunk(): void {
+    this.#junk += 1;
+    if (this.#junk > this.limits.junkCommands) this.countError();
+  }
+
+  /** UTF-8 in replies only to a client that asked for it (RFC 6531 §3.5). */
+  #printable(line: string): string {
+    return nonAscii.test(line) && this.transaction?.plain.smtputf8 !== true
+      ? line.replace(/[^\u0000-\u007f]/gu, "?")
+      : line;
+  }
+
+  #expire(expiry: Expiry): void {
+    this.note(
+      expiry === "command" ? "timeout" : expiry === "rate" ? "message comes too slowly" : "message took too long",
+    );
+    this.bye(timedOut);
+  }
+
+  #hangUp(): void {
+    this.wire.hangUp();
+    this.end();
+  }
+
+  #releaseWhenIdle(): void {
+    if (this.#busy > 0 || this.#released) return;
+    this.#released = true;
+    this.endTransaction(false);
+    this.generation.release();
+  }
+}

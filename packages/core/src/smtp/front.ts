@@ -1,0 +1,120 @@
+/**
+ * What the SMTP front needs from outside, and nothing more: a host that outlives sessions, a generation that each session
+ * holds from its connect to its end, and the settings of listeners and limits in milliseconds and octets.
+ */
+import type { Hooks } from "../hooks/index.ts";
+import type { Blob } from "../message/index.ts";
+import type { Spooler } from "../message/index.ts";
+import type { Answer, Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
+import type { NetworkList } from "../address/index.ts";
+import type { Rewriter } from "../rewrite/index.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import type { ScanAsk } from "../scanning/scanner.ts";
+import type { SessionPolicy } from "./session-policy.ts";
+import type { SmtpEvent } from "./events.ts";
+import type { LineEndingPolicy } from "./line-endings.ts";
+
+/** What outlives generations. */
+export interface SmtpHost {
+  readonly clock: Clock;
+  /** Ids for sessions and messages (`createIdSource`). */
+  readonly ids: () => string;
+  /** The generation for a new session, counted until its `release()`. */
+  acquire(): SessionGeneration;
+  /** Where bodies wait until they are queued. */
+  readonly spooler: Spooler;
+  /** Resolves when the message is on stable storage. `STORE_FULL` becomes 452 4.3.1, anything else 451 4.3.0. */
+  enqueue(message: QueuedMessage, content: Blob): Promise<void>;
+  /** Must not throw and must not wait. */
+  log(event: SmtpEvent): void;
+}
+
+/** One generation as a session sees it. */
+export interface SessionGeneration {
+  readonly hooks: Hooks;
+  readonly settings: SmtpSettings;
+  /** Our own clients: may relay, are not limited in sessions and rate, get Message-ID and Date. */
+  readonly networks: NetworkList;
+  /** Asks for the client's names. Absent: clients have no names. */
+  readonly resolver: Pick<Resolver, "reverse" | "a" | "aaaa"> | undefined;
+  /** The lists of a listener for one session. */
+  startPolicy(listener: string): SessionPolicy;
+  /** The accepted envelope, last before the queue. */
+  readonly rewriter: Rewriter | undefined;
+  /** All scanners side by side. Absent when there are none. */
+  readonly scan: ((ask: ScanAsk) => MaybePromise<Answer>) | undefined;
+  /** Once, when the session is closed and nothing of it is running any more. */
+  release(): void;
+}
+
+export interface SmtpSettings {
+  /** In the greeting, EHLO, and Received. */
+  readonly hostname: string;
+  /** PEM. STARTTLS is offered only when it is here; an implicit-TLS listener does not start without. */
+  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined;
+  readonly limits: SmtpLimits;
+}
+
+export interface SmtpLimits {
+  readonly messageSizeBytes: number;
+  /** Header section of one message. */
+  readonly headerSizeBytes: number;
+  /** Accepted recipients of one transaction. */
+  readonly recipients: number;
+  /** Received fields: more is a loop. */
+  readonly hops: number;
+  /** Open sessions in all, and of one client address (/64 for IPv6). Clients in `networks` are counted but never refused. */
+  readonly sessions: number;
+  readonly sessionsPerClient: number;
+  /** New sessions of one client in a minute; `undefined` is no limit. */
+  readonly sessionsPerMinute: number | undefined;
+  /** Refusals for good in one session before 421. A delivered message begins anew. */
+  readonly errors: number;
+  /** NOOP, RSET, VRFY, EHLO… between two messages; each one more counts as an error. */
+  readonly junkCommands: number;
+  /** Octets of a command line with its CRLF. */
+  readonly commandLineBytes: number;
+  /** For a whole command line, from the last reply. */
+  readonly commandTimeoutMs: number;
+  /** For DATA or all chunks of BDAT as a whole. */
+  readonly dataTimeoutMs: number;
+  /** Over each minute of a transfer but the first; 0 is no limit. */
+  readonly minRateBytesPerSecond: number;
+}
+
+export const defaultLimits: SmtpLimits = Object.freeze({
+  messageSizeBytes: 50 * 1024 * 1024,
+  headerSizeBytes: 1024 * 1024,
+  recipients: 1000,
+  hops: 50,
+  sessions: 1000,
+  sessionsPerClient: 50,
+  sessionsPerMinute: undefined,
+  errors: 20,
+  junkCommands: 100,
+  commandLineBytes: 2048,
+  commandTimeoutMs: 5 * 60_000,
+  dataTimeoutMs: 60 * 60_000,
+  minRateBytesPerSecond: 100,
+});
+
+export interface ListenerSettings {
+  /** In `Session.listener`, in logs, and for its own policy lists. */
+  readonly name: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Networks that may use XCLIENT. */
+  readonly xclient: readonly string[];
+  /** Networks that must send a PROXY header, v1 or v2, before anything else. */
+  readonly proxy: readonly string[];
+  readonly lineEndings: LineEndingPolicy;
+  /** After `220 hostname ESMTP`. */
+  readonly banner: string;
+  readonly tls: "starttls" | "implicit";
+}
+
+export interface ListenerAddress {
+  readonly host: string;
+  readonly port: number;
+}

@@ -1,0 +1,83 @@
+/** A listener: an address with its own rules. Sessions that began under it go on when the generation changes. */
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { ConfigError, PosternError } from "../errors.ts";
+import { createNetworkList } from "../address/index.ts";
+import { Census } from "./census.ts";
+import type { ListenerAddress, ListenerSettings, SmtpHost } from "./front.ts";
+import { PosternServer } from "./server.ts";
+
+export interface SmtpListener {
+  readonly settings: ListenerSettings;
+  /** Rejects with `LISTEN_FAILED`. */
+  listen(): Promise<ListenerAddress>;
+  /** Takes no new sessions; resolves when the open ones have ended, after `graceMs` at the latest with 421. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Sessions are counted over all listeners of a host. */
+const censuses = new WeakMap<SmtpHost, Census>();
+const servers = new WeakMap<SmtpListener, PosternServer>();
+
+/** Throws `ConfigError` for networks that are none, and for implicit TLS without a key. */
+export function createSmtpListener(settings: ListenerSettings, host: SmtpHost): SmtpListener {
+  const generation = host.acquire();
+  const { settings: smtp, networks } = generation;
+  generation.release();
+  if (settings.tls === "implicit" && smtp.tls === undefined) {
+    throw new ConfigError(`listener ${settings.name}: implicit TLS needs tls.key and tls.cert`);
+  }
+  let census = censuses.get(host);
+  if (census === undefined) censuses.set(host, (census = new Census()));
+  const server = new PosternServer({
+    host,
+    place: { settings, xclient: createNetworkList(settings.xclient), tlsAvailable: smtp.tls !== undefined },
+    proxy: createNetworkList(settings.proxy),
+    census,
+    settings: smtp,
+    networks,
+  });
+  const listener: SmtpListener = {
+    settings,
+    listen: () => listen(server, settings),
+    async close(graceMs) {
+      const { server: socketServer } = server;
+      const closed = socketServer.listening
+        ? new Promise<void>((resolve) => socketServer.close(() => resolve()))
+        : Promise.resolve();
+      await server.shutDown(graceMs);
+      await closed;
+    },
+  };
+  servers.set(listener, server);
+  return listener;
+}
+
+async function listen(server: PosternServer, { host, port, name }: ListenerSettings): Promise<ListenerAddress> {
+  const { server: socketServer } = server;
+  // smtp-server hands errors on as its own event as well; here they are the answer.
+  const failed = once(socketServer, "error").then(([error]: unknown[]) => {
+    throw new PosternError("LISTEN_FAILED", `listener ${name} cannot take ${host}:${port}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  });
+  socketServer.listen({ host, port });
+  await Promise.race([once(socketServer, "listening"), failed]);
+  failed.catch(() => {});
+  const address = socketServer.address() as AddressInfo;
+  return { host: address.address, port: address.port };
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") return "the port is in use";
+  if (code === "EACCES") return "not permitted";
+  return code === "EADDRNOTAVAIL" ? "the address is not of this host" : message;
+}
+
+/** For `connectInProcess`: the server behind a listener. */
+export function serverOf(listener: SmtpListener): PosternServer {
+  const server = servers.get(listener);
+  if (server === undefined) throw new TypeError("not a listener of createSmtpListener");
+  return server;
+}

@@ -1,0 +1,36 @@
+/** A transaction while it lasts: the plain envelope that others see, and beside it the content coming in. */
+import type { Recipient, Transaction } from "../model/index.ts";
+import type { Content } from "./content.ts";
+
+export class OpenTransaction {
+  /** What hooks, words and scanners see: plain data; its recipients grow. */
+  readonly plain: Transaction;
+  content: Content | undefined;
+  /** RCPT commands so far, the refused ones too. */
+  attempts = 0;
+  /** Octets of content are being taken. */
+  receiving = false;
+  /** All content is in: whatever fails now ends the transaction. */
+  received = false;
+  /** Monotonic, when the content began. */
+  contentSince = 0;
+  readonly #recipients: Recipient[] = [];
+  #known: Set<string> | undefined;
+
+  constructor(plain: Omit<Transaction, "recipients">) {
+    this.plain = { ...plain, recipients: this.#recipients };
+  }
+
+  /** A recipient given twice is one. */
+  add(recipient: Recipient): void {
+    this.#known ??= new Set();
+    if (this.#known.has(recipient.address)) return;
+    this.#known.add(recipient.address);
+    this.#recipients.push(recipient);
+  }
+
+  dispose(): void {
+    this.content?.dispose();
+    this.content = undefined;
+  }
+}

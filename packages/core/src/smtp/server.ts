@@ -1,0 +1,158 @@
+/** smtp-server's listener with our connections, our PROXY header, no certificate of its own, and a census of clients. */
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from "smtp-server";
+import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
+import { formatIp, parseIp, type NetworkList } from "../address/index.ts";
+import { isPromise, reply, formatReply, type MaybePromise } from "../model/index.ts";
+import type { Census, CensusRefusal } from "./census.ts";
+import { PosternConnection } from "./connection.ts";
+import type { Place } from "./dialogue.ts";
+import type { SmtpHost, SmtpLimits, SmtpSettings } from "./front.ts";
+import type { LineEndingPolicy } from "./line-endings.ts";
+import { readProxyHeader } from "./proxy-reader.ts";
+
+const turnedAway: Readonly<Record<CensusRefusal, string>> = {
+  total: formatReply(reply(421, "4.3.2", "Too many connections, try again later")),
+  client: formatReply(reply(421, "4.7.0", "Too many connections from this client")),
+  rate: formatReply(reply(421, "4.7.0", "Too many connections from this client in a minute")),
+};
+
+export interface ServerParts {
+  readonly host: SmtpHost;
+  readonly place: Place;
+  readonly proxy: NetworkList;
+  readonly census: Census;
+  /** Of the generation that began the listener: key, limits of parsing and of sessions. */
+  readonly settings: SmtpSettings;
+  readonly networks: NetworkList;
+}
+
+export class PosternServer extends SMTPServer {
+  readonly host: SmtpHost;
+  readonly place: Place;
+  readonly parsing: { readonly limits: SmtpLimits; readonly lineEndings: LineEndingPolicy };
+  readonly #parts: ServerParts;
+  readonly #connections = new Set<PosternConnection>();
+  readonly #counted = new WeakMap<PosternConnection, string>();
+  readonly #onSecure = new WeakMap<object, () => MaybePromise<void>>();
+  #idle: (() => void) | undefined;
+
+  constructor(parts: ServerParts) {
+    const { settings, place } = parts;
+    const options: SMTPServerOptions & { allowHalfOpen: boolean } = {
+      ...(settings.tls === undefined ? {} : { key: settings.tls.key, cert: settings.tls.cert }),
+      secure: place.settings.tls === "implicit",
+      hideSTARTTLS: true,
+      logger: false,
+      // A client may close its side behind its last command and still read the replies.
+      allowHalfOpen: true,
+    };
+    super(options);
+    this.host = parts.host;
+    this.place = place;
+    this.parsing = { limits: settings.limits, lineEndings: place.settings.lineEndings };
+    this.#parts = parts;
+    this.on("error", (error: Error) => this.host.log({ kind: "failed", session: undefined, where: "listener", error }));
+  }
+
+  /** smtp-server has a certificate of its own for tests, whose key everybody knows: it is never loaded. */
+  override updateSecureContext(options?: Parameters<SMTPServer["updateSecureContext"]>[0]): void {
+    if (this.options.key === undefined) this.secureContext = new Map();
+    else super.updateSecureContext(options);
+  }
+
+  override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
+    const { census, settings, networks } = this.#parts;
+    const address = addressOf(options?.remoteAddress ?? socket.remoteAddress);
+    const refusal = census.enter(address, settings.limits, networks.contains(address), this.host.clock.monotonic());
+    if (refusal !== undefined) {
+      this.#turnAway(address, refusal === "total" ? "too many sessions" : `too many sessions (${refusal})`);
+      socket.on("error", () => {});
+      socket.end(`${turnedAway[refusal]}\r\n`);
+      socket.destroySoon();
+      return;
+    }
+    const connection = new PosternConnection(this, socket, options ?? {});
+    this.#connections.add(connection);
+    this.#counted.set(connection, address);
+    connection.on("error", () => {});
+    connection.init();
+  }
+
+  /** The connection is closed for good. */
+  left(connection: PosternConnection): void {
+    if (!this.#connections.delete(connection)) return;
+    this.#parts.census.leave(this.#counted.get(connection) ?? "");
+    if (this.#connections.size === 0) this.#idle?.();
+  }
+
+  /** Called when the TLS handshake of a session is done, before its first octet is read. */
+  onceSecure(session: SMTPServerSession, call: () => MaybePromise<void>): void {
+    this.#onSecure.set(session, call);
+  }
+
+  override onSecure(
+    _socket: Socket | TLSSocket,
+    session: SMTPServerSession,
+    callback: (error?: Error | null) => void,
+  ): void {
+    const call = this.#onSecure.get(session);
+    this.#onSecure.delete(session);
+    const pending = call?.();
+    if (isPromise(pending)) void pending.then(() => callback());
+    else callback();
+  }
+
+  override _expectsProxyHeader(socket: Socket): boolean {
+    return this.#parts.proxy.contains(addressOf(socket.remoteAddress));
+  }
+
+  override _handleProxy(
+    socket: Socket,
+    callback: (error: Error | null, options?: SMTPConnectionOptions & { id: string }) => void,
+  ): void {
+    if (!this._expectsProxyHeader(socket)) return callback(null, { id: "-" });
+    readProxyHeader(socket, this.host.clock, (client, error) => {
+      if (error !== undefined) {
+        this.#turnAway(addressOf(socket.remoteAddress), error.message);
+        socket.on("error", () => {});
+        socket.destroy();
+        return callback(error);
+      }
+      if (client === undefined) return callback(null, { id: "-" });
+      callback(null, {
+        id: "-",
+        remoteAddress: client.source.address,
+        remotePort: client.source.port,
+        localAddress: client.destination.address,
+        localPort: client.destination.port,
+      });
+    });
+  }
+
+  /** Ends sessions: those between messages at once, the others after `graceMs` at the latest. */
+  shutDown(graceMs: number): Promise<void> {
+    for (const socket of this._pendingSockets.values()) socket.destroy();
+    for (const connection of this.#connections) connection.shutDown();
+    if (this.#connections.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.host.clock.setTimer(() => {
+        for (const connection of this.#connections) connection.cutOff();
+      }, graceMs);
+      this.#idle = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  #turnAway(address: string, reason: string): void {
+    this.host.log({ kind: "turnedAway", listener: this.place.settings.name, address, reason });
+  }
+}
+
+function addressOf(text: string | undefined): string {
+  const ip = parseIp(text ?? "");
+  return ip === undefined ? (text ?? "") : formatIp(ip);
+}
