@@ -6,7 +6,7 @@ export interface DeliveryRequest {
   readonly id: string;
   readonly envelope: Omit<Envelope, "recipients">;
   readonly recipients: readonly Recipient[];
-  readonly route: Route;
+  readonly route: Pick<Route, "transport" | "nextHop">;
   /** The content, with our Received on top. */
   readonly content: Blob;
   /** Others wait for the same destination: keeping the connection pays. */

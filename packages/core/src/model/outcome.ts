@@ -2,7 +2,7 @@
 
 export interface Outcome {
   readonly status: "delivered" | "deferred" | "bounced";
-  /** RFC 3463, its class agreeing with the status: 2.y.z, 4.y.z, 5.y.z. */
+  /** RFC 3463, its class agreeing with the status: 2.y.z, 4.y.z, 5.y.z; 4.4.7 when the lifetime is over and the recipient bounces. */
   readonly enhanced: string;
   /** The peer's last reply or the agent's own words, one line; for logs and DSNs. */
   readonly text: string;

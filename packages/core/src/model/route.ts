@@ -13,3 +13,9 @@ export interface Route {
 export function destinationKey({ transport, nextHop }: Pick<Route, "transport" | "nextHop">): string {
   return `${transport}:${nextHop}`;
 }
+
+/** The other way; a transport's name holds no colon. */
+export function parseDestination(key: string): Pick<Route, "transport" | "nextHop"> {
+  const colon = key.indexOf(":");
+  return { transport: key.slice(0, colon), nextHop: key.slice(colon + 1) };
+}
