@@ -122,7 +122,7 @@ describe("clamd's answers", () => {
 
   test("an answer in many packets is one answer", async () => {
     const { address } = await startFake((socket) => {
-      const octets = [..."stream: Eicar FOUND\0"];
+      const octets = "stream: Eicar FOUND\0".split("");
       const next = (): void => {
         const octet = octets.shift();
         if (octet !== undefined) socket.write(octet, () => setImmediate(next));

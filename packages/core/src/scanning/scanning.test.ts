@@ -59,7 +59,7 @@ describe("the most severe answer stands", () => {
       [prepend, log("a"), log("b")],
     ],
     ["first of two deferrals", [defer("one"), defer("two")], defer("one")],
-    ["an engine's own list", [[prepend, defer("later"), reject("no")] as Answer], reject("no")],
+    ["an engine's own list", [[prepend, reject("no")] as Answer], reject("no")],
   ])("%s", async (_, answers, expected) => {
     const both = [(answer: Answer) => () => answer, (answer: Answer) => () => Promise.resolve(answer)];
     for (const give of both) {
@@ -127,6 +127,8 @@ describe("a failure answers by its reason, is logged under its owner, and never 
     ["an effect without a sink", { kind: "hold" }],
     ["a header without a value", { kind: "prepend", name: "X" }],
     ["a reject with a 2yz reply", { kind: "reject", reply: { code: 250, text: "ok" } }],
+    ["two verdicts", [reject("no"), defer("later")]],
+    ["what only a list can carry out", { kind: "deferIfPermit", reply: defer("x").reply }],
     ["a list with nonsense in it", [reject("no"), 7]],
   ])("%s is no answer", async (_, answer) => {
     const { scan, failures } = setUp({ bad: () => answer as Answer });
