@@ -1,3 +1,4 @@
 /** `@postern/testkit`: tests for plugins at the desk, without a network. It knows core by its public name alone. */
 export * from "./fake-clock.ts";
 export * from "./samples.ts";
+export * from "./fake-space.ts";
