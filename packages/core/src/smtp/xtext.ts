@@ -1,15 +1,2 @@
-/** xtext (RFC 3461 §4): printable ASCII but "+" and "=", and `+HH` for everything else. */
-
-const form = /^(?:[!-*,-<>-~]|\+[0-9A-F]{2})*$/;
-
-export function isXtext(text: string): boolean {
-  return form.test(text);
-}
-
-/** The text, as UTF-8 where valid; `undefined` when it is no xtext. Hexadecimal digits in lower case are tolerated. */
-export function decodeXtext(text: string): string | undefined {
-  if (!/^(?:[!-*,-~]|\+[0-9A-Fa-f]{2})*$/.test(text)) return undefined;
-  if (!text.includes("+")) return text;
-  const octets = text.replace(/\+([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(octets, "latin1").toString("utf8");
-}
+/** xtext in commands; the form itself is a matter of addresses. */
+export { decodeXtext, isXtext } from "../address/xtext.ts";
