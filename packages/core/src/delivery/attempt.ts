@@ -21,7 +21,7 @@ export interface AttemptOptions {
   readonly controller: AbortController;
   readonly timeoutMs: number;
   /** Each recipient's outcome, once, as it comes; at the end a deferral for those that got none. */
-  settled(position: number, outcome: Outcome): void;
+  readonly settled: (position: number, outcome: Outcome) => void;
 }
 
 /** Between the abort of an attempt and giving it up: a transport may wait for the reply to its final dot. */
@@ -85,7 +85,7 @@ function soundOutcome(outcome: Outcome): Outcome {
   if (status !== "delivered" && status !== "deferred" && status !== "bounced") {
     return deferred("the transport gave no known outcome", { enhanced: "4.3.0" });
   }
-  const { enhanced, text, remote, tls } = outcome;
+  const { enhanced, text, remote, tls, inReplyTo, dsn } = outcome;
   const fits = typeof enhanced === "string" && enhancedForm.test(enhanced) && enhanced.startsWith(classes[status]);
   return {
     status,
@@ -93,5 +93,7 @@ function soundOutcome(outcome: Outcome): Outcome {
     text: logText(text ?? ""),
     ...(remote === undefined ? {} : { remote: logText(remote, 300) }),
     ...(tls === undefined ? {} : { tls: logText(tls, 80) }),
+    ...(inReplyTo === undefined ? {} : { inReplyTo: logText(inReplyTo, 40) }),
+    ...(dsn === "passed" || dsn === "relayed" ? { dsn } : {}),
   };
 }

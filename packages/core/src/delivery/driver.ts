@@ -267,7 +267,7 @@ export class DeliveryDriver {
       const entry = await this.#host.store.entry(id);
       if (entry !== undefined) await this.#bounce(entry);
       this.#failed.delete(id);
-      await this.#remove(id);
+      this.#remove(id);
     } catch (error) {
       // Still in the store, all settled: the next round comes here again.
       this.#trouble(id, `sender cannot be told now: ${internalFault(error)}`);

@@ -16,7 +16,9 @@ export function routeRecipients(
 ): MaybePromise<readonly DeliveryGroup[]> {
   const routes = pending.map((index) => routeOne(message, index, generation));
   if (!routes.some(isPromise)) return group(pending, routes as Route[], generation, maxConcurrency);
-  return Promise.all(routes).then((known) => group(pending, known, generation, maxConcurrency));
+  return Promise.all(routes.map(async (route) => route)).then((known) =>
+    group(pending, known, generation, maxConcurrency),
+  );
 }
 
 function routeOne(message: QueuedMessage, index: number, generation: DeliveryGeneration): MaybePromise<Route> {

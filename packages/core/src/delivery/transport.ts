@@ -16,9 +16,9 @@ export interface DeliveryRequest {
 export interface DeliveryControls {
   /**
    * Says what became of a recipient (an element of `request.recipients`), once each, as soon as it is final; persisted at once.
-   * A second word about one recipient is ignored.
+   * A second word about one recipient is ignored. A free function: take it apart from its object as you like.
    */
-  settle(recipient: Recipient, outcome: Outcome): void;
+  readonly settle: (recipient: Recipient, outcome: Outcome) => void;
   /** Aborted when the attempt must end. After the final dot a transport waits for the reply's deadline all the same. */
   readonly signal: AbortSignal;
 }
