@@ -2,3 +2,5 @@
 export * from "./fake-clock.ts";
 export * from "./samples.ts";
 export * from "./fake-space.ts";
+export * from "./edges.ts";
+export * from "./hostile.ts";

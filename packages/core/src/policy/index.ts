@@ -17,3 +17,4 @@ export * from "./subject.ts";
 export * from "./unlisted.ts";
 export { knownWords } from "./known-words.ts";
 export { createVocabulary, languageWords, type Vocabulary, type WordListing } from "./vocabulary.ts";
+export { checkAnswer } from "./answer.ts";
