@@ -4,3 +4,5 @@ export * from "./samples.ts";
 export * from "./fake-space.ts";
 export * from "./edges.ts";
 export * from "./hostile.ts";
+export * from "./dialogue.ts";
+export * from "./sink.ts";
