@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { z } from "zod";
 import { formatPath } from "./problem.ts";
+import { redact } from "./redact.ts";
 import type { ResolvedConfig } from "./resolve.ts";
 import { configSchema } from "./schema.ts";
 import { defaultOf, defOf, unwrap } from "./schema-walk.ts";
@@ -43,25 +44,6 @@ export function describeConfig(written: Readonly<Record<string, unknown>>, confi
       settings.push({ path: text, value: shown, default: value === undefined });
     }
   }
-}
-
-const secretName = /passw|passphrase|secret|token|credential|api[-_]?key|private[-_]?key/i;
-const redacted = "[secret]";
-
-/** Plugins' options may hold passwords that their schemas do not declare as such. References to secrets are no secrets. */
-export function redact(value: unknown, key = ""): unknown {
-  if (Array.isArray(value)) return value.map((inner) => redact(inner, key));
-  if (isObject(value)) {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) return String(value);
-    const isReference = ["file", "env", "credential"].includes(Object.keys(value).join());
-    if (isReference) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redact(inner, name)]));
-  }
-  if (typeof value !== "string") return typeof value === "function" ? "[function]" : value;
-  return secretName.test(key)
-    ? redacted
-    : value.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*):[^/\s@]*@/gi, `$1:${redacted}@`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { didYouMean, findNearest } from "./nearest.ts";
 import { formatPath, type Problem } from "./problem.ts";
+import { redact, secretName } from "./redact.ts";
 import { shapeAt } from "./schema-walk.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -147,16 +148,14 @@ function show(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
   if (typeof value === "function") return "a function";
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(redact(value)) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
 /** The schema says so, or the key's name does: a password in the wrong place is still a password. */
 function isSecret(issue: Issue): boolean {
   if (issue.code === "custom" && issue.params?.["secret"] === true) return true;
-  return issue.path.some(
-    (step) => typeof step === "string" && /passw|passphrase|secret|token|credential|apikey/i.test(step),
-  );
+  return issue.path.some((step) => typeof step === "string" && secretName.test(step));
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

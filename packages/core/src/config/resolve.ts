@@ -203,7 +203,7 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
       proxy: listener.proxy,
       lineEndings: listener.lineEndings,
       tls: listener.tls ?? (parsed.tls === undefined ? "off" : "starttls"),
-      banner: listener.banner ?? "ESMTP Postern",
+      banner: listener.banner ?? "Postern",
       policy: definedLists(listener.policy ?? {}),
     })),
     tls:

@@ -83,7 +83,7 @@ const listener = z.strictObject({
     .enum(["starttls", "implicit", "off"])
     .optional()
     .describe("Needs the top-level `tls`. STARTTLS is offered when a key is configured, unless said otherwise."),
-  banner: line.optional().describe("Text of the greeting after the hostname; `ESMTP Postern` unless given."),
+  banner: line.optional().describe("Text of the greeting after `220 hostname ESMTP`; `Postern` unless given."),
   policy: z.strictObject(lists).optional().describe("Lists of this listener, in place of the global ones."),
 });
 
@@ -207,7 +207,7 @@ export const configSchema = z.strictObject({
       junkCommands: count().default(100).describe("NOOP, RSET, VRFY and the like after which a session is ended."),
       commandLine: size({ min: "512B", max: "64KB" }).default("2KB").describe("Longest command line."),
       commandTimeout: duration({ min: "1s" }).default("5m").describe("Wait for the next command."),
-      dataTimeout: duration({ min: "1s" }).default("30m").describe("Longest time for the content of one message."),
+      dataTimeout: duration({ min: "1s" }).default("1h").describe("Longest time for the content of one message."),
       minRate: size().default("128B").describe("Slowest client in bytes a second while it sends a message."),
       headerSize: size({ min: "1KB" }).default("1MB").describe("Largest header section."),
       hops: count().default(50).describe("Received fields after which a message is taken to go round in a loop."),

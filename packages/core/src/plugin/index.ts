@@ -4,6 +4,7 @@ export * from "./definition.ts";
 export { hostKeys, hostOptions } from "./entry.ts";
 export type * from "./gateway.ts";
 export * from "./host.ts";
+export { importPlugin } from "./import.ts";
 export * from "./registrations.ts";
 export * from "./registry.ts";
 export { resolvePlugin } from "./resolve.ts";

@@ -187,7 +187,7 @@ function instanceOf(name: string, fields: Partial<PluginDefinition>): PluginInst
 function build() {
   const failed: Failed[] = [];
   const guard = createGuard(clock, (one) => void failed.push(one));
-  const hooks = createHooks(guard, (edited) => edited);
+  const hooks = createHooks(guard);
   const vocabulary = createVocabulary();
   const logged: string[] = [];
   const parts: GatewayParts = {

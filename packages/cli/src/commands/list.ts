@@ -1,0 +1,69 @@
+/** `postern hooks`, `words` and `plugin list`. Without a config the first two tell of the plugins of this project. */
+import type { LoadedConfig } from "@postern/core";
+import { loadIfFound, type ConfigOptions } from "../config-source.ts";
+import { firstPartyListing } from "../first-party.ts";
+import { formatArgs } from "../format-args.ts";
+import { inspect, type Inspection } from "../inspection.ts";
+import { formatColumns, print, type Output } from "../output.ts";
+
+async function inspection(options: ConfigOptions, cwd: string): Promise<Inspection> {
+  const loaded = await loadIfFound(options, cwd);
+  return loaded === undefined ? firstPartyListing() : inspect(loaded.config);
+}
+
+export async function listHookPoints(options: ConfigOptions, cwd: string, output: Output): Promise<void> {
+  const { hooks } = await inspection(options, cwd);
+  print(output, options.json, hooks, () =>
+    formatColumns([
+      ["HOOK", "KIND", "ARGUMENTS", "TAPPED BY"],
+      ...hooks.map(({ name, kind, args, taps }) => [
+        name,
+        kind,
+        args.join(", "),
+        taps.map(({ owner, place }) => `${owner} (${place})`).join(", ") || "-",
+      ]),
+    ]),
+  );
+}
+
+export async function listWords(options: ConfigOptions, cwd: string, output: Output): Promise<void> {
+  const { words } = await inspection(options, cwd);
+  print(output, options.json, words, () =>
+    formatColumns([
+      ["WORD", "ARGUMENTS", "STAGES", "PLUGIN", "MEANING"],
+      ...words.map(({ name, args, stages, plugin, description }) => [
+        name,
+        formatArgs(args) || "-",
+        stages.length === 7 ? "all" : stages.join(" "),
+        plugin,
+        description,
+      ]),
+    ]),
+  );
+}
+
+export async function listPlugins({ config }: LoadedConfig, json: boolean | undefined, output: Output): Promise<void> {
+  const { plugins, hooks, words } = await inspect(config);
+  const listing = plugins.map(({ name, definition, specifier, file, owner }) => ({
+    name,
+    plugin: definition.name,
+    specifier,
+    file,
+    apiVersion: definition.apiVersion,
+    onError: owner.onError,
+    deadlineMs: owner.deadlineMs,
+    words: words.filter(({ plugin }) => plugin === name).map((word) => word.name),
+    hooks: hooks.filter(({ taps }) => taps.some((tap) => tap.owner === name)).map((hook) => hook.name),
+  }));
+  print(output, json, listing, () =>
+    formatColumns([
+      ["NAME", "FROM", "ON ERROR", "WORDS AND HOOKS"],
+      ...listing.map((one) => [
+        one.name,
+        one.specifier,
+        typeof one.onError === "string" ? one.onError : JSON.stringify(one.onError),
+        [...one.words, ...one.hooks].join(", ") || "-",
+      ]),
+    ]),
+  );
+}

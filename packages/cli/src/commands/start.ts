@@ -1,0 +1,32 @@
+/** `postern start`: the gateway until a signal or `postern stop` ends it. */
+import { createRuntime } from "@postern/core";
+import { loadRequired, type ConfigOptions } from "../config-source.ts";
+import { embeddedConfig, makeEmbeddedFolder } from "../embedded.ts";
+import { formatAddress, startedText } from "../greeting.ts";
+import { ownFolder } from "../inspection.ts";
+import type { Output } from "../output.ts";
+import { onStop } from "../signals.ts";
+
+export interface StartOptions extends ConfigOptions {
+  readonly defaults?: boolean;
+}
+
+export async function start(options: StartOptions, cwd: string, output: Output): Promise<void> {
+  const isEmbedded = options.defaults === true && options.config === undefined;
+  const { config, file } = isEmbedded ? embeddedConfig(cwd) : await loadRequired(options, cwd);
+  if (isEmbedded) makeEmbeddedFolder(cwd);
+  // From here on a signal is answered, even one that comes while the queue is being read.
+  const stopping = onStop();
+  try {
+    const runtime = await createRuntime(config, { searchFrom: [ownFolder] });
+    output.write(
+      options.json === true
+        ? `${JSON.stringify({ event: "ready", file, listeners: runtime.listeners })}\n`
+        : startedText(config, runtime.listeners, isEmbedded),
+    );
+    const reason = await Promise.race([stopping.asked, runtime.closed.then(() => "stop")]);
+    await runtime.close(reason);
+  } finally {
+    stopping.release();
+  }
+}

@@ -1,0 +1,71 @@
+/** A config's plugins set up and looked at, nothing opened: for listings. */
+import { fileURLToPath } from "node:url";
+import {
+  createGuard,
+  createHooks,
+  createPluginHost,
+  createRegistrations,
+  createStaticResolver,
+  createTableRegistry,
+  createVocabulary,
+  listHooks,
+  setUpPlugins,
+  systemClock,
+  PosternError,
+  type HookListing,
+  type PluginInstance,
+  type ResolvedConfig,
+  type StateSpace,
+  type WordListing,
+} from "@postern/core";
+
+/** Where packages are sought that the config's folder has not: the command's own installation. */
+export const ownFolder: string = fileURLToPath(new URL(".", import.meta.url));
+
+export interface Inspection {
+  readonly plugins: readonly PluginInstance[];
+  readonly hooks: readonly HookListing[];
+  readonly words: readonly WordListing[];
+}
+
+/** Throws `ConfigError` or `PluginError` as a start would. */
+export async function inspect(config: ResolvedConfig): Promise<Inspection> {
+  const { file, directory, hostname } = config;
+  const guard = createGuard(systemClock, () => undefined);
+  const hooks = createHooks(guard);
+  const vocabulary = createVocabulary();
+  const tables = createTableRegistry({ directory, clock: systemClock, guard, warn: () => undefined });
+  const plugins = await createPluginHost({ file, directory, searchFrom: [ownFolder] }).load(config.plugins);
+  const parts = {
+    hostname,
+    directory,
+    clock: systemClock,
+    dns: createStaticResolver({}),
+    hooks,
+    vocabulary,
+    tables,
+    registrations: createRegistrations(),
+    space: () => closedSpace,
+    log: () => undefined,
+  };
+  const set = await setUpPlugins(plugins, parts, { guard });
+  try {
+    return { plugins, hooks: listHooks(hooks), words: vocabulary.words() };
+  } finally {
+    await set.close();
+    await tables.close();
+  }
+}
+
+const closed = (): never => {
+  throw new PosternError("STORE_UNAVAILABLE", "state is not open while a config is only looked at");
+};
+const closedSpace: StateSpace<never> = {
+  get: closed,
+  put: closed,
+  delete: closed,
+  update: closed,
+  increment: closed,
+  lease: closed,
+  scan: closed,
+};

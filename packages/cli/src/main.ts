@@ -1,0 +1,19 @@
+/** The command `postern`: one sentence and a status of sysexits.h when something goes wrong, a stack only for DEBUG. */
+import { failureOf, formatFailure } from "./failure.ts";
+import { processOutput } from "./output.ts";
+import { runCommand } from "./program.ts";
+
+const args = process.argv.slice(2);
+// A reader that has seen enough (`postern words | head`) is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+try {
+  await runCommand(args, { cwd: process.cwd(), output: processOutput });
+} catch (error) {
+  const failure = failureOf(error);
+  processOutput.warn(formatFailure(failure, args.includes("--json")));
+  if (process.env["DEBUG"] !== undefined && error instanceof Error) processOutput.warn(`${error.stack}\n`);
+  process.exitCode = failure.exitCode;
+}

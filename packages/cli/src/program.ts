@@ -1,0 +1,95 @@
+/** The command line: its commands and options, each with `--json`. What they do is in `commands/`. */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { loadRequired, type ConfigOptions } from "./config-source.ts";
+import { status, stop } from "./commands/control.ts";
+import { showConfig } from "./commands/config-show.ts";
+import { init } from "./commands/init.ts";
+import type { StartOptions } from "./commands/start.ts";
+import { listHookPoints, listPlugins, listWords } from "./commands/list.ts";
+import { UsageError } from "./failure.ts";
+import type { Output } from "./output.ts";
+import { version } from "./version.ts";
+
+export interface Surroundings {
+  readonly cwd: string;
+  readonly output: Output;
+}
+
+/** Runs one command; throws what went wrong. `--help` and `--version` are successes. */
+export async function runCommand(args: readonly string[], { cwd, output }: Surroundings): Promise<void> {
+  const program = buildProgram({ cwd, output });
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    // What commander says by showing help: no command was given.
+    if (error.code === "commander.help") throw new UsageError("say what to do; postern --help lists the commands");
+    throw new UsageError(sentenceOf(error.message));
+  }
+}
+
+/** commander's message on one line: "error: unknown command 'strat'\n(Did you mean start?)". */
+function sentenceOf(message: string): string {
+  return message
+    .replace(/^error: /, "")
+    .replace(/\s*\n\(Did you mean (?:one of )?(.*?)\?\)$/, "; did you mean $1?")
+    .replaceAll("\n", " ");
+}
+
+function buildProgram({ cwd, output }: Surroundings): Command {
+  const program = new Command("postern");
+  program
+    .description("A mail gateway composed of plugins.")
+    .version(version, "-V, --version", "print the version")
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    // An error is told once, by the caller; asked-for help goes to standard output.
+    .configureOutput({
+      writeOut: (text) => output.write(text),
+      writeErr: () => undefined,
+      outputError: () => undefined,
+    });
+  add(program, "init", "write a first postern.config.ts into this folder", false)
+    .option("--force", "overwrite the one that is there")
+    .action((options: { force?: boolean; json?: boolean }) => init(options, cwd, output));
+  add(program, "start", "run the gateway")
+    .option("--defaults", "run on the embedded config, with all data in ./var")
+    .action(async (options: StartOptions) => (await import("./commands/start.ts")).start(options, cwd, output));
+  add(program, "check", "read everything, compile the policy, open the tables; listen on nothing").action(
+    async (options: ConfigOptions) =>
+      (await import("./commands/check.ts")).check(await loadRequired(options, cwd), options.json, output),
+  );
+  add(program, "status", "what the running gateway does").action(async (options: ConfigOptions) =>
+    status((await loadRequired(options, cwd)).config, options.json, output),
+  );
+  add(program, "stop", "end the running gateway, sessions and deliveries in hand first").action(
+    async (options: ConfigOptions) => stop((await loadRequired(options, cwd)).config, options.json, output),
+  );
+  add(program, "hooks", "each hook: kind, arguments, who taps it, in order").action((options: ConfigOptions) =>
+    listHookPoints(options, cwd, output),
+  );
+  add(program, "words", "each restriction word: arguments, stages, plugin").action((options: ConfigOptions) =>
+    listWords(options, cwd, output),
+  );
+
+  const config = program.command("config").description("the config");
+  add(config, "show", "every setting with its value; no secrets").action(async (options: ConfigOptions) =>
+    showConfig(await loadRequired(options, cwd), options.json, output),
+  );
+  const plugin = program.command("plugin").description("the plugins");
+  add(plugin, "list", "each plugin of the config, in order").action(async (options: ConfigOptions) =>
+    listPlugins(await loadRequired(options, cwd), options.json, output),
+  );
+  return program;
+}
+
+function add(parent: Command, name: string, description: string, withConfig = true): Command {
+  const command = parent.command(name).description(description).option("--json", "print JSON");
+  return withConfig ? command.option("--config <file>", "the config file", notEmpty) : command;
+}
+
+function notEmpty(value: string): string {
+  if (value === "") throw new InvalidArgumentError("It is empty.");
+  return value;
+}
