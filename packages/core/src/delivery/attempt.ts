@@ -59,7 +59,9 @@ export async function attemptDelivery(
     if (outcome === undefined) settled(position, unsettled);
     if (outcome === undefined || outcome.status === "deferred") pending.push(position);
   }
-  return { report, pending };
+  // A transport need not say again why it deferred; the last reason is wanted for bounces after the lifetime.
+  const reason = report.reason ?? outcomes.findLast((outcome) => outcome?.status === "deferred")?.text;
+  return { report: reason === undefined ? report : { ...report, reason }, pending };
 }
 
 function checkReport(answer: unknown): DeliveryReport {
