@@ -2,9 +2,8 @@
  * From the end of data to its reply: the content is looked at, judged by hooks, list and scanners, changed by modifiers,
  * given its trace fields, and queued. 250 is said when it is on stable storage and not before (RFC 5321 §6.1).
  */
-import { countReceived, openMessage, type Message } from "../message/index.ts";
+import { countReceived, openMessage, toParsedMessage, type Message } from "../message/index.ts";
 import { after, isPromise, reply, type MaybePromise, type Objection, type Reply } from "../model/index.ts";
-import type { Edit, EnvelopeEdit } from "../message/index.ts";
 import { applyEnvelopeEdits } from "../rewrite/index.ts";
 import type { Content } from "./content.ts";
 import type { Dialogue } from "./dialogue.ts";
@@ -47,8 +46,7 @@ export function acceptMessage(dialogue: Dialogue): MaybePromise<void> {
 /** Core's own rules, then the `headers` hook. */
 function inspect(dialogue: Dialogue, transaction: OpenTransaction, message: Message): MaybePromise<void> {
   const { limits } = dialogue;
-  const headerBytes = message.sizeBytes - message.body.sizeBytes;
-  if (headerBytes >= limits.headerSizeBytes) return refuse(dialogue, transaction, headersTooLarge);
+  if (toParsedMessage(message).section.cut) return refuse(dialogue, transaction, headersTooLarge);
   if (countReceived(message.headers) >= limits.hops) return refuse(dialogue, transaction, loop);
   const { headers: hook } = dialogue.generation.hooks.smtp;
   const asked = hook.tapped ? hook.call(message, transaction.plain, dialogue.session) : undefined;
@@ -94,15 +92,11 @@ function modify(
   const { modify: hook } = dialogue.generation.hooks.smtp;
   const accepted = { ...transaction.plain, recipients: ruling.recipients };
   if (!hook.tapped) return rewrite(dialogue, transaction, message, ruling, accepted);
-  const edited = hook.call({ message, edits: [] }, accepted, dialogue.session);
+  const edited = hook.call({ message, envelope: [] }, accepted, dialogue.session);
   return dialogue.proceed(edited, (result) => {
-    const envelope = applyEnvelopeEdits(accepted, result.edits.filter(isEnvelopeEdit));
+    const envelope = applyEnvelopeEdits(accepted, result.envelope);
     return rewrite(dialogue, transaction, result.message, ruling, envelope);
   });
-}
-
-function isEnvelopeEdit(edit: Edit): edit is EnvelopeEdit {
-  return edit.kind === "addRecipient" || edit.kind === "removeRecipient" || edit.kind === "changeSender";
 }
 
 function rewrite(

@@ -132,11 +132,12 @@ export class PosternConnection extends SMTPConnection implements Wire {
   #begin(): void {
     const server = this.#server;
     const peerAddress = canonical(this.remoteAddress);
-    const generation = server.host.acquire();
+    const id = server.host.ids();
+    const generation = server.host.acquire(id);
     const inNetworks = generation.networks.contains(peerAddress);
     const client: Client = { ...nameless, address: peerAddress, port: this.remotePort, inNetworks };
     const session: Session = {
-      id: server.host.ids(),
+      id,
       listener: server.place.settings.name,
       startedAt: server.host.clock.now(),
       client,

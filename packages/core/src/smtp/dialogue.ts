@@ -44,6 +44,8 @@ export interface Place {
 }
 
 const tooManyErrors = reply(421, "4.7.0", "Too many errors, closing connection");
+/** After a pipelined group whose recipients were all refused (RFC 2920 §3.1, RFC 5321 §3.3). */
+const noValidRecipients = reply(554, "5.5.1", "No valid recipients");
 const unknownCommand = reply(500, "5.5.1", "Command not recognized");
 const notSmtp = reply(421, "4.7.0", "This is SMTP, closing connection");
 const tooEarly = reply(554, "5.5.0", "Client spoke before the greeting");
@@ -138,7 +140,7 @@ export class Dialogue implements Reader {
     if (command === undefined) return this.#unknown(line, verb);
     if (this.refusal !== undefined && verb !== "QUIT") return this.say(this.refusal);
     if (junk.has(verb as Verb)) this.#countJunk();
-    const misplaced = findMisplacement(verb as Verb, this.state);
+    const misplaced = this.#findMisplacement(verb as Verb);
     // The octets of a chunk come with their command, refused or not.
     if (misplaced !== undefined && verb !== "BDAT") return this.say(misplaced);
     return this.guarded(verb, command, argument, misplaced);
@@ -352,6 +354,14 @@ export class Dialogue implements Reader {
     }
     if (this.refusal !== undefined) return this.say(this.refusal);
     this.say(unavailable.get(verb) ?? unknownCommand);
+  }
+
+  #findMisplacement(verb: Verb): Reply | undefined {
+    const misplaced = findMisplacement(verb, this.state);
+    const refusedAll = this.state === "mail" && (this.transaction?.attempts ?? 0) > 0;
+    return misplaced !== undefined && refusedAll && (verb === "DATA" || verb === "BDAT")
+      ? noValidRecipients
+      : misplaced;
   }
 
   #countJunk(): void {

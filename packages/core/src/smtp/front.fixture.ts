@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { z } from "zod";
 import { createNetworkList } from "../address/index.ts";
 import { createGuard, type Failed, type Owner } from "../guard/index.ts";
-import { createHooks, hooksFor, type EditChain, type PluginHooks } from "../hooks/index.ts";
-import { applyEdits, createSpooler, type Blob, type Spooler } from "../message/index.ts";
+import { createHooks, hooksFor, type PluginHooks } from "../hooks/index.ts";
+import { createSpooler, type Blob, type Spooler } from "../message/index.ts";
 import {
   createIdSource,
   permit,
@@ -77,10 +77,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
   const events: SmtpEvent[] = [];
   const failures: Failed[] = [];
   const guard = createGuard(clock, (failed) => failures.push(failed));
-  const hooks = createHooks(guard, (edited: EditChain, edits) => ({
-    message: applyEdits(edited.message, edits).message,
-    edits: [...edited.edits, ...edits],
-  }));
+  const hooks = createHooks(guard);
   const owner: Owner = { name: "probe", onError: "defer", deadlineMs: 10_000, ...options.owner };
   options.taps?.(hooksFor(hooks, owner, () => {}));
   const vocabulary = createVocabulary();

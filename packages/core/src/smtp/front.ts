@@ -19,8 +19,8 @@ export interface SmtpHost {
   readonly clock: Clock;
   /** Ids for sessions and messages (`createIdSource`). */
   readonly ids: () => string;
-  /** The generation for a new session, counted until its `release()`. */
-  acquire(): SessionGeneration;
+  /** The generation for a new session, counted until its `release()`. Without a session: for a look at the settings. */
+  acquire(sessionId?: string): SessionGeneration;
   /** Where bodies wait until they are queued. */
   readonly spooler: Spooler;
   /** Resolves when the message is on stable storage. `STORE_FULL` becomes 452 4.3.1, anything else 451 4.3.0. */
@@ -67,7 +67,7 @@ export interface SmtpLimits {
   readonly sessions: number;
   readonly sessionsPerClient: number;
   /** New sessions of one client in a minute; `undefined` is no limit. */
-  readonly sessionsPerMinute: number | undefined;
+  readonly sessionsPerMinute?: number | undefined;
   /** Refusals for good in one session before 421. A delivered message begins anew. */
   readonly errors: number;
   /** NOOP, RSET, VRFY, EHLO… between two messages; each one more counts as an error. */
@@ -89,7 +89,6 @@ export const defaultLimits: SmtpLimits = Object.freeze({
   hops: 50,
   sessions: 1000,
   sessionsPerClient: 50,
-  sessionsPerMinute: undefined,
   errors: 20,
   junkCommands: 100,
   commandLineBytes: 2048,
@@ -111,7 +110,8 @@ export interface ListenerSettings {
   readonly lineEndings: LineEndingPolicy;
   /** After `220 hostname ESMTP`. */
   readonly banner: string;
-  readonly tls: "starttls" | "implicit";
+  /** `starttls` offers it when there is a key. */
+  readonly tls: "starttls" | "implicit" | "off";
 }
 
 export interface ListenerAddress {

@@ -31,7 +31,11 @@ export function createSmtpListener(settings: ListenerSettings, host: SmtpHost): 
   if (census === undefined) censuses.set(host, (census = new Census()));
   const server = new PosternServer({
     host,
-    place: { settings, xclient: createNetworkList(settings.xclient), tlsAvailable: smtp.tls !== undefined },
+    place: {
+      settings,
+      xclient: createNetworkList(settings.xclient),
+      tlsAvailable: smtp.tls !== undefined && settings.tls === "starttls",
+    },
     proxy: createNetworkList(settings.proxy),
     census,
     settings: smtp,
