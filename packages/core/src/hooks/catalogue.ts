@@ -1,13 +1,13 @@
 /** The catalogue: every hook of a generation, and the faces of it that plugins see. */
 import type { Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
-import { createDeclare, type ApplyEdits } from "./declare.ts";
+import { createDeclare } from "./declare.ts";
 import type { HookDeclaration, HookPoint, HostHook, TapInfo, TapOptions } from "./kinds.ts";
 import { createDeliveryHooks, createLifecycleHooks, createQueueHooks, createTableHooks } from "./queue-hooks.ts";
 import { createSmtpHooks } from "./smtp-hooks.ts";
 
-export function createHooks(guard: Guard, applyEdits: ApplyEdits) {
-  const declare = createDeclare(guard, applyEdits);
+export function createHooks(guard: Guard) {
+  const declare = createDeclare(guard);
   return Object.freeze({
     smtp: createSmtpHooks(declare),
     queue: createQueueHooks(declare),
@@ -16,12 +16,13 @@ export function createHooks(guard: Guard, applyEdits: ApplyEdits) {
     lifecycle: createLifecycleHooks(declare),
     /** All of them, in the order of a message's way. */
     all: declare.all,
+    reports: declare.reports,
   });
 }
 
 export type Hooks = ReturnType<typeof createHooks>;
 
-type Groups = Omit<Hooks, "all">;
+type Groups = Omit<Hooks, "all" | "reports">;
 type CallOf<H> = H extends { tap(owner: Owner, options: TapOptions, call: infer Call): void } ? Call : never;
 
 /** The hooks as one plugin sees them: it can tap, not call, and each tap carries its name. */
@@ -36,7 +37,7 @@ export type PluginHooks = {
 };
 
 export function hooksFor(hooks: Hooks, owner: Owner, assertOpen: () => void): PluginHooks {
-  const { all: _, ...groups } = hooks;
+  const { all: _, reports: __, ...groups } = hooks;
   const faces = Object.entries(groups).map(([group, members]) => [
     group,
     Object.freeze(

@@ -1,7 +1,7 @@
 /** How a hook is declared: once, with its kind, argument names, types and documentation. */
 import { checkObjection, objectionFor, type Guard, type Failed } from "../guard/index.ts";
 import { InvalidAnswer } from "../guard/guard.ts";
-import type { Edit, Message } from "../message/message.ts";
+import { applyEdits, type Edit, type Edited, type Message } from "../message/index.ts";
 import type { Objection, Route } from "../model/index.ts";
 import { PosternError } from "../errors.ts";
 import { FirstHook, PipeHook, ReportHook, type HostHook, type PipeValue } from "./kinds.ts";
@@ -15,22 +15,13 @@ export class PipeObjection extends PosternError {
   }
 }
 
-/** A message on its way through the modifiers: the content so far and the edits that made it. */
-export interface EditChain {
-  readonly message: Message;
-  readonly edits: readonly Edit[];
-}
-
-/** Makes the next state from a tap's edits; throws `InvalidAnswer` for what is no edit. */
-export type ApplyEdits = (edited: EditChain, edits: readonly Edit[]) => EditChain;
-
 export interface Declare {
   decision<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, Objection>;
   edits<Args extends unknown[]>(
     name: string,
     args: readonly string[],
     doc: string,
-  ): PipeHook<EditChain, Message, Args, readonly Edit[]>;
+  ): PipeHook<Edited, Message, Args, readonly Edit[]>;
   route<Args extends unknown[]>(
     name: string,
     args: readonly string[],
@@ -39,30 +30,28 @@ export interface Declare {
   report<Args extends unknown[]>(name: string, args: readonly string[], doc: string): ReportHook<Args>;
   /** All that was declared, in order. */
   readonly all: readonly HostHook<never>[];
+  /** Those of kind `report`, to be drained at the end. */
+  readonly reports: readonly ReportHook<never>[];
 }
 
-export function createDeclare(guard: Guard, applyEdits: ApplyEdits): Declare {
+export function createDeclare(guard: Guard): Declare {
   const all: HostHook<never>[] = [];
+  const reports: ReportHook<never>[] = [];
   const add = <H extends HostHook<never>>(hook: H): H => {
     all.push(hook);
     return hook;
   };
   return {
     all,
+    reports,
     decision: (name, args, doc) => add(new FirstHook(guard, name, args, doc, checkObjection, objectionFor)),
-    edits: (name, args, doc) =>
-      add(
-        new PipeHook(
-          guard,
-          name,
-          args,
-          doc,
-          { show: ({ message }: EditChain) => message, apply: applyEdits },
-          endUnlessSkipped,
-        ),
-      ),
+    edits: (name, args, doc) => add(new PipeHook(guard, name, args, doc, editedValue, endUnlessSkipped)),
     route: (name, args, doc) => add(new PipeHook(guard, name, args, doc, routeValue, endUnlessSkipped)),
-    report: (name, args, doc) => add(new ReportHook(guard, name, args, doc)),
+    report<Args extends unknown[]>(name: string, args: readonly string[], doc: string) {
+      const hook = add(new ReportHook<Args>(guard, name, args, doc));
+      reports.push(hook);
+      return hook;
+    },
   };
 }
 
@@ -71,6 +60,15 @@ function endUnlessSkipped<Value>(failed: Failed, value: Value): Value {
   if (objection === undefined) return value;
   throw new PipeObjection(failed, objection);
 }
+
+/** Each tap sees the message so far; edits of the envelope are gathered for whoever owns it. */
+const editedValue: PipeValue<Edited, Message, readonly Edit[]> = {
+  show: ({ message }) => message,
+  apply(edited, edits) {
+    const { message, envelope } = applyEdits(edited.message, edits);
+    return { message, envelope: [...edited.envelope, ...envelope] };
+  },
+};
 
 const routeValue: PipeValue<Route, Route, Route> = {
   show: (route) => route,

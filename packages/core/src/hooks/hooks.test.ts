@@ -12,7 +12,8 @@ import {
   type Session,
   type Transaction,
 } from "../model/index.ts";
-import { createHooks, hooksFor, listHooks, PipeObjection, type EditChain, type PluginHooks } from "./index.ts";
+import { createHooks, hooksFor, listHooks, PipeObjection, type PluginHooks } from "./index.ts";
+import { createMemoryBlob, createMessage } from "../message/index.ts";
 
 const session = { id: "S" } as Session;
 const transaction = { id: "T" } as Transaction;
@@ -22,12 +23,7 @@ function setUp() {
   const clock = createFakeClock();
   const failures: Failed[] = [];
   const guard = createGuard(clock, (failed) => void failures.push(failed));
-  const applyEdits = (edited: EditChain, edits: readonly Edit[]): EditChain => {
-    if (!Array.isArray(edits)) throw new InvalidAnswer("not a list of edits");
-    const message = { ...edited.message, sizeBytes: edited.message.sizeBytes + edits.length };
-    return { message, edits: [...edited.edits, ...edits] };
-  };
-  const hooks = createHooks(guard, applyEdits);
+  const hooks = createHooks(guard);
   const plugin = (name: string, onError: OnError = "defer"): PluginHooks =>
     hooksFor(hooks, { name, onError, deadlineMs: 1_000 } satisfies Owner, () => undefined);
   const rcpt = () => hooks.smtp.rcpt.call(recipient, transaction, session);
@@ -130,23 +126,26 @@ describe("first", () => {
 });
 
 describe("pipe", () => {
-  const message = { sizeBytes: 0 } as Message;
+  const message = createMessage(createMemoryBlob([Buffer.from("Subject: s\r\n\r\n")]));
+  const names = (edited: Message) => [...edited.headers].map(({ name }) => name);
   const edit = (name: string): readonly Edit[] => [{ kind: "prependHeader", name, value: "x" }];
 
   test("each tap sees the result so far; undefined leaves it", async () => {
     const { plugin, hooks } = setUp();
-    const seen: number[] = [];
+    const seen: string[][] = [];
     const tap = (answer: readonly Edit[] | undefined) => (shown: Message) => {
-      seen.push(shown.sizeBytes);
+      seen.push(names(shown));
       return answer;
     };
     plugin("one").smtp.modify.tap(tap(edit("A")));
     plugin("two").smtp.modify.tap(async (shown) => tap(undefined)(shown));
     plugin("three").smtp.modify.tap(tap(edit("B")));
     plugin("four").smtp.modify.tap(tap([]));
-    const result = await hooks.smtp.modify.call({ message, edits: [] }, transaction, session);
-    expect(result.edits).toEqual([...edit("A"), ...edit("B")]);
-    expect([seen, message.sizeBytes]).toEqual([[0, 1, 1, 2], 0]);
+    const result = await hooks.smtp.modify.call({ message, envelope: [] }, transaction, session);
+    expect(names(result.message)).toEqual(["B", "A", "Subject"]);
+    const one = ["A", "Subject"];
+    expect(seen).toEqual([["Subject"], one, one, ["B", ...one]]);
+    expect(names(message)).toEqual(["Subject"]);
   });
 
   test.each([
@@ -158,8 +157,8 @@ describe("pipe", () => {
       const { plugin, hooks } = setUp();
       plugin("bad", onError).smtp.modify.tap(call);
       plugin("good").smtp.modify.tap(() => edit("A"));
-      const run = async () => hooks.smtp.modify.call({ message, edits: [] }, transaction, session);
-      if (onError === "skip") expect((await run()).edits).toEqual(edit("A"));
+      const run = async () => hooks.smtp.modify.call({ message, envelope: [] }, transaction, session);
+      if (onError === "skip") expect(names((await run()).message)).toEqual(["A", "Subject"]);
       else await expect(run()).rejects.toMatchObject({ objection: { kind: "defer", reply: { code: 451 } } });
     }
   });

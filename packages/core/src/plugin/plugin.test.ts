@@ -201,7 +201,7 @@ function build() {
       register: () => undefined,
       open: async (spec) => ({
         type: "static",
-        name: String(spec),
+        name: JSON.stringify(spec),
         kind: "indexed",
         trusted: true,
         lookup: () => "found",

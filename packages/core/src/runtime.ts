@@ -1,0 +1,404 @@
+/**
+ * The running gateway: what outlives a generation (listeners, queue, state, clock, the control socket) and the only wiring of
+ * the folders with each other.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { composeBounce } from "./bounce/index.ts";
+import type { ResolvedConfig } from "./config/index.ts";
+import { openControl } from "./control/index.ts";
+import { DeliveryDriver, formatMailEvent, type Failure, type MailEvent } from "./delivery/index.ts";
+import { createResolver, type Resolver } from "./dns/index.ts";
+import { ConfigError } from "./errors.ts";
+import { createFailureLog, createGuard } from "./guard/index.ts";
+import { buildGeneration, type Generation, type GenerationListing, type GenerationParts } from "./generation.ts";
+import { createSpooler, type Blob } from "./message/index.ts";
+import { createIdSource, logText, systemClock, type Clock, type QueuedMessage } from "./model/index.ts";
+import { createPluginHost, type PluginInstance } from "./plugin/index.ts";
+import { createSegmentStore, retryDefaults, type QueueStore } from "./queue/index.ts";
+import {
+  createSmtpListener,
+  formatSmtpEvent,
+  type ListenerSettings,
+  type SmtpEvent,
+  type SmtpHost,
+  type SmtpListener,
+} from "./smtp/index.ts";
+import { createMemoryState, openSqliteState, type StateStore } from "./state/index.ts";
+
+export type LogLevel = "info" | "warn";
+
+/** Everything here has a default; tests and embedders give their own. */
+export interface RuntimeOptions {
+  /** More folders from which packages resolve, when the config's own has none: the command's installation. */
+  readonly searchFrom?: readonly string[];
+  /** Plugins beside those of the config, set up after them. */
+  readonly instances?: readonly PluginInstance[];
+  readonly clock?: Clock;
+  /** In [0, 1). */
+  readonly random?: () => number;
+  readonly resolver?: Resolver;
+  readonly queueStore?: QueueStore;
+  readonly stateStore?: StateStore;
+  /** For large bodies on their way in; `incoming` in the queue's folder unless given. */
+  readonly spoolDirectory?: string;
+  /** Ask for clients' names (PTR and back). Default true. */
+  readonly lookUpClients?: boolean;
+  /** Bind the listeners' ports. Default true; else `connectInProcess` is the only way in. */
+  readonly listen?: boolean;
+  /** Open the control socket. Default true. */
+  readonly control?: boolean;
+  /** One safe line of the mail log. Must not throw. */
+  readonly log?: (level: LogLevel, line: string) => void;
+  /** The same as events. Must not throw. */
+  readonly onEvent?: (event: SmtpEvent | MailEvent) => void;
+}
+
+export interface RunningListener {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Runtime {
+  /** With the ports that were taken. */
+  readonly listeners: readonly RunningListener[];
+  /** By name, for dialogues in process. */
+  listener(name: string): SmtpListener | undefined;
+  /** The one that new sessions get. */
+  readonly generation: Generation;
+  /** Puts a message into the queue as if it had been received; resolves when it is on stable storage. */
+  submit(message: QueuedMessage, content: Blob): Promise<void>;
+  /** Tries everything in the queue now. */
+  flush(): void;
+  status(): RuntimeStatus;
+  /**
+   * Builds a generation from another config and lets new sessions and deliveries have it; those under way keep theirs. Rejects,
+   * and nothing changes, when it cannot be built or when it changes what outlives generations.
+   */
+  reload(config: ResolvedConfig, instances?: readonly PluginInstance[]): Promise<void>;
+  /** Takes no new sessions, lets what is in hand end within `graceMs` (10 s), and closes everything. */
+  close(reason?: string, graceMs?: number): Promise<void>;
+  /** When `close` is done, whoever asked for it. */
+  readonly closed: Promise<void>;
+}
+
+export interface RuntimeStatus {
+  readonly listeners: readonly RunningListener[];
+  readonly generation: { readonly number: number; readonly users: number };
+  readonly queue: { readonly messages: number; readonly active: number; readonly deliveries: number };
+  /** Failures of plugins since the start. */
+  readonly failures: Readonly<Record<string, number>>;
+}
+
+const defaultGraceMs = 10_000;
+const sweepEveryMs = 10 * 60_000;
+
+/** Starts a gateway. Rejects with one clear sentence, and then nothing of it is left running. */
+export async function createRuntime(config: ResolvedConfig, options: RuntimeOptions = {}): Promise<Runtime> {
+  await using building = new AsyncDisposableStack();
+  const gateway = new RunningGateway(config, options);
+  building.defer(() => gateway.close("it did not start", 0));
+  await gateway.start();
+  building.move();
+  return gateway;
+}
+
+/** Does all that a start does up to listening, and closes it again. Rejects as `createRuntime` does. */
+export async function checkConfig(config: ResolvedConfig, options: RuntimeOptions = {}): Promise<GenerationListing> {
+  const clock = options.clock ?? systemClock;
+  const stateStore = createMemoryState({ clock });
+  const parts: GenerationParts = {
+    clock,
+    guard: createGuard(clock, () => undefined),
+    resolver: options.resolver ?? createResolver(config.dns),
+    space: (name) => stateStore.space(name),
+    log: () => undefined,
+    note: undefined,
+    lookUpClients: false,
+  };
+  const instances = await loadInstances(config, options);
+  const generation = await buildGeneration(config, instances, parts);
+  const { listing } = generation;
+  await generation.retire();
+  return listing;
+}
+
+async function loadInstances(config: ResolvedConfig, options: RuntimeOptions): Promise<readonly PluginInstance[]> {
+  const { file, directory, plugins } = config;
+  const { searchFrom = [], instances = [] } = options;
+  return [...(await createPluginHost({ file, directory, searchFrom }).load(plugins)), ...instances];
+}
+
+class RunningGateway implements Runtime {
+  readonly #config: ResolvedConfig;
+  readonly #options: RuntimeOptions;
+  readonly #clock: Clock;
+  readonly #store: QueueStore;
+  readonly #ids: () => string;
+  readonly #failures: ReturnType<typeof createFailureLog>;
+  readonly #parts: Omit<GenerationParts, "space">;
+  readonly #driver: DeliveryDriver;
+  readonly #closers = new AsyncDisposableStack();
+  readonly #retiring = new Set<Promise<void>>();
+  readonly #listeners: SmtpListener[] = [];
+  readonly #closedPromise = Promise.withResolvers<void>();
+  #running: RunningListener[] = [];
+  #state: StateStore | undefined;
+  #generation: Generation | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(config: ResolvedConfig, options: RuntimeOptions) {
+    const { clock = systemClock, random = Math.random } = options;
+    this.#config = config;
+    this.#options = options;
+    this.#clock = clock;
+    this.#ids = createIdSource(() => clock.now(), random);
+    this.#failures = createFailureLog(clock, (owner, text) => this.#log("warn", `plugin ${owner}: ${text}`));
+    const guard = createGuard(clock, (failed) => this.#failures.report(failed));
+    this.#store = options.queueStore ?? this.#createStore();
+    this.#parts = {
+      clock,
+      guard,
+      resolver: options.resolver ?? createResolver({ ...config.dns, clock }),
+      log: (level, plugin, text) => this.#log(level, `plugin ${plugin}: ${text}`),
+      note: ({ id, text }) => this.#log("info", `${id ?? "NOQUEUE"}: ${logText(text)}`),
+      lookUpClients: options.lookUpClients ?? true,
+    };
+    this.#driver = new DeliveryDriver(
+      {
+        clock,
+        random,
+        store: this.#store,
+        acquire: () => this.generation.forDelivery(),
+        bounce: (original, failures, content) => this.#bounce(original, failures, content),
+        log: (event) => this.#tell(event, formatMailEvent),
+      },
+      guard,
+      {
+        scheduler: {
+          retry: {
+            ...retryDefaults,
+            minimalMs: config.queue.minBackoffMs,
+            maximalMs: config.queue.maxBackoffMs,
+            lifetimeMs: config.queue.lifetimeMs,
+            bounceLifetimeMs: config.bounce.lifetimeMs,
+          },
+          maxDeliveries: config.delivery.total,
+        },
+        maxConcurrency: config.delivery.concurrency,
+        timeoutMs: config.delivery.timeoutMs,
+      },
+    );
+  }
+
+  get generation(): Generation {
+    if (this.#generation === undefined) throw new Error("the gateway has not been started");
+    return this.#generation;
+  }
+
+  get listeners(): readonly RunningListener[] {
+    return this.#running;
+  }
+
+  get closed(): Promise<void> {
+    return this.#closedPromise.promise;
+  }
+
+  listener(name: string): SmtpListener | undefined {
+    return this.#listeners.find(({ settings }) => settings.name === name);
+  }
+
+  /** In the order in which mistakes are likely; each step's closing is noted before the next. */
+  async start(): Promise<void> {
+    const instances = await loadInstances(this.#config, this.#options);
+    this.#state = this.#options.stateStore ?? this.#openState();
+    this.#closers.defer(() => this.#state?.close());
+    this.#generation = await this.#build(this.#config, instances);
+    this.#closers.defer(() => this.#retireAll());
+    await this.#openStore();
+    if (this.#options.control ?? true) await this.#openControl();
+    await this.#listen();
+    this.#driver.restore();
+    this.#sweepNowAndThen();
+    this.generation.hooks.lifecycle.ready.call(this.#running.map(({ host, port }) => `${host}:${port}`));
+  }
+
+  submit(message: QueuedMessage, content: Blob): Promise<void> {
+    return this.#store.commit(message, content).then(() => this.#driver.added(message));
+  }
+
+  flush(): void {
+    this.#driver.flush();
+  }
+
+  status(): RuntimeStatus {
+    const { active, deliveries } = this.#driver.counts;
+    const { number, users } = this.generation;
+    return {
+      listeners: this.#running,
+      generation: { number, users },
+      queue: { messages: this.#store.size, active, deliveries },
+      failures: this.#failures.counts(),
+    };
+  }
+
+  async reload(config: ResolvedConfig, instances?: readonly PluginInstance[]): Promise<void> {
+    for (const key of outliving) {
+      if (JSON.stringify(config[key]) === JSON.stringify(this.#config[key])) continue;
+      throw new ConfigError(`${config.file}: "${key}" has changed and needs a restart`);
+    }
+    const next = await this.#build(config, instances ?? (await loadInstances(config, this.#options)));
+    const previous = this.generation;
+    this.#generation = next;
+    this.#retire(previous);
+    this.#driver.routesChanged();
+  }
+
+  close(reason = "stopped", graceMs = defaultGraceMs): Promise<void> {
+    this.#closing ??= this.#closeAll(reason, graceMs).finally(() => this.#closedPromise.resolve());
+    return this.#closing;
+  }
+
+  async #closeAll(reason: string, graceMs: number): Promise<void> {
+    this.#generation?.hooks.lifecycle.closing.call(reason);
+    // Listeners first, so that nothing new comes in; then deliveries; the stores under both last.
+    await Promise.all(this.#listeners.map((listener) => listener.close(graceMs)));
+    await this.#driver.close(graceMs);
+    await this.#closers.disposeAsync();
+  }
+
+  #build(config: ResolvedConfig, instances: readonly PluginInstance[]): Promise<Generation> {
+    return buildGeneration(config, instances, { ...this.#parts, space: (name) => this.#stateStore.space(name) });
+  }
+
+  get #stateStore(): StateStore {
+    if (this.#state === undefined) throw new Error("the state store is not open");
+    return this.#state;
+  }
+
+  #retire(generation: Generation): void {
+    const retired = generation.retire().catch((error: unknown) => {
+      this.#log("warn", `closing generation ${generation.number}: ${logText((error as Error).message)}`);
+    });
+    this.#retiring.add(retired);
+    void retired.then(() => this.#retiring.delete(retired));
+  }
+
+  async #retireAll(): Promise<void> {
+    if (this.#generation !== undefined) this.#retire(this.#generation);
+    await Promise.all(this.#retiring);
+  }
+
+  #createStore(): QueueStore {
+    const { directory, minFreeBytes, segmentSizeBytes } = this.#config.queue;
+    return createSegmentStore({
+      directory,
+      clock: this.#clock,
+      minFreeBytes,
+      segmentBytes: segmentSizeBytes,
+      onError: (error) => this.#log("warn", `queue: ${logText(error.message)}`),
+    });
+  }
+
+  #openState(): StateStore {
+    const { store, directory } = this.#config.state;
+    return store === "memory"
+      ? createMemoryState({ clock: this.#clock })
+      : openSqliteState({ directory, clock: this.#clock });
+  }
+
+  async #openStore(): Promise<void> {
+    const { waiting, damage } = await this.#store.open();
+    this.#closers.defer(() => this.#store.close());
+    if (waiting > 0) this.#log("info", `queue: ${waiting} waiting`);
+    for (const { where, text, keptIn } of damage) {
+      this.#log("warn", `queue: damage at ${where}: ${text}${keptIn === undefined ? "" : `; kept in ${keptIn}`}`);
+    }
+  }
+
+  async #openControl(): Promise<void> {
+    const control = await openControl(this.#config.control.directory, {
+      status: () => this.status(),
+      stop: () => {
+        void this.close("asked by the control socket");
+        return { stopping: true };
+      },
+    });
+    this.#closers.defer(() => control.close());
+  }
+
+  async #listen(): Promise<void> {
+    const host = this.#smtpHost();
+    for (const configured of this.#config.listeners) {
+      const settings: ListenerSettings = {
+        ...configured,
+        tls: configured.tls === "implicit" ? "implicit" : "starttls",
+      };
+      this.#listeners.push(createSmtpListener(settings, host));
+    }
+    if (this.#options.listen === false) return;
+    for (const listener of this.#listeners) {
+      const address = await listener.listen();
+      this.#running = [...this.#running, { name: listener.settings.name, ...address }];
+    }
+  }
+
+  #smtpHost(): SmtpHost {
+    const directory = this.#options.spoolDirectory ?? join(this.#config.queue.directory, "incoming");
+    if (this.#options.spoolDirectory === undefined) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const { messageSizeBytes, headerSizeBytes } = this.#config.limits;
+    return {
+      clock: this.#clock,
+      ids: this.#ids,
+      acquire: (sessionId) => this.generation.forSession(sessionId),
+      spooler: createSpooler({ directory, maxSizeBytes: messageSizeBytes, maxHeaderBytes: headerSizeBytes }),
+      enqueue: (message, content) => this.submit(message, content),
+      log: (event) => this.#tell(event, formatSmtpEvent),
+    };
+  }
+
+  async #bounce(
+    original: QueuedMessage,
+    failed: readonly Failure[],
+    content: Blob | undefined,
+  ): Promise<string | undefined> {
+    const { hostname, bounce } = this.#config;
+    const made = await composeBounce({
+      ...{ original, failed, content, reporter: hostname, ids: this.#ids },
+      now: this.#clock.now(),
+      sizeLimitBytes: bounce.sizeLimitBytes,
+    });
+    if (made === undefined) return undefined;
+    await this.submit(made.message, made.content);
+    return made.message.id;
+  }
+
+  #sweepNowAndThen(): void {
+    const sweep = async (): Promise<void> => {
+      try {
+        await this.#stateStore.sweep();
+      } catch (error) {
+        this.#log("warn", `state: ${logText((error as Error).message)}`);
+      }
+      if (this.#closing === undefined) this.#clock.setTimer(() => void sweep(), sweepEveryMs);
+    };
+    this.#clock.setTimer(() => void sweep(), sweepEveryMs);
+  }
+
+  #tell<E extends SmtpEvent | MailEvent>(event: E, format: (event: E) => string): void {
+    this.#options.onEvent?.(event);
+    if (this.#options.log !== undefined) this.#options.log(levelOf(event), format(event));
+  }
+
+  #log(level: LogLevel, line: string): void {
+    this.#options.log?.(level, line);
+  }
+}
+
+/** Keys whose values live longer than a generation. */
+const outliving = Object.freeze(["listeners", "queue", "state", "delivery", "bounce", "dns", "control"] as const);
+
+function levelOf({ kind }: SmtpEvent | MailEvent): LogLevel {
+  return kind === "failed" || kind === "troubled" ? "warn" : "info";
+}
