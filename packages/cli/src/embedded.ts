@@ -5,7 +5,7 @@ import { resolveConfig, type Config, type LoadedConfig } from "@postern/core";
 
 export const embeddedDomain = "example.test";
 
-const written: Config = {
+const written = {
   hostname: "localhost.localdomain",
   domains: { virtualMailbox: [embeddedDomain] },
   listeners: [{ host: "127.0.0.1", port: 2525 }],
@@ -16,12 +16,12 @@ const written: Config = {
   ],
   policy: { rcpt: ["permit_mynetworks", "reject_unauth_destination"] },
   queue: { directory: "./var/queue" },
-};
+} satisfies Config;
 
 /** Its paths are below `directory`, the current one. */
 export function embeddedConfig(directory: string): LoadedConfig {
   const file = join(directory, "(embedded)");
-  return { file, written: written as Record<string, unknown>, config: resolveConfig(written, { file }) };
+  return { file, written, config: resolveConfig(written, { file }) };
 }
 
 /** The folder in which the embedded config's folders are made. */

@@ -76,7 +76,7 @@ async function wordsPage(): Promise<string> {
     `\`${name}\``,
     plugin,
     stages.join(", "),
-    formatArgs(args),
+    formatArgs(args) === "" ? "" : `\`${formatArgs(args)}\``,
     authorizes.join(", "),
     description,
   ]);

@@ -2,7 +2,7 @@
 import { createRuntime } from "@postern/core";
 import { loadRequired, type ConfigOptions } from "../config-source.ts";
 import { embeddedConfig, makeEmbeddedFolder } from "../embedded.ts";
-import { formatAddress, startedText } from "../greeting.ts";
+import { startedText } from "../greeting.ts";
 import { ownFolder } from "../inspection.ts";
 import type { Output } from "../output.ts";
 import { onStop } from "../signals.ts";

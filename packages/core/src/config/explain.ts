@@ -39,7 +39,7 @@ function explainIssue(issue: Issue, explained: Explained): Mistake[] {
   if (issue.code === "invalid_union") {
     const branch = likelyBranch(issue.errors);
     if (branch !== undefined) {
-      const moved = branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }) as Issue);
+      const moved = branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
       return moved.flatMap((inner) => explainIssue(inner, explained));
     }
   }
@@ -122,9 +122,9 @@ function expectation(issue: Issue): string {
     case "invalid_value":
       return listOf(issue.values.map((value) => JSON.stringify(value) ?? String(value)));
     case "too_small":
-      return `${amount(issue.origin, "at least", issue.minimum)}`;
+      return amount(issue.origin, "at least", issue.minimum);
     case "too_big":
-      return `${amount(issue.origin, "at most", issue.maximum)}`;
+      return amount(issue.origin, "at most", issue.maximum);
     case "invalid_format":
       return issue.format === "regex" ? `text of the form ${issue.pattern ?? "asked for"}` : `a valid ${issue.format}`;
     default:

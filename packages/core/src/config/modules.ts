@@ -44,8 +44,13 @@ const load: import("node:module").LoadHookSync = (url, context, next) => {
   if (format === undefined || !isOurs(url)) return next(url, context);
   const loaded = next(url, { ...context, format });
   // Anything without module syntax is CommonJS in earnest.
-  return moduleSyntax.test(String(loaded.source ?? "")) ? loaded : next(url, context);
+  return moduleSyntax.test(textOf(loaded.source)) ? loaded : next(url, context);
 };
+
+function textOf(source: string | ArrayBuffer | NodeJS.TypedArray | undefined | null): string {
+  if (source === undefined || source === null || typeof source === "string") return source ?? "";
+  return new TextDecoder().decode(source);
+}
 
 /** What CommonJS, or a format yet unknown, would be as a module. */
 const formats: Readonly<Record<string, string>> = {

@@ -1,5 +1,7 @@
 /** Takes out of a value what looks like a secret, by the name of its key or its place in a URL, before anything is printed. */
 
+import { Secret } from "./secret.ts";
+
 /** Names of keys whose text is a secret, whatever a schema says. */
 export const secretName = /passw|passphrase|secret|token|credential|api[-_]?key|private[-_]?key/i;
 const redacted = "[secret]";
@@ -9,7 +11,7 @@ export function redact(value: unknown, key = ""): unknown {
   if (Array.isArray(value)) return value.map((inner) => redact(inner, key));
   if (isObject(value)) {
     const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) return String(value);
+    if (prototype !== Object.prototype && prototype !== null) return value instanceof Secret ? redacted : "[object]";
     const isReference = ["file", "env", "credential"].includes(Object.keys(value).join());
     if (isReference) return value;
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redact(inner, name)]));

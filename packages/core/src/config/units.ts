@@ -76,8 +76,8 @@ interface UnitDef extends z.core.$ZodTypeDef {
 
 /** A type of its own, so that `default` and what it means survive `describe` and `meta`, which clone. */
 const ZodUnit = z.core.$constructor<UnitSchema, UnitDef>("PosternUnit", (inst, def) => {
-  z.core.$ZodType.init(inst as never, def as never);
-  z.ZodType.init(inst as never, def as never);
+  z.core.$ZodType.init(inst, def);
+  z.ZodType.init(inst as never, def);
   inst._zod.parse = (payload) => {
     const found = payload.value;
     const value = typeof found === "string" ? def.parse(found.trim()) : undefined;
@@ -85,7 +85,7 @@ const ZodUnit = z.core.$constructor<UnitSchema, UnitDef>("PosternUnit", (inst, d
     if (expected === undefined) payload.value = value as number;
     else {
       const problem = { code: "custom", input: found, inst, params: { expected } } as const;
-      payload.issues.push({ ...problem, message: `expected ${expected}` } as never);
+      payload.issues.push({ ...problem, message: `expected ${expected}` });
     }
     return payload as never;
   };
@@ -98,9 +98,10 @@ function unitSchema(def: UnitDef): UnitSchema {
 }
 
 /** What was wanted instead of `value`; `undefined` when it is right. */
-function expectation({ kind, range, parse, example }: UnitDef, value: number | undefined): string | undefined {
+function expectation(def: UnitDef, value: number | undefined): string | undefined {
+  const { kind, range, example } = def;
   if (value === undefined) return `a ${kind} such as ${example}`;
-  if (range.min !== undefined && value < (parse(range.min) ?? 0)) return `a ${kind} of at least "${range.min}"`;
-  if (range.max !== undefined && value > (parse(range.max) ?? 0)) return `a ${kind} of at most "${range.max}"`;
+  if (range.min !== undefined && value < (def.parse(range.min) ?? 0)) return `a ${kind} of at least "${range.min}"`;
+  if (range.max !== undefined && value > (def.parse(range.max) ?? 0)) return `a ${kind} of at most "${range.max}"`;
   return undefined;
 }

@@ -61,7 +61,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
     deadlineMs: instance.deadlineMs,
     clock,
     dns,
-    log: createLog(name, parts.log),
+    log: createLog(name, (level, plugin, text) => parts.log(level, plugin, text)),
     hooks: hooksFor(parts.hooks, owner, assertOpen),
     restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void {
       assertOpen();
