@@ -704,6 +704,26 @@ test.each([
   },
 );
 
+test("a message that the first host may have taken is not offered to the second", async () => {
+  await using second = await startPeer();
+  const first = await startOn("127.0.0.2", second.port, { end: () => "close" });
+  const dns = {
+    "peer.test": {
+      mx: [
+        [10, "mx1.test"],
+        [20, "mx2.test"],
+      ] as const,
+    },
+    "mx1.test": { a: ["127.0.0.2"] },
+    "mx2.test": { a: ["127.0.0.1"] },
+  };
+  const transport = transportFor({ dns, options: { port: second.port } });
+  expect((await send(transport, { nextHop: "peer.test" })).statuses).toEqual(["deferred 4.4.2"]);
+  expect(second.connections).toBe(0);
+  await transport.close();
+  await first.close();
+});
+
 async function startOn(address: string, port: number, script: Script): Promise<{ close(): Promise<void> }> {
   const peer = await startPeer(script, port, address);
   return { close: async () => peer[Symbol.asyncDispose]() };
