@@ -1,6 +1,6 @@
 /** The right-hand side of an access table (access(5)), read. What it says about a given client or address is `access-table.ts`. */
 import { ConfigError } from "../errors.ts";
-import { isTableName } from "../tables/index.ts";
+import { isTableName, splitWords } from "../tables/index.ts";
 import { noSink } from "./effects.ts";
 import type { Subject } from "./subject.ts";
 
@@ -57,7 +57,9 @@ export function parseAccessResult(value: string): AccessResult {
   }
   if (withoutSink.has(name)) throw new ConfigError(`action ${name} ${noSink}`);
   if (/^\d+$/.test(name)) return parseDigits(name, rest);
-  if (isTableName(first)) throw new ConfigError(`"${first}": a table's value names words or classes, not tables`);
+  const table = splitWords(trimmed).find(isTableName);
+  // As in Postfix: a class can hold the word that asks the table.
+  if (table !== undefined) throw new ConfigError(`"${table}": a table's value names words or classes, not tables`);
   return { kind: "words", text: trimmed };
 }
 

@@ -31,9 +31,6 @@ export interface PolicyNote {
   readonly by: Decision;
 }
 
-/** Classes in classes, and tables that name classes that ask tables: nobody writes more by intent. */
-const deepest = 20;
-
 export class ListCompiler {
   readonly #names: EntryNames;
   readonly #classes: Readonly<Record<string, readonly PolicyEntry[]>>;
@@ -53,7 +50,7 @@ export class ListCompiler {
   }
 
   async compile(entries: readonly PolicyEntry[], path: string, stage: Stage): Promise<readonly CompiledWord[]> {
-    return this.#compileAll(parseEntries(entries, path, this.#names), { stage, trail: [], depth: 0 });
+    return this.#compileAll(parseEntries(entries, path, this.#names), { stage, trail: [] });
   }
 
   async #compileAll(parsed: readonly ParsedEntry[], context: CompileContext): Promise<readonly CompiledWord[]> {
@@ -105,10 +102,8 @@ export class ListCompiler {
       stage: context.stage,
       table: (spec) => this.#scope.openTable(spec),
       compile: async (nested) => {
-        const depth = context.depth + 1;
-        if (depth > deepest) throw new ConfigError(`restrictions and tables name each other more than ${deepest} deep`);
         const parsed = parseEntry(nested, entry.path, this.#names);
-        return this.#asJudge(await this.#compileAll(parsed, { ...context, depth }));
+        return this.#asJudge(await this.#compileAll(parsed, context));
       },
     };
   }
@@ -125,9 +120,8 @@ export class ListCompiler {
 
 interface CompileContext {
   readonly stage: Stage;
-  /** Classes that are being unfolded. */
+  /** Classes that are being unfolded, also by way of a table that names one. */
   readonly trail: readonly string[];
-  readonly depth: number;
 }
 
 function answerOf(run: ListRun): Answer {

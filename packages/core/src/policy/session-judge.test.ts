@@ -1,0 +1,295 @@
+// What a session hears: lists in order, delayed refusals, remembered deferrals, words that fail, effects.
+import { describe, expect, test } from "vitest";
+import { createMemoryBlob, createMessage } from "../message/index.ts";
+import { isPromise, systemClock, type Answer, type Clock } from "../model/index.ts";
+import { defer, permit, reject } from "../model/verdict.ts";
+import { askRecipient, question, setUp, type Words } from "./policy.fixture.ts";
+import type { Stage } from "./restriction.ts";
+
+const words: Words = {
+  ok: () => permit,
+  dunno: () => undefined,
+  no: () => reject("no", "5.7.1", 550),
+  later: () => defer("later", "4.7.1", 450),
+  no_late: async () => reject("no", "5.7.1", 550),
+  dunno_late: async () => undefined,
+  throws: () => {
+    throw new Error("/etc/secret: SELECT *");
+  },
+  rejects: () => Promise.reject(new Error("/etc/secret")),
+  wrong: () => "REJECT" as never,
+  wrong_late: async () => 42 as never,
+  two_hundred: () => ({ kind: "reject", reply: { code: 250, enhanced: "2.0.0", text: "fine" } }),
+  holds: () => ({ kind: "hold" }),
+  quarantines: () => ({ kind: "quarantine" }),
+  breaks_lines: () => reject("a\r\n250 forged", "9.9.9"),
+  many: () => Array.from({ length: 51 }, () => ({ kind: "log" as const, text: "x" })),
+  strange_header: () => ({ kind: "prepend", name: "X:\r\nBcc", value: "y" }),
+};
+
+describe("one RCPT", () => {
+  type Case = [lists: Partial<Record<Stage, string>>, reply: string];
+  const no = "550 5.7.1 no";
+  const later = "450 4.7.1 later";
+  const ifPermit = "450 4.7.0 <user@ours.example>: Recipient address rejected: defer_if_permit requested";
+  const ifReject = "450 4.7.0 <user@ours.example>: Recipient address rejected: defer_if_reject requested";
+  test.for<Case>([
+    [{}, "ok"],
+    [{ rcpt: "dunno, dunno_late" }, "ok"],
+    [{ rcpt: "no" }, no],
+    [{ rcpt: "later, no" }, later],
+    [{ rcpt: "ok, no" }, "ok"],
+    [{ rcpt: "dunno, no_late, ok" }, no],
+    // Permit ends its own list only.
+    [{ relay: "ok", rcpt: "no" }, no],
+    [{ connect: "ok", helo: "no" }, no],
+    [{ connect: "ok, no", rcpt: "dunno" }, "ok"],
+    // Delayed refusals, the earliest first.
+    [{ connect: "no", rcpt: "ok" }, no],
+    [{ helo: "no_late", mail: "later" }, no],
+    [{ mail: "later", relay: "no" }, later],
+    // defer_if_permit: a later permit, written or by the end of the lists.
+    [{ rcpt: "defer_if_permit" }, ifPermit],
+    [{ rcpt: "defer_if_permit, ok" }, ifPermit],
+    [{ rcpt: "defer_if_permit, no" }, no],
+    [{ relay: "defer_if_permit", rcpt: "ok" }, ifPermit],
+    [
+      { mail: "defer_if_permit", rcpt: "ok" },
+      ifPermit.replace("user@ours.example", "sender@client.example").replace("Recipient", "Sender"),
+    ],
+    [{ connect: "defer_if_permit", rcpt: "no" }, no],
+    // defer_if_reject: a later refusal for good, of the same list.
+    [{ rcpt: "defer_if_reject" }, "ok"],
+    [{ rcpt: "defer_if_reject, no" }, ifReject],
+    [{ rcpt: "defer_if_reject, no_late" }, ifReject],
+    [{ rcpt: "defer_if_reject, later" }, later],
+    [{ relay: "defer_if_reject", rcpt: "no" }, no],
+    [{ rcpt: "no, defer_if_reject" }, no],
+    // Both: nothing that comes can change it.
+    [{ rcpt: "defer_if_permit, defer_if_reject, throws" }, ifPermit],
+    // warn_if_reject.
+    [{ rcpt: "warn_if_reject no" }, "ok"],
+    [{ rcpt: "warn_if_reject no, later" }, later],
+    [{ rcpt: "warn_if_reject no_late, ok" }, "ok"],
+    [{ rcpt: "warn_if_reject defer_if_permit" }, "ok"],
+    [{ rcpt: "warn_if_reject strict, later" }, later],
+    [{ rcpt: "strict" }, no],
+    // Failures are the plugin's onError, which here is defer, and warn_if_reject does not soften them.
+    [{ rcpt: "throws" }, "451 4.3.0 Temporary failure, try again later"],
+    [{ rcpt: "warn_if_reject rejects" }, "451 4.3.0 Temporary failure, try again later"],
+    ...["wrong", "wrong_late", "two_hundred", "holds", "quarantines", "many", "strange_header"].map((word): Case => [
+      { rcpt: word },
+      "451 4.3.0 Temporary failure, try again later",
+    ]),
+    [{ rcpt: "breaks_lines" }, "550 5.0.0 a 250 forged"],
+  ])("%j: %s", async ([lists, reply]) => {
+    const config = {
+      lists: Object.fromEntries(Object.entries(lists).map(([stage, list]) => [stage, [list]])),
+      classes: { strict: ["dunno", "no"] },
+    };
+    expect(await askRecipient(config, { words })).toBe(reply);
+  });
+
+  test.for([
+    ["skip", "550 5.7.1 no"],
+    ["reject", "554 5.3.0 Message refused"],
+    ["defer", "451 4.3.0 Temporary failure, try again later"],
+    ["quarantine", "451 4.3.0 Temporary failure, try again later"],
+  ] as const)("onError %s", async ([onError, reply]) => {
+    for (const word of ["throws", "rejects", "wrong", "wrong_late"]) {
+      expect(await askRecipient({ lists: { rcpt: [word, "no"] } }, { words, onError })).toBe(reply);
+    }
+  });
+
+  test("onError by reason", async () => {
+    const onError = { invalid: "skip", error: "reject" } as const;
+    const lists = (word: string) => ({ lists: { rcpt: [word] } });
+    expect(await askRecipient(lists("wrong"), { words, onError })).toBe("ok");
+    expect(await askRecipient(lists("throws"), { words, onError })).toMatch(/^554 /);
+  });
+
+  test("a word that hangs meets its deadline, and its late answer changes nothing", async () => {
+    const timers = new Set<() => void>();
+    const setTimer: Clock["setTimer"] = (call) => {
+      timers.add(call);
+      return { cancel: () => void timers.delete(call) };
+    };
+    const clock: Clock = { ...systemClock, setTimer };
+    let answer: (late: Answer) => void = () => {};
+    const hangs: Words = { hangs: () => new Promise((resolve) => (answer = resolve)) };
+    const { policy, failures } = await setUp({ lists: { rcpt: ["hangs"] } }, { words: hangs, clock });
+    const objection = policy.start().ask("rcpt", question());
+    timers.forEach((expire) => expire());
+    expect(await objection).toMatchObject({ kind: "defer", reply: { code: 451 } });
+    answer(permit);
+    expect(failures.map(({ owner, point, reason }) => `${owner.name} ${point} ${reason}`)).toEqual([
+      "test hangs timeout",
+    ]);
+  });
+
+  test("an unlisted recipient is refused at the end, even one of a friend", async () => {
+    const unlisted = question("nobody@ours.example");
+    const reply = "550 5.1.1 <nobody@ours.example>: Recipient address rejected: User unknown in relay recipient table";
+    expect(await askRecipient({ lists: {} }, { words }, unlisted)).toBe(reply);
+    expect(await askRecipient({ lists: { rcpt: ["ok"] } }, { words }, unlisted)).toBe(reply);
+    expect(await askRecipient({ lists: { rcpt: ["later"] } }, { words }, unlisted)).toMatch(/^450 /);
+  });
+
+  test("who said no HELO is not asked about it", async () => {
+    const { session } = question();
+    const silent = question("user@ours.example", { session: { ...session, helo: undefined } });
+    expect(await askRecipient({ lists: { helo: ["no"] } }, { words }, silent)).toBe("ok");
+  });
+});
+
+describe("a session", () => {
+  const counting = () => {
+    const asked: string[] = [];
+    const count = (answer: Answer) => (ask: { stage: Stage }) => {
+      asked.push(ask.stage);
+      return answer;
+    };
+    return { asked, words: { ...words, counts: count(undefined), refuses: count(reject("no")) } };
+  };
+  const everywhere = {
+    connect: ["counts"],
+    helo: ["counts"],
+    mail: ["counts"],
+    relay: ["counts"],
+    rcpt: ["counts"],
+    data: ["counts"],
+  };
+
+  test("delayed lists are asked once a transaction, at its first RCPT", async () => {
+    const { asked, words: counted } = counting();
+    const { policy } = await setUp({ lists: everywhere }, { words: counted });
+    const judge = policy.start();
+    for (const stage of ["connect", "helo", "mail"] as const) expect(judge.ask(stage, question())).toBeUndefined();
+    expect(asked).toEqual([]);
+    await judge.ask("rcpt", question());
+    await judge.ask("rcpt", question());
+    await judge.ask("data", question());
+    expect(asked.join(" ")).toBe("connect helo mail relay rcpt relay rcpt data");
+    judge.resetTransaction();
+    asked.length = 0;
+    await judge.ask("rcpt", question());
+    expect(asked.join(" ")).toBe("connect helo mail relay rcpt");
+  });
+
+  test("without delay each list answers its own command", async () => {
+    const { asked, words: counted } = counting();
+    const lists = { ...everywhere, mail: ["refuses"] };
+    const { policy } = await setUp({ lists, delayReject: false }, { words: counted });
+    const judge = policy.start();
+    expect(judge.ask("connect", question())).toBeUndefined();
+    expect(judge.ask("helo", question())).toBeUndefined();
+    expect(judge.ask("mail", question())).toMatchObject({ kind: "reject" });
+    expect(judge.ask("rcpt", question())).toBeUndefined();
+    expect(asked.join(" ")).toBe("connect helo mail relay rcpt");
+  });
+
+  test("without delay a remembered deferral still waits for RCPT", async () => {
+    const { policy } = await setUp({ lists: { connect: ["defer_if_permit"] }, delayReject: false }, { words });
+    const judge = policy.start();
+    expect(judge.ask("connect", question())).toBeUndefined();
+    expect(judge.ask("rcpt", question())).toMatchObject({ kind: "defer" });
+    expect(judge.decision).toMatchObject({ list: "connect", path: "policy.connect[0]", plugin: "core" });
+  });
+
+  test("a delayed refusal stands for every recipient", async () => {
+    const { asked, words: counted } = counting();
+    const { policy } = await setUp({ lists: { connect: ["refuses"], rcpt: ["counts"] } }, { words: counted });
+    const judge = policy.start();
+    for (let times = 0; times < 3; times++) expect(judge.ask("rcpt", question())).toMatchObject({ kind: "reject" });
+    expect(asked).toEqual(["connect"]);
+    expect(judge.decision).toEqual({ list: "connect", path: "policy.connect[0]", word: "refuses", plugin: "test" });
+  });
+
+  test("words in memory answer without a promise", async () => {
+    const twelve = Array.from({ length: 12 }, () => "dunno");
+    const { policy } = await setUp({ lists: { rcpt: twelve } }, { words });
+    expect(isPromise(policy.start().ask("rcpt", question()))).toBe(false);
+  });
+
+  test("notes name their word; explaining leaves none", async () => {
+    const logs: Words = { ...words, logs: () => ({ kind: "log", text: "seen" }) };
+    const { policy, notes } = await setUp({ lists: { rcpt: ["logs", "warn_if_reject no"] } }, { words: logs });
+    await policy.start().ask("rcpt", question());
+    expect(notes).toEqual(["policy.rcpt[0]: seen", "policy.rcpt[1]: reject_warning: 550 5.7.1 no"]);
+    await policy.start().ask("rcpt", { ...question(), dry: true });
+    expect(notes).toHaveLength(2);
+  });
+});
+
+describe("the message", () => {
+  const message = createMessage(createMemoryBlob([Buffer.from("Subject: x\r\n\r\nbody\r\n")]));
+  const header = (name: string) => ({ kind: "prepend" as const, name, value: "1" });
+  const adding: Words = {
+    ...words,
+    adds: ({ stage, recipient }) => [
+      header(`X-${stage}`),
+      ...(recipient?.address.startsWith("b@") ? [header("X-B")] : []),
+    ],
+  };
+  const recipients = ["a@ours.example", "c@ours.example"].map((address) => ({ address, original: address }));
+  const { session, transaction } = question();
+  const asked = { session, transaction: { ...(transaction as NonNullable<typeof transaction>), recipients }, message };
+
+  test("effects of all stages, each once, and of accepted recipients only", async () => {
+    const lists = Object.fromEntries(
+      ["connect", "helo", "mail", "relay", "rcpt", "data", "message"].map((stage) => [stage, ["adds"]]),
+    );
+    const { policy } = await setUp({ lists }, { words: adding });
+    const judge = policy.start();
+    for (const name of ["a", "b", "c"]) await judge.ask("rcpt", question(`${name}@ours.example`));
+    await judge.ask("data", question());
+    const { effects, recipients: taken } = await judge.judge(asked, { kind: "prepend", name: "X-Scan", value: "1" });
+    expect(taken).toEqual(recipients);
+    expect(effects.map((effect) => (effect.kind === "prepend" ? effect.name : ""))).toEqual([
+      "X-connect",
+      "X-helo",
+      "X-mail",
+      "X-relay",
+      "X-rcpt",
+      "X-data",
+      "X-message",
+      "X-Scan",
+    ]);
+    judge.resetTransaction();
+    expect((await judge.judge(asked, undefined)).effects.map(({ kind }) => kind)).toEqual(["prepend"]);
+  });
+
+  type Scanned = () => Answer | Promise<Answer>;
+  test.for<[list: string, scanned: Scanned, answer: string | undefined, list: string | undefined]>([
+    ["dunno", () => undefined, undefined, undefined],
+    ["ok", () => undefined, undefined, "message"],
+    ["no", () => undefined, "550 no", "message"],
+    ["no", () => Promise.reject(new Error("late")), "550 no", "message"],
+    ["ok", () => reject("EICAR"), "550 EICAR", "scanners"],
+    ["dunno_late", async () => reject("EICAR"), "550 EICAR", "scanners"],
+    ["dunno", async () => defer("down", "4.3.0", 451), "451 down", "scanners"],
+    ["warn_if_reject no", () => reject("EICAR"), "550 EICAR", "scanners"],
+    [
+      "defer_if_reject",
+      () => reject("EICAR"),
+      "450 <END-OF-MESSAGE>: End-of-data rejected: defer_if_reject requested",
+      "message",
+    ],
+    [
+      "defer_if_permit",
+      () => undefined,
+      "450 <END-OF-MESSAGE>: End-of-data rejected: defer_if_permit requested",
+      "message",
+    ],
+    ["dunno", () => Promise.reject(new Error("x")), "451 Temporary failure, try again later", "scanners"],
+    ["dunno", () => "clean" as never, "451 Temporary failure, try again later", "scanners"],
+    ["dunno", () => ({ kind: "quarantine" }), "451 Temporary failure, try again later", "scanners"],
+  ])("list %s, scanners %o: %s", async ([list, scanned, answer, decided]) => {
+    const { policy } = await setUp({ lists: { message: [list] } }, { words });
+    const ruling = await policy.start().judge(asked, scanned());
+    const { reply } = ruling.objection ?? {};
+    expect(reply && `${reply.code} ${reply.text}`).toBe(answer);
+    expect(ruling.recipients).toEqual(answer === undefined ? recipients : []);
+    expect(ruling.by?.list).toBe(decided);
+  });
+});

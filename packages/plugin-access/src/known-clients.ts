@@ -1,0 +1,22 @@
+/** Words that know who the client is, and so may let it relay. */
+import { permit, stages, type Restriction } from "@postern/core";
+import { noArguments } from "./arguments.ts";
+
+export const permitMynetworks: Restriction<[]> = {
+  name: "permit_mynetworks",
+  stages,
+  args: noArguments,
+  description: "Permits clients whose address is in `networks`. They may relay.",
+  authorizes: true,
+  compile: () => (ask) => (ask.session.client.inNetworks ? permit : undefined),
+};
+
+export const permitSaslAuthenticated: Restriction<[]> = {
+  name: "permit_sasl_authenticated",
+  stages,
+  args: noArguments,
+  description:
+    "Permits clients that have authenticated, of which there are none while no authenticator is loaded. They may relay.",
+  authorizes: true,
+  compile: () => (ask) => (ask.session.auth === undefined ? undefined : permit),
+};
