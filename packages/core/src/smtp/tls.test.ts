@@ -1,0 +1,81 @@
+// STARTTLS and implicit TLS, without a port.
+import { connect as connectTls } from "node:tls";
+import { once } from "node:events";
+import tlsOptions from "smtp-server/lib/tls-options.js";
+import { describe, expect, test } from "vitest";
+import { reject } from "../model/index.ts";
+import { createFront, Talk } from "./front.fixture.ts";
+
+/** smtp-server's key for tests, known to everybody: here it is what it is for. */
+const { key, cert } = tlsOptions({}) as { key: string; cert: string };
+const tls = { key, cert };
+
+async function encrypt(talk: Talk): Promise<Talk> {
+  const { stream } = talk;
+  stream.removeAllListeners("data");
+  const secure = connectTls({ socket: stream, rejectUnauthorized: false, servername: "mx.ours.test" });
+  await once(secure, "secureConnect");
+  return new Talk(secure);
+}
+
+describe("STARTTLS", () => {
+  test("offered with a key; afterwards nothing said before is known", async () => {
+    const front = await createFront({ tls });
+    const talk = await front.greeted();
+    expect(talk.transcript).toContain("250-STARTTLS\r\n");
+    expect(await talk.say("STARTTLS")).toBe("220 2.0.0 Ready to start TLS");
+    const secure = await encrypt(talk);
+    expect(await secure.say("MAIL FROM:<a@there.test>")).toMatch(/^503 5\.5\.1 /);
+    expect(await secure.say("EHLO client.test")).not.toContain("STARTTLS");
+    expect(await secure.say("STARTTLS")).toMatch(/^503 5\.5\.1 /);
+    for (const line of ["MAIL FROM:<a@there.test>", "RCPT TO:<b@ours.test>", "DATA"]) await secure.say(line);
+    expect(await secure.say("x: y\r\n.")).toMatch(/^250 /);
+    expect(front.queue[0]?.text).toMatch(
+      /\r\n\t\(using TLSv1\.3 with cipher TLS_\w+ \(\d+\/\d+ bits\)\)\r\n\tby mx\.ours\.test with ESMTPS id/,
+    );
+    secure.stream.end();
+    await secure.rest();
+    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  test("what is pipelined behind it in clear is dropped", async () => {
+    const front = await createFront({ tls });
+    const talk = await front.greeted();
+    talk.send("STARTTLS\r\nEHLO evil.test\r\nMAIL FROM:<evil@there.test>\r\nRCPT TO:<b@ours.test>\r\n");
+    expect(await talk.reply()).toMatch(/^220 /);
+    const secure = await encrypt(talk);
+    expect(await secure.say("RCPT TO:<b@ours.test>")).toMatch(/^503 5\.5\.1 Send EHLO/);
+    expect(await secure.say("NOOP")).toBe("250 2.0.0 Ok");
+    expect(talk.transcript).not.toContain("evil");
+    secure.stream.destroy();
+  });
+
+  test("a hook's objection refuses everything but QUIT", async () => {
+    const front = await createFront({ tls, taps: ({ smtp }) => smtp.tls.tap(() => reject("weak", "5.7.4")) });
+    const talk = await front.greeted();
+    await talk.say("STARTTLS");
+    const secure = await encrypt(talk);
+    expect(await secure.say("EHLO client.test")).toBe("550 5.7.4 weak");
+    expect(await secure.say("NOOP")).toBe("550 5.7.4 weak");
+    expect(await secure.say("FOO")).toBe("550 5.7.4 weak");
+    expect(await secure.say("QUIT")).toBe("221 2.0.0 Bye");
+    secure.stream.destroy();
+  });
+
+  test("a handshake that is none ends the session", async () => {
+    const front = await createFront({ tls });
+    const talk = await front.greeted();
+    await talk.say("STARTTLS");
+    talk.send("EHLO client.test\r\n");
+    await talk.rest();
+    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+test("implicit TLS", async () => {
+  const front = await createFront({ tls, listener: { tls: "implicit" } });
+  const talk = await encrypt(front.connect());
+  expect(await talk.reply()).toMatch(/^220 /);
+  expect(await talk.say("EHLO client.test")).not.toContain("STARTTLS");
+  talk.stream.destroy();
+});
