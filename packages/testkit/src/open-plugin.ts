@@ -1,0 +1,111 @@
+/** A plugin set up as a gateway would, alone: its options checked, everything it registered at hand. */
+import {
+  createGuard,
+  createHooks,
+  createRegistrations,
+  createStaticResolver,
+  createTableRegistry,
+  createVocabulary,
+  defaultDeadlineMs,
+  hostOptions,
+  setUpPlugins,
+  type Failed,
+  type GatewayParts,
+  type Hooks,
+  type OwnedScanner,
+  type PluginDefinition,
+  type Resolver,
+  type Restriction,
+  type StateValue,
+  type Transport,
+} from "@postern/core";
+import type { z } from "zod";
+import { createFakeClock, type FakeClock } from "./fake-clock.ts";
+import { createFakeSpace, type FakeSpace } from "./fake-space.ts";
+
+export interface OpenPluginOptions {
+  readonly clock?: FakeClock;
+  readonly dns?: Resolver;
+  /** Relative paths in options resolve from here. */
+  readonly directory?: string;
+}
+
+export interface OpenPlugin {
+  readonly clock: FakeClock;
+  /** Its words by name. */
+  readonly restrictions: ReadonlyMap<string, Restriction>;
+  readonly scanners: readonly OwnedScanner[];
+  readonly transports: readonly Transport[];
+  /** With its taps: `hooks.smtp.rcpt.call(…)` asks them. */
+  readonly hooks: Hooks;
+  /** Its spaces of the state store by the names it gave them. */
+  readonly spaces: ReadonlyMap<string, FakeSpace<StateValue>>;
+  /** What it threw, or answered wrongly, in its taps. */
+  readonly failures: readonly Failed[];
+  /** Its log lines. */
+  readonly log: readonly string[];
+  close(): Promise<void>;
+}
+
+/**
+ * `options` as in a config, host keys (`as`, `onError`, `deadline`) among them. Throws what a gateway's start would: for wrong
+ * options zod's error, else `PluginError` or `ConfigError`.
+ */
+export async function openPlugin<Schema extends z.ZodType>(
+  definition: PluginDefinition<Schema>,
+  options: Readonly<Record<string, unknown>> = {},
+  { clock = createFakeClock(), dns = createStaticResolver({}), directory = process.cwd() }: OpenPluginOptions = {},
+): Promise<OpenPlugin> {
+  const { as, onError, deadline, isolation, ...own } = options;
+  const given = Object.fromEntries(
+    Object.entries({ as, onError, deadline, isolation }).filter(([, value]) => value !== undefined),
+  );
+  const host = hostOptions.parse(given);
+  const parsed = await definition.options.parseAsync(own);
+  const name = host.as ?? definition.name;
+  const failures: Failed[] = [];
+  const log: string[] = [];
+  const restrictions = new Map<string, Restriction>();
+  const spaces = new Map<string, FakeSpace<StateValue>>();
+  const guard = createGuard(clock, (failed) => void failures.push(failed));
+  const hooks = createHooks(guard);
+  const registrations = createRegistrations();
+  const vocabulary = createVocabulary();
+  const tables = createTableRegistry({ directory, clock, guard, warn: (text) => void log.push(`warn core: ${text}`) });
+  const parts: GatewayParts = {
+    ...{ hostname: "mx.example.test", directory, clock, dns, hooks, registrations, tables },
+    vocabulary: {
+      register(restriction, owner) {
+        vocabulary.register(restriction, owner);
+        restrictions.set(restriction.name, restriction as unknown as Restriction);
+      },
+    },
+    space<V extends StateValue>(full: string) {
+      const space = createFakeSpace<StateValue>(clock);
+      spaces.set(full.slice(name.length + 1), space);
+      return space as unknown as FakeSpace<V>;
+    },
+    log: (level, plugin, text) => void log.push(`${level} ${plugin}: ${text}`),
+  };
+  const instance = {
+    ...{ name, definition: definition as unknown as PluginDefinition, options: parsed },
+    owner: { name, onError: host.onError ?? "defer", deadlineMs: host.deadline ?? defaultDeadlineMs },
+    ...{ onError: host.onError, deadlineMs: host.deadline, specifier: definition.name, file: "" },
+  } as const;
+  const set = await setUpPlugins([instance], parts, { guard });
+  const close = async (): Promise<void> => {
+    await set.close();
+    await tables.close();
+  };
+  try {
+    await set.ready();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    ...{ clock, restrictions, hooks, spaces, failures, log, close },
+    scanners: [...registrations.scanners].map(([, { value }]) => value),
+    transports: [...registrations.transports].map(([, { value }]) => value),
+  };
+}
