@@ -1,5 +1,9 @@
-/** The state store: what outlives a process and may be lost without losing mail. It knows nothing of mail. */
+/**
+ * State that outlives a message and may be lost without losing mail: greylist triplets, counters, leases, caches. Every entry
+ * expires. Stores differ only in where entries are; limits, JSON and lifetimes are the same for all. May know nobody who
+ * uses it, and may not hold what a message's fate depends on: that is the queue's.
+ */
 export type * from "./state-store.ts";
-export { createMemoryState, type MemoryStateOptions } from "./memory-state.ts";
-export { openSqliteState, type SqliteStateOptions } from "./sqlite-state.ts";
-export { stateStoreCases, type StateStoreCase } from "./state-suite.ts";
+export { createMemoryStateStore, type MemoryStateStoreOptions } from "./memory-state-store.ts";
+export { openSqliteStateStore, type SqliteStateStoreOptions } from "./sqlite-state-store.ts";
+export { stateLimits } from "./limits.ts";

@@ -1,0 +1,64 @@
+/** What a state store takes. The same for every store, so that a plugin that works with one works with the next. */
+import type { StateValue } from "./state-store.ts";
+
+export const stateLimits = Object.freeze({
+  /** UTF-16 units, as `length` counts. */
+  maxKeyLength: 1024,
+  maxSpaceNameLength: 256,
+  /** Octets of a value's JSON. */
+  maxValueBytes: 64 * 1024,
+});
+
+/** Throws RangeError. */
+export function checkKey(key: string): void {
+  if (key.length === 0) throw new RangeError("a key has at least 1 character");
+  checkText("a key", key, stateLimits.maxKeyLength);
+}
+
+/** Throws RangeError. A prefix may be empty. */
+export function checkPrefix(prefix: string): void {
+  checkText("a prefix", prefix, stateLimits.maxKeyLength);
+}
+
+/** Throws RangeError. */
+export function checkSpaceName(name: string): void {
+  if (name.length === 0) throw new RangeError("the name of a space has at least 1 character");
+  checkText("the name of a space", name, stateLimits.maxSpaceNameLength);
+}
+
+/** Half a surrogate pair has no UTF-8: two such keys would become one in a database. */
+function checkText(what: string, text: string, maxLength: number): void {
+  if (text.length > maxLength) throw new RangeError(`${what} has at most ${maxLength} characters, not ${text.length}`);
+  if (!text.isWellFormed()) throw new RangeError(`${what} is well-formed Unicode`);
+}
+
+/** Throws RangeError. */
+export function checkLimit(limit: number): void {
+  if (!Number.isSafeInteger(limit) || limit < 0) throw new RangeError("a limit is a whole number, 0 or more");
+}
+
+/** When what is written now and lives for `ttlMs` expires. Everything expires: Infinity is a RangeError, as are NaN and what is below 0. */
+export function expiryOf(now: number, ttlMs: number): number {
+  if (!Number.isFinite(ttlMs) || ttlMs < 0) throw new RangeError("a lifetime is a number of milliseconds, 0 or more");
+  return Math.min(Math.ceil(now + ttlMs), Number.MAX_SAFE_INTEGER);
+}
+
+/** The JSON of a value. Throws TypeError for what has none, RangeError for what is too large. */
+export function encodeValue(value: StateValue): string {
+  const text: string | undefined = JSON.stringify(value);
+  if (text === undefined) throw new TypeError("a value is JSON");
+  const { maxValueBytes } = stateLimits;
+  // One unit of UTF-16 is at most three octets: most values need no counting.
+  if (text.length * 3 > maxValueBytes && Buffer.byteLength(text) > maxValueBytes)
+    throw new RangeError(`a value has at most ${maxValueBytes} octets of JSON`);
+  return text;
+}
+
+/** `undefined` for what is no JSON: an entry that a bad disk has changed counts as lost. */
+export function decodeValue(text: string): StateValue | undefined {
+  try {
+    return JSON.parse(text) as StateValue;
+  } catch {
+    return undefined;
+  }
+}
