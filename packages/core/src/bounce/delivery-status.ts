@@ -60,12 +60,11 @@ function recipientFields({ recipient, outcome }: FailedRecipient, field: MakeFie
 }
 
 /**
- * RFC 3464 §2.3.4. What was given up after its time keeps the last attempt's 4.y.z, as in Postfix; "Action: failed" says that it
- * is final.
+ * RFC 3464 §2.3.4. What was given up after its time keeps its 4.y.z (4.4.7, or the last attempt's, as in Postfix); "Action: failed"
+ * says that it is final.
  */
-function statusOf({ status, enhanced }: Outcome): string {
-  if (statusForm.test(enhanced)) return enhanced;
-  return status === "deferred" ? "4.0.0" : "5.0.0";
+function statusOf({ enhanced }: Outcome): string {
+  return statusForm.test(enhanced) ? enhanced : "5.0.0";
 }
 
 /** RFC 3461 §4.2, RFC 6533 §3: ORCPT without its encoding. */

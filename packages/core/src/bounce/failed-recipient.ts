@@ -3,7 +3,7 @@ import type { Outcome, Recipient } from "../model/index.ts";
 
 export interface FailedRecipient {
   readonly recipient: Recipient;
-  /** The last word about it: `bounced`, or `deferred` when the time allowed is over. */
+  /** The last word about it. An enhanced code 4.y.z says that the time allowed was over before anything better was heard. */
   readonly outcome: Outcome;
 }
 

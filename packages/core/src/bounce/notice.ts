@@ -17,7 +17,7 @@ const width = 76;
 const longestWord = 240;
 
 export function noticePart({ original, failed, reporter, returned }: NoticeRequest): Part {
-  const expired = failed.some(({ outcome }) => outcome.status === "deferred");
+  const expired = failed.some(({ outcome }) => outcome.enhanced.startsWith("4"));
   const paragraphs = [
     wrap(`This is the mail system at ${logText(reporter)}.`),
     wrap(
