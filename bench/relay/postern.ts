@@ -20,7 +20,15 @@ export async function startPostern(folder: string, port: number, sinkPort: numbe
   writeFileSync(config, JSON.stringify(relayConfig(port, sinkPort), undefined, 2));
   const child = spawn(
     process.execPath,
-    ["--conditions=@postern/source", join(repository, "packages/cli/src/main.ts"), "start", "--config", config],
+    [
+      // `BENCH_NODE_FLAGS=--cpu-prof` says where the time goes.
+      ...(process.env["BENCH_NODE_FLAGS"]?.split(" ") ?? []),
+      "--conditions=@postern/source",
+      join(repository, "packages/cli/src/main.ts"),
+      "start",
+      "--config",
+      config,
+    ],
     { stdio: ["ignore", "ignore", "inherit"], cwd: folder },
   );
   await untilGreeting(port);

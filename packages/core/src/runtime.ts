@@ -24,7 +24,7 @@ import {
   type SmtpHost,
   type SmtpListener,
 } from "./smtp/index.ts";
-import { createMemoryState, openSqliteState, type StateStore } from "./state/index.ts";
+import { createMemoryStateStore, openSqliteStateStore, type StateStore } from "./state/index.ts";
 
 export type LogLevel = "info" | "warn";
 
@@ -107,7 +107,7 @@ export async function createRuntime(config: ResolvedConfig, options: RuntimeOpti
 /** Does all that a start does up to listening, and closes it again. Rejects as `createRuntime` does. */
 export async function checkConfig(config: ResolvedConfig, options: RuntimeOptions = {}): Promise<GenerationListing> {
   const clock = options.clock ?? systemClock;
-  const stateStore = createMemoryState({ clock });
+  const stateStore = createMemoryStateStore({ clock });
   const parts: GenerationParts = {
     clock,
     guard: createGuard(clock, () => undefined),
@@ -304,8 +304,8 @@ class RunningGateway implements Runtime {
   #openState(): StateStore {
     const { store, directory } = this.#config.state;
     return store === "memory"
-      ? createMemoryState({ clock: this.#clock })
-      : openSqliteState({ directory, clock: this.#clock });
+      ? createMemoryStateStore({ clock: this.#clock })
+      : openSqliteStateStore({ directory, clock: this.#clock });
   }
 
   async #openStore(): Promise<void> {
