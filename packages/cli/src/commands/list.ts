@@ -4,11 +4,12 @@ import { loadIfFound, type ConfigOptions } from "../config-source.ts";
 import { firstPartyListing } from "../first-party.ts";
 import { formatArgs } from "../format-args.ts";
 import { inspect, type Inspection } from "../inspection.ts";
+import { namingFile } from "../naming-file.ts";
 import { formatColumns, print, type Output } from "../output.ts";
 
 async function inspection(options: ConfigOptions, cwd: string): Promise<Inspection> {
   const loaded = await loadIfFound(options, cwd);
-  return loaded === undefined ? firstPartyListing() : inspect(loaded.config);
+  return loaded === undefined ? firstPartyListing() : namingFile(loaded.file, () => inspect(loaded.config));
 }
 
 export async function listHookPoints(options: ConfigOptions, cwd: string, output: Output): Promise<void> {
@@ -43,7 +44,7 @@ export async function listWords(options: ConfigOptions, cwd: string, output: Out
 }
 
 export async function listPlugins({ config }: LoadedConfig, json: boolean | undefined, output: Output): Promise<void> {
-  const { plugins, hooks, words } = await inspect(config);
+  const { plugins, hooks, words } = await namingFile(config.file, () => inspect(config));
   const listing = plugins.map(({ name, definition, specifier, file, owner }) => ({
     name,
     plugin: definition.name,

@@ -1,9 +1,10 @@
 /** `postern start`: the gateway until a signal or `postern stop` ends it. */
-import { createRuntime } from "@postern/core";
+import { createRuntime, type LogLevel } from "@postern/core";
 import { loadRequired, type ConfigOptions } from "../config-source.ts";
 import { embeddedConfig, makeEmbeddedFolder } from "../embedded.ts";
 import { startedText } from "../greeting.ts";
 import { ownFolder } from "../inspection.ts";
+import { namingFile } from "../naming-file.ts";
 import type { Output } from "../output.ts";
 import { onStop } from "../signals.ts";
 
@@ -18,7 +19,9 @@ export async function start(options: StartOptions, cwd: string, output: Output):
   // From here on a signal is answered, even one that comes while the queue is being read.
   const stopping = onStop();
   try {
-    const runtime = await createRuntime(config, { searchFrom: [ownFolder] });
+    const runtime = await namingFile(file, () =>
+      createRuntime(config, { searchFrom: [ownFolder], log: createLog(options.json === true, output) }),
+    );
     output.write(
       options.json === true
         ? `${JSON.stringify({ event: "ready", file, listeners: runtime.listeners })}\n`
@@ -29,4 +32,10 @@ export async function start(options: StartOptions, cwd: string, output: Output):
   } finally {
     stopping.release();
   }
+}
+
+/** The mail log goes to standard error, one line an event, as a supervisor expects it. */
+function createLog(json: boolean, output: Output): (level: LogLevel, line: string) => void {
+  if (json) return (level, line) => output.warn(`${JSON.stringify({ level, line })}\n`);
+  return (level, line) => output.warn(level === "warn" ? `warning: ${line}\n` : `${line}\n`);
 }
