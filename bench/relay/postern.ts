@@ -1,7 +1,7 @@
 /** Postern as a relay: one process, twelve words in `rcpt` on local tables, every hook tapped. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, openSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -18,6 +18,8 @@ export async function startPostern(folder: string, port: number, sinkPort: numbe
   writeFileSync(join(folder, "recipients"), "trap@example.test REJECT\n");
   const config = join(folder, "postern.config.json");
   writeFileSync(config, JSON.stringify(relayConfig(port, sinkPort), undefined, 2));
+  // Its mail log goes to a file, as Postfix's does.
+  const log = openSync(join(folder, "mail.log"), "a");
   const child = spawn(
     process.execPath,
     [
@@ -29,7 +31,7 @@ export async function startPostern(folder: string, port: number, sinkPort: numbe
       "--config",
       config,
     ],
-    { stdio: ["ignore", "ignore", "inherit"], cwd: folder },
+    { stdio: ["ignore", log, log], cwd: folder },
   );
   await untilGreeting(port);
   return {
