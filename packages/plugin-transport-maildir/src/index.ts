@@ -1,14 +1,7 @@
 /** `@postern/plugin-transport-maildir`: delivery into Maildirs below one folder. */
 import { definePlugin } from "@postern/core";
-import { z } from "zod";
 import { createMaildirTransport } from "./maildir-transport.ts";
-
-const options = z.strictObject({
-  directory: z
-    .string()
-    .min(1)
-    .describe("Folder of the Maildirs, `<directory>/<domain>/<local part>`; relative to the config's folder."),
-});
+import { options } from "./options.ts";
 
 export default definePlugin({
   name: "maildir",

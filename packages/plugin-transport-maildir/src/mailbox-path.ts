@@ -1,30 +1,33 @@
 /**
  * Where an address's Maildir lies: `<domain>/<local part>`, both in lower case. Octets other than letters, digits and `_ = + -`,
- * and dots that do not stand alone or first, become `%XX`, so that no address names anything but one folder below its domain's.
+ * and dots at the beginning, become `%XX`; what is too long for a file's name has its end replaced by a hash. So no address
+ * names anything but one folder below its domain's, and two that differ in more than case have two folders.
  */
+import { createHash } from "node:crypto";
 import { domainToAscii, parseMailbox } from "@postern/core";
 
-const plain = /^[a-z0-9_=+-](?:[a-z0-9_=+.-]*)$/;
+const plain = /^[a-z0-9_=+-][a-z0-9_=+.-]*$/;
+const toEncode = /^\.|[^a-z0-9_=+.-]/g;
+/** A file's name may have 255 octets. */
+const longestName = 200;
+const kept = 128;
 
-/** Two path elements; `undefined` for what is no address or too long for a file's name. */
+/** Two path elements; `undefined` for what is no address. */
 export function mailboxPath(address: string): readonly [domain: string, localPart: string] | undefined {
-  const mailbox = parseMailbox(address, { smtputf8: true });
+  // Whoever accepted the recipient decided how long a local part may be.
+  const mailbox = parseMailbox(address, { smtputf8: true, maxLocalPartOctets: Number.POSITIVE_INFINITY });
   if (!mailbox.ok) return undefined;
-  const domain = encodeName(domainToAscii(mailbox.domain) ?? mailbox.domain);
-  const localPart = encodeName(mailbox.localPart);
-  return domain.length > longestName || localPart.length > longestName ? undefined : [domain, localPart];
+  return [encodeName(domainToAscii(mailbox.domain) ?? mailbox.domain), encodeName(mailbox.localPart)];
 }
 
-const longestName = 255;
-
 function encodeName(name: string): string {
-  const lower = name.toLowerCase();
-  if (plain.test(lower)) return lower;
-  let encoded = "";
-  for (const octet of Buffer.from(lower)) {
-    const character = String.fromCharCode(octet);
-    const keep = encoded === "" ? /[a-z0-9_=+-]/ : /[a-z0-9_=+.-]/;
-    encoded += keep.test(character) ? character : `%${octet.toString(16).padStart(2, "0").toUpperCase()}`;
-  }
-  return encoded;
+  const octets = Buffer.from(name.toLowerCase()).toString("latin1");
+  const encoded = plain.test(octets) ? octets : octets.replace(toEncode, encodeOctet);
+  if (encoded.length <= longestName) return encoded;
+  // No encoded octet reads `%sh`: the name of a hash is never that of an address.
+  return `${encoded.slice(0, kept)}%sha256-${createHash("sha256").update(encoded).digest("hex")}`;
+}
+
+function encodeOctet(octet: string): string {
+  return `%${octet.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`;
 }

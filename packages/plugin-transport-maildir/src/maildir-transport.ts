@@ -2,19 +2,22 @@
 import { join, resolve } from "node:path";
 import {
   bounced,
-  deferred,
   delivered,
   header,
   logText,
   type Clock,
+  type DeliveryReport,
   type DeliveryRequest,
-  type Outcome,
   type PluginLog,
   type Recipient,
   type Transport,
 } from "@postern/core";
-import { createNameSource, nodeFiles, writeToMaildir, type FilePort } from "./maildir.ts";
+import { classifyFailure } from "./failures.ts";
+import { nodeFiles, type FilePort } from "./file-port.ts";
 import { mailboxPath } from "./mailbox-path.ts";
+import { writeToMaildir } from "./maildir.ts";
+import type { MaildirOptions } from "./options.ts";
+import { createNameSource } from "./unique-name.ts";
 
 export interface MaildirScope {
   readonly name: string;
@@ -26,36 +29,53 @@ export interface MaildirScope {
   readonly files?: FilePort;
 }
 
-export function createMaildirTransport({ directory }: { readonly directory: string }, scope: MaildirScope): Transport {
+/** Boxes that one message is written to at once: node has four threads for files, and others want them too. */
+const lanes = 3;
+/** All boxes share one file system: when it is full, nothing is tried for so long. */
+const retryAfterMs = 60_000;
+
+const alive: DeliveryReport = Object.freeze({ destination: "alive" });
+
+export function createMaildirTransport({ directory, concurrency }: MaildirOptions, scope: MaildirScope): Transport {
   const root = resolve(scope.directory, directory);
   const files = scope.files ?? nodeFiles;
   const nextName = createNameSource(() => scope.clock.now(), scope.hostname);
 
-  async function store(request: DeliveryRequest, recipient: Recipient): Promise<Outcome> {
-    const path = mailboxPath(recipient.address);
-    if (path === undefined) return bounced("the address names no mailbox", { enhanced: "5.1.3" });
-    const box = join(root, ...path);
-    try {
-      await writeToMaildir(files, box, nextName(), traceFields(request, recipient), request.content);
-      return delivered("delivered to maildir");
-    } catch (error) {
-      // The path is for our log alone: the outcome's text may travel to the sender.
-      scope.log.warn(`${request.id}: ${box}: ${logText(error instanceof Error ? error.message : error)}`);
-      return failureOutcome(error);
-    }
-  }
-
   return {
     name: scope.name,
     description: "Delivers into Maildirs.",
-    async deliver(request, controls) {
-      await Promise.all(
-        request.recipients.map(async (recipient) => {
-          if (!controls.signal.aborted) controls.settle(recipient, await store(request, recipient));
-        }),
-      );
-      return { destination: "alive" };
+    maxConcurrency: concurrency,
+
+    async deliver(request, { settle, signal }) {
+      let report = alive;
+      const store = async (recipient: Recipient): Promise<void> => {
+        const path = mailboxPath(recipient.address);
+        if (path === undefined) {
+          return settle(recipient, bounced("the address names no mailbox", { enhanced: "5.1.3" }));
+        }
+        const box = join(root, ...path);
+        try {
+          const message = { name: nextName(), head: traceFields(request, recipient), content: request.content };
+          await writeToMaildir(files, root, box, message);
+        } catch (error) {
+          scope.log.warn(`${request.id}: ${box}: ${logText(error instanceof Error ? error.message : error)}`);
+          const { outcome, everywhere } = classifyFailure(error);
+          if (everywhere) report = { destination: "throttled", retryAfterMs, reason: outcome.text };
+          return settle(recipient, { ...outcome, remote: scope.name });
+        }
+        settle(recipient, delivered("delivered to maildir", { remote: scope.name }));
+      };
+      const waiting = request.recipients.values();
+      const work = async (): Promise<void> => {
+        for (const recipient of waiting) {
+          if (signal.aborted) return;
+          await store(recipient);
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(lanes, request.recipients.length) }, work));
+      return report;
     },
+
     async close() {},
   };
 }
@@ -64,21 +84,4 @@ export function createMaildirTransport({ directory }: { readonly directory: stri
 function traceFields({ envelope }: DeliveryRequest, { address }: Recipient): string {
   const options = { utf8: true };
   return header("Return-Path", `<${envelope.sender}>`, options) + header("Delivered-To", address, options);
-}
-
-const failures: Readonly<Record<string, readonly [enhanced: string, text: string]>> = {
-  ENOSPC: ["4.3.1", "mail system full"],
-  EDQUOT: ["4.2.2", "mailbox full"],
-  EACCES: ["4.2.0", "mailbox not accessible"],
-  EPERM: ["4.2.0", "mailbox not accessible"],
-  EROFS: ["4.3.0", "mail system not accepting mail"],
-};
-
-/** Whatever it is, it may pass. */
-function failureOutcome(error: unknown): Outcome {
-  const [enhanced, text] = failures[(error as NodeJS.ErrnoException | undefined)?.code ?? ""] ?? [
-    "4.3.0",
-    "cannot write to the mailbox",
-  ];
-  return deferred(text, { enhanced });
 }

@@ -2,124 +2,81 @@
  * One message into one Maildir (maildir(5)): written in `tmp`, on stable storage, then moved into `new`, and the folder on
  * stable storage too. A reader never sees half a message, and a crash leaves either all of it or a file in `tmp`.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Blob } from "@postern/core";
+import { syncFolder, writeBuffers, type FilePort, type OpenFile } from "./file-port.ts";
+import { LineEndConversion } from "./line-ends.ts";
+import { createFolders } from "./maildir-folders.ts";
 
-/** What is needed of node:fs, so that a test can let it fail. */
-export interface FilePort {
-  open(path: string, flags: string, mode?: number): Promise<OpenFile>;
-  mkdir(path: string, options: { recursive: true; mode: number }): Promise<string | undefined>;
-  rename(from: string, to: string): Promise<void>;
-  unlink(path: string): Promise<void>;
+export interface MaildirMessage {
+  /** Unique in the Maildir. */
+  readonly name: string;
+  /** Fields that go on top, with CRLF. */
+  readonly head: string;
+  readonly content: Blob;
 }
 
-export interface OpenFile {
-  writev(buffers: readonly Uint8Array[]): Promise<{ bytesWritten: number }>;
-  sync(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export const nodeFiles: FilePort = { open, mkdir, rename, unlink };
-
-const subfolders = ["tmp", "new", "cur"] as const;
+/** What is gathered before it is written. */
+const writeBytes = 256 * 1024;
 /** Buffers of one write; IOV_MAX is 1,024. */
 const mostBuffers = 512;
 
-/** `name` is unique in the Maildir. Rejects with what the file system says; then nothing is in `new`, unless its fsync failed. */
+/**
+ * Stores the message as `<box>/new/<name>,S=<octets>` with LF line ends; `root` is the folder of all boxes. Rejects with what
+ * the file system says; then nothing is in `new`, unless the last fsync failed.
+ */
 export async function writeToMaildir(
   files: FilePort,
+  root: string,
   box: string,
-  name: string,
-  head: string,
-  content: Blob,
+  { name, head, content }: MaildirMessage,
 ): Promise<void> {
-  const [from, to] = [join(box, "tmp", name), join(box, "new", name)];
-  const file = await createIn(files, box, from);
+  const path = join(box, "tmp", name);
+  const file = await createIn(files, root, box, path);
   try {
+    let sizeBytes: number;
     try {
-      await writeAll(file, head, content);
-      await file.sync();
+      sizeBytes = await writeAll(file, head, content);
+      await file.datasync();
     } finally {
       await file.close();
     }
-    await files.rename(from, to);
+    await files.rename(path, join(box, "new", `${name},S=${sizeBytes}`));
   } catch (error) {
-    await files.unlink(from).catch(() => {});
+    await files.unlink(path).catch(() => {});
     throw error;
   }
   await syncFolder(files, join(box, "new"));
 }
 
 /** The folders are there but for the first message. */
-async function createIn(files: FilePort, box: string, path: string): Promise<OpenFile> {
+async function createIn(files: FilePort, root: string, box: string, path: string): Promise<OpenFile> {
   try {
     return await files.open(path, "wx", 0o600);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-  await createFolders(files, box);
+  await createFolders(files, root, box);
   return files.open(path, "wx", 0o600);
 }
 
-async function createFolders(files: FilePort, box: string): Promise<void> {
-  let topmost: string | undefined;
-  for (const subfolder of subfolders) {
-    const made = await files.mkdir(join(box, subfolder), { recursive: true, mode: 0o700 });
-    topmost ??= made;
-  }
-  if (topmost === undefined) return;
-  // A new folder is there after a power cut only when the one above it was synced.
-  const end = dirname(topmost);
-  for (let folder = box; ; folder = dirname(folder)) {
-    await syncFolder(files, folder);
-    if (folder === end || folder === dirname(folder)) return;
-  }
-}
-
-async function writeAll(file: OpenFile, head: string, content: Blob): Promise<void> {
-  let buffers: Buffer[] = [Buffer.from(head)];
+/** The number of octets written. */
+async function writeAll(file: OpenFile, head: string, content: Blob): Promise<number> {
+  const conversion = new LineEndConversion();
+  let gathered: Buffer[] = [conversion.push(Buffer.from(head))];
+  let gatheredBytes = gathered[0]?.length ?? 0;
+  let sizeBytes = gatheredBytes;
   for await (const chunk of content.chunks ?? content.read()) {
-    buffers.push(chunk);
-    if (content.chunks !== undefined && buffers.length < mostBuffers) continue;
-    await writeBuffers(file, buffers);
-    buffers = [];
+    const converted = conversion.push(chunk);
+    gathered.push(converted);
+    gatheredBytes += converted.length;
+    sizeBytes += converted.length;
+    if (gatheredBytes < writeBytes && gathered.length < mostBuffers) continue;
+    await writeBuffers(file, gathered);
+    gathered = [];
+    gatheredBytes = 0;
   }
-  if (buffers.length > 0) await writeBuffers(file, buffers);
-}
-
-/** A write may be short, on a disk that is nearly full above all. */
-async function writeBuffers(file: OpenFile, buffers: readonly Buffer[]): Promise<void> {
-  let left = buffers.filter(({ length }) => length > 0);
-  while (left.length > 0) {
-    let { bytesWritten } = await file.writev(left);
-    const rest: Buffer[] = [];
-    for (const buffer of left) {
-      if (bytesWritten < buffer.length) rest.push(buffer.subarray(bytesWritten));
-      bytesWritten = Math.max(0, bytesWritten - buffer.length);
-    }
-    left = rest;
-  }
-}
-
-async function syncFolder(files: FilePort, folder: string): Promise<void> {
-  const handle = await files.open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** `1700000000.M123456P4711Q9R0123456789abcdef.host`: time, process, count, and chance for clocks and processes that repeat. */
-export function createNameSource(now: () => number, hostname: string, pid: number = process.pid): () => string {
-  const host = hostname.replaceAll("/", "\\057").replaceAll(":", "\\072");
-  let count = 0;
-  return () => {
-    const ms = now();
-    count += 1;
-    const micros = String((ms % 1000) * 1000).padStart(6, "0");
-    return `${Math.floor(ms / 1000)}.M${micros}P${pid}Q${count}R${randomBytes(8).toString("hex")}.${host}`;
-  };
+  const end = conversion.end();
+  await writeBuffers(file, [...gathered, end]);
+  return sizeBytes + end.length;
 }
