@@ -12,3 +12,4 @@ export * from "./test-restriction.ts";
 export * from "./test-scanner.ts";
 export * from "./test-table.ts";
 export * from "./test-transport.ts";
+export * from "./test-gateway.ts";

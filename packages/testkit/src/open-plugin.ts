@@ -6,8 +6,6 @@ import {
   createStaticResolver,
   createTableRegistry,
   createVocabulary,
-  defaultDeadlineMs,
-  hostOptions,
   setUpPlugins,
   type Failed,
   type GatewayParts,
@@ -21,6 +19,7 @@ import {
 } from "@postern/core";
 import type { z } from "zod";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
+import { instantiate } from "./plugin-instance.ts";
 import { createFakeSpace, type FakeSpace } from "./fake-space.ts";
 
 export interface OpenPluginOptions {
@@ -56,13 +55,8 @@ export async function openPlugin<Schema extends z.ZodType>(
   options: Readonly<Record<string, unknown>> = {},
   { clock = createFakeClock(), dns = createStaticResolver({}), directory = process.cwd() }: OpenPluginOptions = {},
 ): Promise<OpenPlugin> {
-  const { as, onError, deadline, isolation, ...own } = options;
-  const given = Object.fromEntries(
-    Object.entries({ as, onError, deadline, isolation }).filter(([, value]) => value !== undefined),
-  );
-  const host = hostOptions.parse(given);
-  const parsed = await definition.options.parseAsync(own);
-  const name = host.as ?? definition.name;
+  const instance = await instantiate(definition, options);
+  const { name } = instance;
   const failures: Failed[] = [];
   const log: string[] = [];
   const restrictions = new Map<string, Restriction>();
@@ -87,11 +81,6 @@ export async function openPlugin<Schema extends z.ZodType>(
     },
     log: (level, plugin, text) => void log.push(`${level} ${plugin}: ${text}`),
   };
-  const instance = {
-    ...{ name, definition: definition as unknown as PluginDefinition, options: parsed },
-    owner: { name, onError: host.onError ?? "defer", deadlineMs: host.deadline ?? defaultDeadlineMs },
-    ...{ onError: host.onError, deadlineMs: host.deadline, specifier: definition.name, file: "" },
-  } as const;
   const set = await setUpPlugins([instance], parts, { guard });
   const close = async (): Promise<void> => {
     await set.close();
