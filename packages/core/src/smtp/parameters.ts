@@ -1,7 +1,7 @@
 /** Parameters of MAIL and RCPT (RFC 5321 §4.1.2): SIZE, BODY, SMTPUTF8, and RET, ENVID, NOTIFY, ORCPT of RFC 3461. */
 import type { Envelope, NotifyCondition, Recipient } from "../model/index.ts";
 import { reply, type Reply } from "../model/index.ts";
-import { isXtext } from "./xtext.ts";
+import { isXtext } from "../address/xtext.ts";
 
 /** Refused with a reply; nothing of the parameters counts. */
 export type ParameterRefusal = { readonly refusal: Reply };

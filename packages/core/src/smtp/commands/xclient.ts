@@ -8,7 +8,7 @@ import { reply, type Client, type MaybePromise, type Session } from "../../model
 import { lookUpClientName, nameless, nameUnavailable, type ClientName } from "../client-name.ts";
 import type { Dialogue } from "../dialogue.ts";
 import { greet } from "../greeting.ts";
-import { decodeXtext } from "../xtext.ts";
+import { decodeXtext } from "../../address/xtext.ts";
 import type { Command } from "./index.ts";
 import { askHelo } from "./helo.ts";
 

@@ -1,2 +1,0 @@
-/** xtext in commands; the form itself is a matter of addresses. */
-export { decodeXtext, isXtext } from "../address/xtext.ts";
