@@ -51,7 +51,7 @@ function faultOf(content: string): string | undefined {
 
 const cuts = {
   whole: (text: string) => [text],
-  bytewise: (text: string) => [...text],
+  bytewise: (text: string) => Array.from(text),
   halves: (text: string) => [text.slice(0, text.length / 2), text.slice(text.length / 2)],
 };
 
@@ -138,7 +138,7 @@ test.each([
   ["\r\r\n\n", "\r\n\r\n\r\n"],
   ["plain\r\n", "plain\r\n"],
 ])("normalize %j whole and bytewise", (text, expected) => {
-  for (const chunks of [[text], [...text]]) {
+  for (const chunks of [[text], Array.from(text)]) {
     const normalizer = new LineEndingNormalizer();
     const pieces = chunks.map((chunk) => normalizer.normalize(Buffer.from(chunk, "latin1")));
     const end = normalizer.end();

@@ -187,9 +187,13 @@ const cases: Readonly<Record<string, Case>> = {
   "a loop": {
     options: { limits: { hops: 3 } },
     say: [
-      ...[mail, rcpt, data],
+      mail,
+      rcpt,
+      data,
       [`${"Received: x\r\n".repeat(3)}\r\n.`, /^554 5\.4\.6 /],
-      ...[mail, rcpt, data],
+      mail,
+      rcpt,
+      data,
       [`${"Received: x\r\n".repeat(2)}\r\n.`, taken],
     ],
     queued: ["Received: x\r\nReceived: x\r\n\r\n"],
@@ -213,7 +217,8 @@ const cases: Readonly<Record<string, Case>> = {
   },
   "BDAT, and the rest of the rules": {
     say: [
-      ...[mail, rcpt],
+      mail,
+      rcpt,
       ["BDAT 0", /^250 2\.0\.0 /],
       ["DATA", /^503 /],
       ["RCPT TO:<c@ours.test>", /^503 /],
@@ -221,7 +226,8 @@ const cases: Readonly<Record<string, Case>> = {
       ["NOOP", /^250/],
       ["RSET", /^250/],
       [bdatOctets("QUIT\r\n", " LAST"), /^503 /],
-      ...[mail, rcpt],
+      mail,
+      rcpt,
       [bdatOctets("A: 1\r"), /^250 /],
       [bdatOctets("\n"), /^250 /],
       ["BDAT 0 last", taken],
@@ -230,7 +236,8 @@ const cases: Readonly<Record<string, Case>> = {
   },
   "BDAT with bare LF; the next chunk is swallowed": {
     say: [
-      ...[mail, rcpt],
+      mail,
+      rcpt,
       [bdatOctets("a\nb\r\n"), /^550 5\.5\.2 /],
       [bdatOctets("MAIL FROM:<x@there.test>\r\n"), /^503 /],
       mail,
@@ -240,7 +247,8 @@ const cases: Readonly<Record<string, Case>> = {
   "BDAT beyond the limit": {
     options: { limits: { messageSizeBytes: 10 } },
     say: [
-      ...[mail, rcpt],
+      mail,
+      rcpt,
       [bdatOctets("12345678"), /^250/],
       [bdatOctets("12345678"), /^552 5\.3\.4 /],
       [bdatOctets("12345678", " LAST"), /^503 /],
@@ -338,9 +346,13 @@ const cases: Readonly<Record<string, Case>> = {
       ["DATA", "550 5.7.1 one at a time"],
       ...([["RSET", "250 2.0.0 Ok"], mail, rcpt, data] as Exchange[]),
       ["X-No: 1\r\n.", "550 5.7.1 no X-No"],
-      ...[mail, rcpt, data],
+      mail,
+      rcpt,
+      data,
       [`${"x".repeat(20)}\r\n.`, "450 4.7.1 too long"],
-      ...[mail, rcpt, data],
+      mail,
+      rcpt,
+      data,
       ["x: y\r\n.", taken],
     ],
     queued: ["x: y\r\n"],

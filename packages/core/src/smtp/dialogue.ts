@@ -92,7 +92,10 @@ export class Dialogue implements Reader {
   /** Calls under way; the generation is let go when none is. */
   #busy = 0;
   #released = false;
+  /** The client has closed its side. */
   #closing = false;
+  /** The server is going down. */
+  #draining = false;
 
   constructor(
     host: SmtpHost,
@@ -161,6 +164,7 @@ export class Dialogue implements Reader {
     if (commandCount > 0 && this.transaction?.receiving !== true) {
       this.watchdog.expectCommand(this.limits.commandTimeoutMs);
     }
+    if (this.#draining) this.shutDown();
     return this.wire.flush();
   }
 
@@ -324,8 +328,9 @@ export class Dialogue implements Reader {
     this.#releaseWhenIdle();
   }
 
-  /** No more: at once between transactions, after the reply in hand else. */
+  /** No more: at once between transactions, else when this one is over. */
   shutDown(): void {
+    this.#draining = true;
     if (this.#busy === 0 && this.transaction === undefined) this.bye(shuttingDown);
   }
 

@@ -35,7 +35,8 @@ export function connectInProcess(listener: SmtpListener, client: InProcessClient
     localPort: listener.settings.port,
     ...client,
   };
-  // Streams of a pair do not close each other; sockets do.
+  // Streams of a pair do not close each other; sockets do, and a client's socket answers the end with its own.
+  near.once("end", () => near.end());
   near.once("close", () => far.destroy());
   far.once("close", () => {
     if (!near.readableEnded) near.push(null);

@@ -59,15 +59,13 @@ export function createSmtpListener(settings: ListenerSettings, host: SmtpHost): 
 
 async function listen(server: PosternServer, { host, port, name }: ListenerSettings): Promise<ListenerAddress> {
   const { server: socketServer } = server;
-  // smtp-server hands errors on as its own event as well; here they are the answer.
-  const failed = once(socketServer, "error").then(([error]: unknown[]) => {
-    throw new PosternError("LISTEN_FAILED", `listener ${name} cannot take ${host}:${port}: ${reasonOf(error)}`, {
-      cause: error,
-    });
-  });
   socketServer.listen({ host, port });
-  await Promise.race([once(socketServer, "listening"), failed]);
-  failed.catch(() => {});
+  try {
+    await once(socketServer, "listening");
+  } catch (error) {
+    const message = `listener ${name} cannot take ${host}:${port}: ${reasonOf(error)}`;
+    throw new PosternError("LISTEN_FAILED", message, { cause: error });
+  }
   const address = socketServer.address() as AddressInfo;
   return { host: address.address, port: address.port };
 }
