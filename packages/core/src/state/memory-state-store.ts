@@ -5,7 +5,7 @@ import type { StateStore } from "./state-store.ts";
 import { TableSpace } from "./table-space.ts";
 
 export interface MemoryStateStoreOptions {
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now">;
   /** Entries in all spaces together. Beyond it the largest space loses what was written longest ago. 100,000. */
   readonly maxEntries?: number;
   /** Characters of all keys and values together; beyond it likewise. 64 Mi. */

@@ -10,7 +10,7 @@ import { TableSpace } from "./table-space.ts";
 export interface SqliteStateStoreOptions {
   /** Made (0700) if its parent exists. The file in it is `state.sqlite` (0600). */
   readonly directory: string;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, "now">;
   /** Gets one sentence for the log when the file was damaged and had to be begun anew. */
   readonly warn?: (message: string) => void;
   /** How long a call waits for another process's lock. The whole process waits: calls are synchronous. 1,000 ms. */

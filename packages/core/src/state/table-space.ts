@@ -11,10 +11,10 @@ const maxTries = 1000;
 export class TableSpace<V extends StateValue> implements StateSpace<V> {
   readonly #name: string;
   readonly #table: EntryTable;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, "now">;
 
   /** Throws RangeError for a name that no space can have. */
-  constructor(name: string, table: EntryTable, clock: Clock) {
+  constructor(name: string, table: EntryTable, clock: Pick<Clock, "now">) {
     checkSpaceName(name);
     this.#name = name;
     this.#table = table;

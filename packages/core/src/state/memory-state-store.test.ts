@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { createMemoryStateStore } from "./memory-state-store.ts";
+import { stateStoreCases } from "./state-suite.ts";
+
+for (const { name, run } of stateStoreCases) test(name, () => run((clock) => createMemoryStateStore({ clock })));
+
+const clock = { now: () => 1_780_000_000_000 };
+
+test("a flood in one space costs that space its oldest entries, and no other space any", () => {
+  const store = createMemoryStateStore({ clock, maxEntries: 100 });
+  const quiet = store.space<number>("quiet");
+  const busy = store.space<number>("busy");
+  for (let at = 0; at < 10; at++) void quiet.put(`q${at}`, at, 1000);
+  for (let at = 0; at < 1000; at++) {
+    void busy.put("often", at, 1000);
+    void busy.put(`b${at}`, at, 1000);
+  }
+  expect(quiet.scan("", 1000)).toHaveLength(10);
+  expect(busy.scan("", 1000)).toHaveLength(90);
+  expect(busy.get("often")).toBe(999);
+  expect(busy.get("b999")).toBe(999);
+  expect(busy.get("b0")).toBeUndefined();
+});
+
+test("large values are bounded together", () => {
+  const store = createMemoryStateStore({ clock, maxLength: 100_000 });
+  const space = store.space<string>("s");
+  for (let at = 0; at < 100; at++) void space.put(`k${at}`, "x".repeat(9_000), 1000);
+  expect(space.scan("", 1000)).toHaveLength(11);
+});
