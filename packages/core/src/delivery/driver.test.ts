@@ -48,6 +48,8 @@ interface Options {
   readonly transport?: Partial<Transport>;
   /** Rejects so many times. */
   bounceFailures?: number;
+  /** Reports are queued when it says so. */
+  readonly bounceWaits?: Promise<void>;
   readonly lifetimeMs?: number;
 }
 
@@ -101,6 +103,7 @@ function createWorld(options: Options = {}, store: QueueStore = createMemoryStor
       };
     },
     async bounce(original, failures, blob) {
+      await options.bounceWaits;
       if ((options.bounceFailures ?? 0) > 0) {
         options.bounceFailures = (options.bounceFailures ?? 0) - 1;
         throw new Error("queue full");
@@ -297,4 +300,17 @@ test("closing waits for what is in hand, aborts it after the grace, and starts n
   expect(kinds(world)).toContain("delivered");
   // M2 was never begun: it is in the store for the next start.
   expect(world.store.size).toBe(1);
+});
+
+test("closing waits until the sender's report is queued and its message removed", async () => {
+  const gate = Promise.withResolvers<void>();
+  const world = createWorld({ answer: () => bounced("no such user"), bounceWaits: gate.promise });
+  await world.put("M1", "a@x.test");
+  let closed = false;
+  const closing = world.driver.close(1000).then(() => (closed = true));
+  await pass(5000);
+  expect([closed, world.store.size, world.bounces]).toEqual([false, 1, []]);
+  gate.resolve();
+  await closing;
+  expect([world.store.size, world.bounces.length, world.held()]).toEqual([0, 1, 0]);
 });

@@ -39,6 +39,8 @@ export class DeliveryDriver {
   #timer: Timer | undefined;
   #closing = false;
   readonly #inHand = new Set<AbortController>();
+  /** Routings, reports to senders and removals under way. */
+  #underWay = 0;
   #idle: (() => void) | undefined;
   /** Messages with a recipient that failed for good and of which the sender has not been told. */
   readonly #failed = new Set<string>();
@@ -90,17 +92,38 @@ export class DeliveryDriver {
     this.#feed({ kind: "routesChanged" });
   }
 
-  /** Starts nothing more, waits for what is in hand up to `graceMs`, then aborts it. Resolves when nothing is in hand. */
+  /**
+   * Starts nothing more, waits for deliveries in hand up to `graceMs`, then aborts them. Resolves when nothing is in hand and what
+   * came of it is in the store: reports to senders too.
+   */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
     this.#timer?.cancel();
-    if (this.#inHand.size === 0) return;
+    if (this.#isIdle) return;
     const idle = new Promise<void>((resolve) => (this.#idle = resolve));
     const timer = this.#host.clock.setTimer(() => {
       for (const controller of this.#inHand) controller.abort();
     }, graceMs);
     await idle;
     timer.cancel();
+  }
+
+  get #isIdle(): boolean {
+    return this.#inHand.size === 0 && this.#underWay === 0;
+  }
+
+  #wakeWhenIdle(): void {
+    if (this.#isIdle) this.#idle?.();
+  }
+
+  /** Work that uses the store or a generation: `close` waits for its end. */
+  #track(work: MaybePromise<void>): void {
+    if (!isPromise(work)) return;
+    this.#underWay += 1;
+    void work.finally(() => {
+      this.#underWay -= 1;
+      this.#wakeWhenIdle();
+    });
   }
 
   /** Events come while commands are carried out: one step after another, each one's commands in order. */
@@ -125,13 +148,13 @@ export class DeliveryDriver {
       case "start":
         return void this.#deliver(command);
       case "route":
-        return void this.#route(command.id);
+        return this.#track(this.#route(command.id));
       case "reschedule":
         return this.#host.store.reschedule(command.id, command.schedule);
       case "done":
-        return void this.#finish(command.id);
+        return this.#track(this.#finish(command.id));
       case "expire":
-        return void this.#expire(command.id, command.reason);
+        return this.#track(this.#expire(command.id, command.reason));
       case "wakeAt":
         this.#timer?.cancel();
         this.#timer = this.#host.clock.setTimer(
@@ -188,7 +211,7 @@ export class DeliveryDriver {
     }
     this.#inHand.delete(controller);
     this.#feed({ kind: "finished", delivery, pending, report });
-    if (this.#inHand.size === 0) this.#idle?.();
+    this.#wakeWhenIdle();
   }
 
   async #attempt(
@@ -309,7 +332,7 @@ export class DeliveryDriver {
       const hook = generation.hooks.queue.removed;
       if (hook.tapped) {
         const told = after(this.#host.store.entry(id), (entry) => entry && hook.call(entry.message));
-        if (isPromise(told)) told.catch(() => undefined);
+        if (isPromise(told)) this.#track(told.catch(() => undefined));
       }
       void this.#host.store.remove(id);
       this.#host.log({ kind: "removed", id });
