@@ -1,7 +1,7 @@
 /** What is said in the log of the store's own: a message, a word about one, its end. */
 import type { PosternError } from "../errors.ts";
 import { landNote, type Note, type Place, type QueueIndex, replaceNote, type Segment } from "./queue-index.ts";
-import { encodeRecord, recordHeaderBytes, recordKinds } from "./segment-format.ts";
+import { encodeRecord, recordHeaderBytes, recordKinds, type RecordPosition } from "./segment-format.ts";
 import type { Append } from "./segment-log.ts";
 import type { Schedule, Settlement } from "./store.ts";
 
@@ -32,8 +32,8 @@ export class MessageAppend implements Append {
     return this.#done.promise;
   }
 
-  encode(salt: number): readonly Buffer[] {
-    const head = encodeRecord(recordKinds.message, salt, this.#json, this.#body);
+  encode(at: RecordPosition): readonly Buffer[] {
+    const head = encodeRecord(recordKinds.message, at, this.#json, this.#body);
     this.#headBytes = head.length - recordHeaderBytes;
     return [head, ...this.#body];
   }
@@ -67,10 +67,10 @@ abstract class LastingAppend implements Append {
   protected abstract record(): { readonly kind: number; readonly head: unknown } | undefined;
   protected abstract land(segment: Segment, offset: number, headBytes: number): void;
 
-  encode(salt: number): readonly Buffer[] | undefined {
+  encode(at: RecordPosition): readonly Buffer[] | undefined {
     const record = this.record();
     if (record === undefined) return undefined;
-    const octets = encodeRecord(record.kind, salt, JSON.stringify(record.head));
+    const octets = encodeRecord(record.kind, at, JSON.stringify(record.head));
     this.#headBytes = octets.length - recordHeaderBytes;
     return [octets];
   }

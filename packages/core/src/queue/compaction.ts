@@ -4,21 +4,25 @@
  * again at the end of the log, and then it goes too.
  */
 import {
-  recordHeaderBytes,
-  recordKinds,
   encodeRecord,
   type MessageHead,
+  recordHeaderBytes,
+  recordKinds,
+  type RecordPosition,
   segmentHeaderBytes,
 } from "./segment-format.ts";
+import type { Clock } from "../model/index.ts";
 import type { FilePort } from "./file-port.ts";
 import type { Place, QueueIndex, Segment } from "./queue-index.ts";
 import { readBody, readMessage } from "./record-reader.ts";
 import type { Append, SegmentLog } from "./segment-log.ts";
+import { isCode } from "./store-error.ts";
 import { scanSegment } from "./segment-scan.ts";
 
 export interface CompactionOptions {
   readonly folder: string;
   readonly port: FilePort;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly index: QueueIndex;
   readonly log: SegmentLog;
   /** Oldest first; compaction takes from the front, the log adds at the end. */
@@ -27,6 +31,8 @@ export interface CompactionOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** The same again at once would fail the same way. */
+const afterFailureMs = 60_000;
 /** Messages copied at a time. */
 const copiesAtOnce = 32;
 
@@ -34,6 +40,8 @@ export class Compaction {
   readonly #options: CompactionOptions;
   #running: Promise<void> | undefined;
   #stopped = false;
+  /** Monotonic; after a failure. */
+  #notBefore = -Infinity;
 
   constructor(options: CompactionOptions) {
     this.#options = options;
@@ -42,10 +50,10 @@ export class Compaction {
   /** Cheap: to be called whenever something was removed or a segment begun. */
   consider(): void {
     if (this.#running !== undefined || this.#stopped || !this.#isDue()) return;
+    if (this.#options.clock.monotonic() < this.#notBefore) return;
     this.#running = this.#run()
       .catch((error: unknown) => {
-        // The same again would fail the same way; the next start tries anew.
-        this.#stopped = true;
+        this.#notBefore = this.#options.clock.monotonic() + afterFailureMs;
         this.#options.onError(error as Error);
       })
       .finally(() => {
@@ -93,10 +101,13 @@ export class Compaction {
 
   async #unlink(segment: Segment): Promise<void> {
     const { folder, port, segments } = this.#options;
-    segments.shift();
-    await port.unlink(segment.path);
+    await port.unlink(segment.path).catch((error: unknown) => {
+      // Gone already, when the folder sync failed the last time.
+      if (!isCode(error, "ENOENT")) throw error;
+    });
     // Before the next: its remove records may speak of this one's messages.
     await port.syncFolder(folder);
+    segments.shift();
     await segment.file.close();
   }
 
@@ -167,9 +178,9 @@ class CopyAppend implements Append {
     return this.#done.promise;
   }
 
-  encode(salt: number): readonly Buffer[] | undefined {
+  encode(at: RecordPosition): readonly Buffer[] | undefined {
     if (!this.#target.isCurrent()) return undefined;
-    const head = encodeRecord(recordKinds.message, salt, this.#json, this.#body);
+    const head = encodeRecord(recordKinds.message, at, this.#json, this.#body);
     this.#headBytes = head.length - recordHeaderBytes;
     return [head, ...this.#body];
   }

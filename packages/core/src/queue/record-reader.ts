@@ -35,7 +35,7 @@ export async function readMessage(place: Place): Promise<StoredMessage> {
 /** The body as it stands in the log, in one buffer. Rejects with STORE_DAMAGED or STORE_UNAVAILABLE. */
 export async function readBody({ segment, offset, headBytes, bodyBytes }: Place): Promise<Buffer> {
   const octets = await read(segment, offset, recordHeaderBytes + headBytes + bodyBytes);
-  const header = decodeRecordHeader(octets, 0, segment.salt);
+  const header = decodeRecordHeader(octets, 0, { salt: segment.salt, offset });
   const body = octets.subarray(recordHeaderBytes + headBytes);
   if (header?.bodyBytes !== body.length || crc32(body, segment.salt) !== header.bodyCrc) throw damaged(segment, offset);
   return body;
@@ -51,7 +51,7 @@ async function readHead(
   { offset, headBytes }: { offset: number; headBytes: number },
 ): Promise<unknown> {
   const octets = await read(segment, offset, recordHeaderBytes + headBytes);
-  const header = decodeRecordHeader(octets, 0, segment.salt);
+  const header = decodeRecordHeader(octets, 0, { salt: segment.salt, offset });
   const head = octets.subarray(recordHeaderBytes);
   if (header?.headBytes !== head.length || crc32(head, segment.salt) !== header.headCrc) throw damaged(segment, offset);
   return JSON.parse(head.toString());

@@ -1,6 +1,7 @@
 /**
- * The log's octets (docs: queue format). Little-endian throughout; CRC-32 is zlib's, started with the segment's salt, so that a
- * message that contains records of another segment, or of this one's past, is never taken for records.
+ * The log's octets (docs: queue format). Little-endian throughout; CRC-32 is zlib's, started with the segment's salt, and a
+ * record header's with salt XOR its own offset, so that neither a message that contains records nor a block that came to the
+ * wrong place is ever taken for records.
  *
  *   segment header, 32 octets           record header, 28 octets, then head, then body
  *    0  "POSTERNQ"                       0  marker 9e 51 c3 0a
@@ -10,7 +11,7 @@
  *   16  u32 number                      12  u32 length of body
  *   20  u32 number of the one before    16  u32 CRC of head
  *   24  u32 0                           20  u32 CRC of body
- *   28  u32 CRC of octets 0…27, from 0  24  u32 CRC of octets 0…23
+ *   28  u32 CRC of octets 0…27, from 0  24  u32 CRC of octets 0…23, with the offset
  *
  * A head is JSON in UTF-8. Unknown keys are ignored, unknown kinds are kept but not understood.
  */
@@ -97,8 +98,23 @@ export function decodeSegmentHeader(octets: Buffer): SegmentHeader | "version" |
   return { salt: octets.readUInt32LE(12), number: octets.readUInt32LE(16), previous: octets.readUInt32LE(20) };
 }
 
+/** Where a record will stand. */
+export interface RecordPosition {
+  readonly salt: number;
+  readonly offset: number;
+}
+
+function seedOf(salt: number, offset: number): number {
+  return (salt ^ offset) >>> 0;
+}
+
 /** Record header and head in one buffer; the body's chunks follow it in the file as they are. */
-export function encodeRecord(kind: number, salt: number, json: string, body: readonly Buffer[] = []): Buffer {
+export function encodeRecord(
+  kind: number,
+  { salt, offset }: RecordPosition,
+  json: string,
+  body: readonly Buffer[] = [],
+): Buffer {
   const headBytes = Buffer.byteLength(json);
   const octets = Buffer.allocUnsafe(recordHeaderBytes + headBytes);
   octets.write(json, recordHeaderBytes);
@@ -114,20 +130,21 @@ export function encodeRecord(kind: number, salt: number, json: string, body: rea
   octets.writeUInt32LE(bodyBytes, 12);
   octets.writeUInt32LE(crc32(octets.subarray(recordHeaderBytes), salt), 16);
   octets.writeUInt32LE(bodyCrc, 20);
-  octets.writeUInt32LE(crc32(octets.subarray(0, 24), salt), 24);
+  octets.writeUInt32LE(crc32(octets.subarray(0, 24), seedOf(salt, offset)), 24);
   return octets;
 }
 
-/** The record header at `offset`; `undefined` when there is none or it is damaged. */
-export function decodeRecordHeader(octets: Buffer, offset: number, salt: number): RecordHeader | undefined {
-  if (offset + recordHeaderBytes > octets.length || octets.readUInt32LE(offset) !== markerValue) return undefined;
-  if (crc32(octets.subarray(offset, offset + 24), salt) !== octets.readUInt32LE(offset + 24)) return undefined;
+/** The record header at `at` in `octets`, read from `position`; `undefined` when there is none or it is damaged. */
+export function decodeRecordHeader(octets: Buffer, at: number, position: RecordPosition): RecordHeader | undefined {
+  if (at + recordHeaderBytes > octets.length || octets.readUInt32LE(at) !== markerValue) return undefined;
+  const crc = crc32(octets.subarray(at, at + 24), seedOf(position.salt, position.offset));
+  if (crc !== octets.readUInt32LE(at + 24)) return undefined;
   return {
-    kind: octets.readUInt8(offset + 4),
-    headBytes: octets.readUInt32LE(offset + 8),
-    bodyBytes: octets.readUInt32LE(offset + 12),
-    headCrc: octets.readUInt32LE(offset + 16),
-    bodyCrc: octets.readUInt32LE(offset + 20),
+    kind: octets.readUInt8(at + 4),
+    headBytes: octets.readUInt32LE(at + 8),
+    bodyBytes: octets.readUInt32LE(at + 12),
+    headCrc: octets.readUInt32LE(at + 16),
+    bodyCrc: octets.readUInt32LE(at + 20),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   encodeRecord,
   encodeSegmentHeader,
   nameSegment,
+  type RecordPosition,
   recordKinds,
   segmentHeaderBytes,
 } from "./segment-format.ts";
@@ -23,7 +24,7 @@ export interface Append {
   /** Octets, roughly: batches are cut by it. */
   readonly sizeBytes: number;
   /** The record, head first; asked in the order of the log, again after a failure. `undefined`: there is nothing to say any more. */
-  encode(salt: number): readonly Buffer[] | undefined;
+  encode(at: RecordPosition): readonly Buffer[] | undefined;
   /** On stable storage; `undefined` when there was nothing to say. */
   durable(segment: Segment | undefined, offset: number): void;
   /** True to be tried again in the next segment; `final` when there is none. */
@@ -154,9 +155,14 @@ export class SegmentLog {
     const { header, segment } = fresh;
     const discards = this.#discards;
     try {
-      const records = discards.map((head) => encodeRecord(recordKinds.discard, segment.salt, JSON.stringify(head)));
-      const begin = [header, ...records];
-      const size = begin.reduce((sum, { length }) => sum + length, 0);
+      const begin = [header];
+      let size = header.length;
+      for (const discard of discards) {
+        const at = { salt: segment.salt, offset: size };
+        const record = encodeRecord(recordKinds.discard, at, JSON.stringify(discard));
+        begin.push(record);
+        size += record.length;
+      }
       await this.#writeTo(segment, batch, begin, size, async () => {
         await this.#options.port.syncFolder(this.#options.folder);
         this.#discards = this.#discards.slice(discards.length);
@@ -181,7 +187,7 @@ export class SegmentLog {
     const offsets: number[] = [];
     let end = start;
     for (const append of batch) {
-      const record = append.encode(segment.salt);
+      const record = append.encode({ salt: segment.salt, offset: end });
       offsets.push(record === undefined ? -1 : end);
       if (record === undefined) continue;
       for (const chunk of record) {
@@ -226,10 +232,16 @@ export class SegmentLog {
     await segment.file.truncate(segment.size).catch(() => undefined);
   }
 
-  /** A segment that never became durable. */
+  /** A segment that never became part of the log. */
   async #abandon(segment: Segment): Promise<void> {
     this.#discards.push({ segment: segment.number, from: 0 });
+    try {
+      await this.#options.port.unlink(segment.path);
+    } catch {
+      // It stays, and must go before the segment that discards it does.
+      this.#options.onSegment(segment);
+      return;
+    }
     await segment.file.close().catch(() => undefined);
-    await this.#options.port.unlink(segment.path).catch(() => undefined);
   }
 }

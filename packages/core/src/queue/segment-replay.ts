@@ -1,6 +1,6 @@
 /**
  * From files to an index: reads every segment in order and applies what its records say. Damage costs the records it hits and no
- * other; its octets are kept aside. The torn end of the newest segment was never acknowledged and is cut.
+ * other; its octets are kept aside. The torn end of the newest segment is cut.
  */
 import type { FilePort } from "./file-port.ts";
 import { landNote, pendingNote, QueueIndex, replaceNote, type Segment } from "./queue-index.ts";
@@ -71,7 +71,9 @@ export async function replay(folder: string, port: FilePort, salvage: SalvageFol
       } else discards.push({ segment: segment.number, from: scan.soundEnd });
     }
     if (header === undefined && !newest) damage.push(headerDamage(segment));
-    for (const gap of gaps) if (gap.offset < end) damage.push(await keepGap(segment, gap, salvage));
+    for (const gap of gaps)
+      if (gap.offset < end)
+        damage.push(await keepGap(segment, gap, salvage, "records of the log are not what was written"));
     if (newest && isEmpty(scan) && (await removeEmpty(segment, port, folder))) continue;
     segments.push(segment);
   }
@@ -105,7 +107,7 @@ async function findSegments(folder: string, port: FilePort): Promise<readonly Fo
 function leadingDiscards(start: Buffer, salt: number): readonly DiscardHead[] {
   const discards: DiscardHead[] = [];
   for (let at = segmentHeaderBytes; ;) {
-    const header = decodeRecordHeader(start, at, salt);
+    const header = decodeRecordHeader(start, at, { salt, offset: at });
     if (header?.kind !== recordKinds.discard || at + sizeOfRecord(header) > start.length) return discards;
     if (!isIntact(start, at, header, salt)) return discards;
     const head = at + recordHeaderBytes;
@@ -157,18 +159,11 @@ function headerDamage(segment: Segment): Damage {
 }
 
 /** Cuts what follows the last sound record. False when that could not be done. */
-async function cutTail(
-  segment: Segment,
-  tail: NonNullable<ScanResult["tail"]>,
-  salvage: SalvageFolder,
-  damage: Damage[],
-): Promise<boolean> {
-  // A record that is all there but wrong may have been acknowledged and damaged since.
-  if (tail.whole) {
-    const kept = await keepGap(segment, tail, salvage);
-    damage.push(kept);
-    if (kept.keptIn === undefined) return false;
-  }
+async function cutTail(segment: Segment, tail: Gap, salvage: SalvageFolder, damage: Damage[]): Promise<boolean> {
+  // Most likely it was never acknowledged. But a record that was, and was damaged since, would look the same.
+  const kept = await keepGap(segment, tail, salvage, "the log's end is torn, as after a power cut");
+  damage.push(kept);
+  if (kept.keptIn === undefined) return false;
   try {
     await segment.file.truncate(tail.offset);
     await segment.file.sync();
@@ -178,18 +173,18 @@ async function cutTail(
   }
 }
 
-async function keepGap(segment: Segment, gap: Gap, salvage: SalvageFolder): Promise<Damage> {
+async function keepGap(segment: Segment, gap: Gap, salvage: SalvageFolder, text: string): Promise<Damage> {
   const name = `segment-${segment.number}-at-${gap.offset}`;
   return {
     where: `${segment.path}:${gap.offset}`,
     sizeBytes: gap.sizeBytes,
-    text: "octets of the log are not what was written",
+    text,
     keptIn: await salvage.keep(name, segment.file, gap.offset, gap.sizeBytes),
   };
 }
 
 function isEmpty(scan: ScanResult): boolean {
-  return scan.soundEnd === segmentHeaderBytes && scan.gaps.length === 0 && scan.tail?.whole !== true;
+  return scan.soundEnd === segmentHeaderBytes && scan.gaps.length === 0;
 }
 
 /** Starts that wrote nothing leave no trace. */

@@ -29,8 +29,8 @@ export interface ScanResult {
   readonly soundEnd: number;
   /** Unsound stretches with sound records behind them. */
   readonly gaps: readonly Gap[];
-  /** What stands behind `soundEnd`; `whole` when it begins with a record whose octets are all there but wrong. */
-  readonly tail: (Gap & { readonly whole: boolean }) | undefined;
+  /** What stands behind `soundEnd`. */
+  readonly tail: Gap | undefined;
 }
 
 /** Octets read at a time; grows for larger records. */
@@ -59,9 +59,10 @@ export async function scanSegment(
   let soundEnd = start;
   /** Start of the unsound stretch under way. */
   let unsound: number | undefined;
-  let whole = false;
   while (at < size) {
-    const header = (await need(at, recordHeaderBytes)) ? decodeRecordHeader(window, at - base, salt) : undefined;
+    const header = (await need(at, recordHeaderBytes))
+      ? decodeRecordHeader(window, at - base, { salt, offset: at })
+      : undefined;
     if (header === undefined) {
       unsound ??= at;
       at = await findMarker(at + 1);
@@ -76,20 +77,18 @@ export async function scanSegment(
     }
     if (!isIntact(window, at - base, header, salt)) {
       // Its header is sound, so the length is: a record inside a damaged body must not be found.
-      whole ||= unsound === undefined;
       unsound ??= at;
       at += length;
       continue;
     }
     if (unsound !== undefined) gaps.push({ offset: unsound, sizeBytes: at - unsound });
     unsound = undefined;
-    whole = false;
     const head = at - base + recordHeaderBytes;
     onRecord({ offset: at, header, head: window.subarray(head, head + header.headBytes) });
     at += length;
     soundEnd = at;
   }
-  const tail = size > soundEnd ? { offset: soundEnd, sizeBytes: size - soundEnd, whole } : undefined;
+  const tail = size > soundEnd ? { offset: soundEnd, sizeBytes: size - soundEnd } : undefined;
   return { soundEnd, gaps, tail };
 
   async function findMarker(from: number): Promise<number> {

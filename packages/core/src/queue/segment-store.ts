@@ -135,7 +135,7 @@ class SegmentStore implements QueueStore {
         compaction.consider();
       },
     });
-    const compaction: Compaction = new Compaction({ folder, port, index, log, segments, segmentBytes, onError });
+    const compaction: Compaction = new Compaction({ folder, port, clock, index, log, segments, segmentBytes, onError });
     this.#opened = { lock, index, log, segments, compaction };
     await this.#space.refresh();
     compaction.consider();
