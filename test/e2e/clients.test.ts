@@ -26,8 +26,8 @@ with smtplib.SMTP("127.0.0.1", int(port), local_hostname="client.source.test") a
 const clients: {
   readonly program: string;
   /** What to put into the file, for this to be sent. */
-  prepare?(message: Buffer): Buffer;
-  send(sending: Sending): Promise<Ended>;
+  readonly prepare?: (message: Buffer) => Buffer;
+  readonly send: (sending: Sending) => Promise<Ended>;
 }[] = [
   {
     program: "swaks",
@@ -54,8 +54,14 @@ const clients: {
     program: "curl",
     send: ({ port, recipient, file }) =>
       run("curl", [
-        ...["-sS", `smtp://127.0.0.1:${port}/client.source.test`, "--mail-from", sender],
-        ...["--mail-rcpt", recipient, "--upload-file", file],
+        "-sS",
+        `smtp://127.0.0.1:${port}/client.source.test`,
+        "--mail-from",
+        sender,
+        "--mail-rcpt",
+        recipient,
+        "--upload-file",
+        file,
       ]),
   },
   {

@@ -91,8 +91,16 @@ export async function buildGeneration(
   });
   const { hostname, directory } = config;
   const gatewayParts: GatewayParts = {
-    ...{ hostname, directory, clock, dns: resolver, hooks, tables, vocabulary, registrations },
-    ...{ space: parts.space, log: parts.log },
+    hostname,
+    directory,
+    clock,
+    dns: resolver,
+    hooks,
+    tables,
+    vocabulary,
+    registrations,
+    space: (name) => parts.space(name),
+    log: (level, plugin, text) => parts.log(level, plugin, text),
   };
   try {
     const plugins = await setUpPlugins(instances, gatewayParts, { guard });
@@ -107,7 +115,17 @@ export async function buildGeneration(
       const policies = await compilePolicies(config, vocabulary, scope);
       await plugins.ready();
       return new BuiltGeneration({
-        ...{ config, hooks, registrations, vocabulary, tables, plugins, smtp, route, policies, parts, instances },
+        config,
+        hooks,
+        registrations,
+        vocabulary,
+        tables,
+        plugins,
+        smtp,
+        route,
+        policies,
+        parts,
+        instances,
       });
     } catch (error) {
       await plugins.close();
@@ -174,7 +192,7 @@ class BuiltGeneration implements Generation {
     this.#built = built;
     const { config, hooks, registrations, smtp, route, policies, parts } = built;
     const scanners = [...registrations.scanners].map(([, { value }]) => value);
-    const { scan } = createScanning(scanners, parts.guard);
+    const scanning = createScanning(scanners, parts.guard);
     this.#session = Object.freeze({
       hooks,
       settings: smtp,
@@ -182,7 +200,7 @@ class BuiltGeneration implements Generation {
       resolver: parts.lookUpClients ? parts.resolver : undefined,
       startPolicy: (listener: string) => policies(listener).start(),
       rewriter: undefined,
-      scan: scanners.length === 0 ? undefined : scan,
+      scan: scanners.length === 0 ? undefined : (ask) => scanning.scan(ask),
     });
     this.#delivery = Object.freeze({
       hooks,
@@ -206,8 +224,10 @@ class BuiltGeneration implements Generation {
 
   get listing(): GenerationListing {
     const { hooks, registrations, vocabulary, tables, instances } = this.#built;
-    const described = <T extends { name: string; description: string }>(plugin: string, { name, description }: T) => ({
-      ...{ name, description, plugin },
+    const described = (plugin: string, { name, description }: { name: string; description: string }) => ({
+      name,
+      description,
+      plugin,
     });
     return {
       hooks,

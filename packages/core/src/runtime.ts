@@ -365,7 +365,11 @@ class RunningGateway implements Runtime {
   ): Promise<string | undefined> {
     const { hostname, bounce } = this.#config;
     const made = await composeBounce({
-      ...{ original, failed, content, reporter: hostname, ids: this.#ids },
+      original,
+      failed,
+      content,
+      reporter: hostname,
+      ids: this.#ids,
       now: this.#clock.now(),
       sizeLimitBytes: bounce.sizeLimitBytes,
     });

@@ -1,7 +1,7 @@
 // The kinds of hook, as the host calls them and plugins tap them.
 import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
-import { createGuard, InvalidAnswer, type Failed, type OnError, type Owner } from "../guard/index.ts";
+import { createGuard, type Failed, type OnError, type Owner } from "../guard/index.ts";
 import type { Edit, Message } from "../message/message.ts";
 import {
   defer,

@@ -7,5 +7,5 @@ export function isPromise(value: unknown): value is Promise<unknown> {
 
 /** Goes on at once with a value, later with a promise. */
 export function after<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
-  return isPromise(value) ? value.then(next) : next(value as T);
+  return isPromise(value) ? value.then(next) : next(value);
 }
