@@ -183,6 +183,7 @@ test("a file that is locked at the start refuses in one sentence", () => {
 test.each([
   ["no database at all", () => Buffer.from("this was never a database, ".repeat(1000))],
   ["one whose first page is noise", (octets: Buffer) => octets.fill(0xa5, 100, 4096)],
+  ["one whose later pages are noise", (octets: Buffer) => octets.fill(0xa5, 4096)],
   ["one cut off in the middle", (octets: Buffer) => octets.subarray(0, 8192 + 100)],
 ])("a damaged file, %s, is set aside at the start or at first use", async (_, damage) => {
   const store = openStore();

@@ -40,13 +40,17 @@ export function openSqliteStateStore(options: SqliteStateStoreOptions): StateSto
   });
 
   function openIfSound(): ReturnType<typeof openFile> | undefined {
+    let database: ReturnType<typeof openFile> | undefined;
     try {
-      const database = openFile(path, limits);
+      database = openFile(path, limits);
       if (isSound(database)) return database;
-      database.close();
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!isDamage(error)) {
+        database?.close();
+        throw error;
+      }
     }
+    database?.close();
   }
 
   async function sweepOn(now: number, before: number): Promise<number> {
