@@ -104,7 +104,7 @@ test("a log cut at any octet of its last record loses that record alone, and tak
     const disk = harmed((octets) => octets.subarray(0, at));
     const { report, ids } = await reopen(disk);
     expect(ids, `cut at ${at}`).toEqual(["a", "b"]);
-    expect(report.damage.length).toBe(at === start ? 0 : 1);
+    expect(report.damage).toEqual([]);
     const store = storeOn(disk);
     expect((await store.open()).damage).toEqual([]);
     await store.commit(sampleMessage("c").message, createMemoryBlob([bodies.get("c") as Buffer]));

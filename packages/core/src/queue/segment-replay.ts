@@ -159,11 +159,18 @@ function headerDamage(segment: Segment): Damage {
 }
 
 /** Cuts what follows the last sound record. False when that could not be done. */
-async function cutTail(segment: Segment, tail: Gap, salvage: SalvageFolder, damage: Damage[]): Promise<boolean> {
-  // Most likely it was never acknowledged. But a record that was, and was damaged since, would look the same.
-  const kept = await keepGap(segment, tail, salvage, "the log's end is torn, as after a power cut");
-  damage.push(kept);
-  if (kept.keptIn === undefined) return false;
+async function cutTail(
+  segment: Segment,
+  tail: NonNullable<ScanResult["tail"]>,
+  salvage: SalvageFolder,
+  damage: Damage[],
+): Promise<boolean> {
+  // What is all there but wrong was most likely never acknowledged. But a record that was, and was damaged since, looks the same.
+  if (!tail.short) {
+    const kept = await keepGap(segment, tail, salvage, "the log's end is torn, as after a power cut");
+    damage.push(kept);
+    if (kept.keptIn === undefined) return false;
+  }
   try {
     await segment.file.truncate(tail.offset);
     await segment.file.sync();

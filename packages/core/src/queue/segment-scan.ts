@@ -29,8 +29,8 @@ export interface ScanResult {
   readonly soundEnd: number;
   /** Unsound stretches with sound records behind them. */
   readonly gaps: readonly Gap[];
-  /** What stands behind `soundEnd`. */
-  readonly tail: Gap | undefined;
+  /** What stands behind `soundEnd`; `short` when it is the beginning of one record that the file ends in: an unfinished write. */
+  readonly tail: (Gap & { readonly short: boolean }) | undefined;
 }
 
 /** Octets read at a time; grows for larger records. */
@@ -59,11 +59,13 @@ export async function scanSegment(
   let soundEnd = start;
   /** Start of the unsound stretch under way. */
   let unsound: number | undefined;
+  let short = false;
   while (at < size) {
     const header = (await need(at, recordHeaderBytes))
       ? decodeRecordHeader(window, at - base, { salt, offset: at })
       : undefined;
     if (header === undefined) {
+      short = unsound === undefined && size - at < recordHeaderBytes;
       unsound ??= at;
       at = await findMarker(at + 1);
       continue;
@@ -71,6 +73,7 @@ export async function scanSegment(
     const length = sizeOfRecord(header);
     if (!(await need(at, length))) {
       // Cut short by the end of the file, or a length that nobody wrote: look on behind the header.
+      short = unsound === undefined;
       unsound ??= at;
       at = await findMarker(at + recordHeaderBytes);
       continue;
@@ -78,6 +81,7 @@ export async function scanSegment(
     if (!isIntact(window, at - base, header, salt)) {
       // Its header is sound, so the length is: a record inside a damaged body must not be found.
       unsound ??= at;
+      short = false;
       at += length;
       continue;
     }
@@ -88,7 +92,7 @@ export async function scanSegment(
     at += length;
     soundEnd = at;
   }
-  const tail = size > soundEnd ? { offset: soundEnd, sizeBytes: size - soundEnd } : undefined;
+  const tail = size > soundEnd ? { offset: soundEnd, sizeBytes: size - soundEnd, short } : undefined;
   return { soundEnd, gaps, tail };
 
   async function findMarker(from: number): Promise<number> {
