@@ -2,10 +2,8 @@
  * A generation: all that one reading of the config makes (hooks, plugins, policy, tables, routes) as one whole. It never
  * changes; it is counted by its sessions and deliveries, and closed when it is retired and the last of them is done.
  */
-import { readFile } from "node:fs/promises";
 import { createNetworkList } from "./address/index.ts";
-import type { ResolvedConfig } from "./config/index.ts";
-import { ConfigError } from "./errors.ts";
+import { readTlsFiles, type ResolvedConfig } from "./config/index.ts";
 import type { DeliveryGeneration } from "./delivery/index.ts";
 import type { Resolver } from "./dns/index.ts";
 import type { Guard } from "./guard/index.ts";
@@ -140,14 +138,7 @@ export async function buildGeneration(
 async function readSmtpSettings({ hostname, limits, tls }: ResolvedConfig): Promise<SmtpSettings> {
   const shared = { hostname, limits: { ...limits, sessionsPerMinute: undefined } };
   if (tls === undefined) return shared;
-  const read = async (key: "key" | "cert"): Promise<Buffer> => {
-    try {
-      return await readFile(tls[key]);
-    } catch (error) {
-      throw new ConfigError(`tls.${key}: ${tls[key]} cannot be read: ${(error as Error).message}`, { cause: error });
-    }
-  };
-  return { ...shared, tls: { key: await read("key"), cert: await read("cert") } };
+  return { ...shared, tls: await readTlsFiles(tls) };
 }
 
 /** The global policy, and one for each listener that has lists of its own; by listener's name. */

@@ -1,10 +1,25 @@
 /** `postern check`: all that a start does up to listening, then all of it closed again. */
-import { checkConfig, type LoadedConfig } from "@postern/core";
+import { checkConfig, checkFolders, type LoadedConfig, type ResolvedConfig } from "@postern/core";
 import { ownFolder } from "../inspection.ts";
 import { namingFile } from "../naming-file.ts";
 import { print, type Output } from "../output.ts";
 
 export async function check({ file, config }: LoadedConfig, json: boolean | undefined, output: Output): Promise<void> {
-  await namingFile(file, () => checkConfig(config, { searchFrom: [ownFolder] }));
-  print(output, json, { ok: true, file }, () => `${file} is right\n`);
+  const { transports } = await namingFile(file, () => checkConfig(config, { searchFrom: [ownFolder] }));
+  checkFolders(config);
+  const warnings = findMissingTransports(config, new Set(transports.map(({ name }) => name)));
+  print(output, json, { ok: true, file, warnings }, () => `${file} is right\n`);
+  if (json !== true) for (const warning of warnings) output.warn(`postern: warning: ${warning}\n`);
+}
+
+/** Mail for which nobody would come: it would wait in the queue until its sender is told. */
+function findMissingTransports({ domains }: ResolvedConfig, present: ReadonlySet<string>): readonly string[] {
+  const needsMaildir = [domains.local, domains.virtualMailbox].some((given) => given.domains.length > 0);
+  const wanted: readonly (readonly [transport: string, mail: string, isNeeded: boolean])[] = [
+    ["maildir", "mail for domains.local and domains.virtualMailbox", needsMaildir],
+    ["smtp", "mail for other domains", true],
+  ];
+  return wanted
+    .filter(([transport, , isNeeded]) => isNeeded && !present.has(transport))
+    .map(([transport, mail]) => `no plugin provides the transport "${transport}": ${mail} will wait`);
 }

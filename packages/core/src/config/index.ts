@@ -1,6 +1,7 @@
 /** Finding, loading and checking a config; units and secrets for plugins' options. Starts nothing. */
 export { describeConfig, type Setting } from "./describe.ts";
 export { onError } from "./failure.ts";
+export { checkFolders } from "./folders.ts";
 export { configNames, findConfig, systemFolder, type FindOptions } from "./find.ts";
 export { loadConfig, type LoadedConfig, type LoadOptions } from "./load.ts";
 export { didYouMean, findNearest } from "./nearest.ts";
@@ -19,4 +20,5 @@ export {
 export { configSchema, defineConfig, type Config, type ConfigExport } from "./schema.ts";
 export { listSchemaOptions, type SchemaOption } from "./schema-listing.ts";
 export { Secret, secret, type SecretSource } from "./secret.ts";
+export { readTlsFiles, type TlsFiles } from "./tls-files.ts";
 export { duration, parseDuration, parseSize, size, type UnitRange, type UnitSchema } from "./units.ts";
