@@ -305,7 +305,7 @@ class RunningGateway implements Runtime {
     const { store, directory } = this.#config.state;
     return store === "memory"
       ? createMemoryStateStore({ clock: this.#clock })
-      : openSqliteStateStore({ directory, clock: this.#clock });
+      : openSqliteStateStore({ directory, clock: this.#clock, warn: (text) => this.#log("warn", text) });
   }
 
   async #openStore(): Promise<void> {
