@@ -4,6 +4,7 @@ import { InvalidAnswer } from "../guard/guard.ts";
 import { applyEdits, type Edit, type Edited, type Message } from "../message/index.ts";
 import type { Objection, Route } from "../model/index.ts";
 import { PosternError } from "../errors.ts";
+import { checkEdits } from "./check-edits.ts";
 import { FirstHook, PipeHook, ReportHook, type HostHook, type PipeValue } from "./kinds.ts";
 
 /** Ends a pipe: the failed tap's `onError` objects. */
@@ -65,7 +66,7 @@ function endUnlessSkipped<Value>(failed: Failed, value: Value): Value {
 const editedValue: PipeValue<Edited, Message, readonly Edit[]> = {
   show: ({ message }) => message,
   apply(edited, edits) {
-    const { message, envelope } = applyEdits(edited.message, edits);
+    const { message, envelope } = applyEdits(edited.message, checkEdits(edits));
     return { message, envelope: [...edited.envelope, ...envelope] };
   },
 };

@@ -163,6 +163,25 @@ describe("pipe", () => {
     }
   });
 
+  test.each<[what: string, answer: unknown]>([
+    ["a string", "nonsense"],
+    ["an edit alone", { kind: "prependHeader", name: "A", value: "x" }],
+    ["null inside", [null]],
+    ["an unknown kind", [{ kind: "nonsense" }]],
+    ["no value", [{ kind: "prependHeader", name: "A" }]],
+    ["a field that counts from 0", [{ kind: "deleteHeader", name: "A", nth: 0 }]],
+    ["a body of text", [{ kind: "replaceBody", body: "text" }]],
+    ["an address of nothing", [{ kind: "addRecipient", address: undefined }]],
+    ["ever so many", Array(10_001).fill(edit("A")[0])],
+  ])("%s is no list of edits", async (_, answer) => {
+    const { plugin, hooks, failures } = setUp();
+    plugin("bad").smtp.modify.tap(() => answer as never);
+    const message = createMessage(createMemoryBlob([Buffer.from("A: b\r\n\r\n")]));
+    const run = async () => hooks.smtp.modify.call({ message, envelope: [] }, transaction, session);
+    await expect(run()).rejects.toMatchObject({ objection: { reply: { code: 451 } } });
+    expect(failures).toMatchObject([{ reason: "invalid" }]);
+  });
+
   test("a route is made anew: what else a plugin's object holds never travels on", async () => {
     const { plugin, hooks, failures } = setUp();
     const route: Route = { class: "relay", transport: "smtp", nextHop: "example.test" };

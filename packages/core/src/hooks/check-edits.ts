@@ -1,0 +1,50 @@
+/** A modifier's raw answer, checked: what is no edit is the plugin's failure, not a message left as it was. */
+import { InvalidAnswer } from "../guard/guard.ts";
+import type { Edit } from "../message/message.ts";
+
+const mostEdits = 10_000;
+
+/** Throws `InvalidAnswer`. Each edit is made anew, so that a plugin's own object never travels on. */
+export function checkEdits(answer: unknown): readonly Edit[] {
+  if (!Array.isArray(answer)) throw new InvalidAnswer("answer is neither undefined nor a list of edits");
+  if (answer.length > mostEdits) throw new InvalidAnswer(`more than ${mostEdits} edits in one answer`);
+  return (answer as readonly unknown[]).map(checkEdit);
+}
+
+function checkEdit(edit: unknown): Edit {
+  if (typeof edit !== "object" || edit === null) throw new InvalidAnswer("an edit is an object");
+  const given = edit as Readonly<Record<string, unknown>>;
+  const text = (key: string): string => {
+    const value = given[key];
+    if (typeof value !== "string") throw new InvalidAnswer(`edit ${kind} needs a text "${key}"`);
+    return value;
+  };
+  const nth = (): { readonly nth?: number } => {
+    const value = given["nth"];
+    if (value === undefined) return {};
+    if (!Number.isSafeInteger(value) || (value as number) < 1)
+      throw new InvalidAnswer(`"nth" of ${kind} counts from 1`);
+    return { nth: value as number };
+  };
+  const kind = String(given["kind"]) as Edit["kind"];
+  switch (kind) {
+    case "prependHeader":
+    case "appendHeader":
+      return { kind, name: text("name"), value: text("value") };
+    case "replaceHeader":
+      return { kind, name: text("name"), ...nth(), value: text("value") };
+    case "deleteHeader":
+      return { kind, name: text("name"), ...nth() };
+    case "replaceBody": {
+      const { body } = given;
+      if (!(body instanceof Uint8Array)) throw new InvalidAnswer('edit replaceBody needs octets "body"');
+      return { kind, body };
+    }
+    case "addRecipient":
+    case "removeRecipient":
+    case "changeSender":
+      return { kind, address: text("address") };
+    default:
+      throw new InvalidAnswer(`no edit of kind ${JSON.stringify(kind).slice(0, 40)}`);
+  }
+}
