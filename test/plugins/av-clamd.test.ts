@@ -1,4 +1,5 @@
 // The scanner against a real clamd: what it finds, what it refuses, and what is left when it is slow or dead.
+// oxlint-disable-next-line import/default -- the linter does not know the export condition of the sources
 import clamd from "@postern/plugin-av-clamd";
 import { openPlugin, testScanner, type OpenPlugin } from "@postern/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -13,3 +13,4 @@ export * from "./test-scanner.ts";
 export * from "./test-table.ts";
 export * from "./test-transport.ts";
 export * from "./test-gateway.ts";
+export * from "./hostile-plugin.ts";

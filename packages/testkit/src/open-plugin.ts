@@ -67,11 +67,17 @@ export async function openPlugin<Schema extends z.ZodType>(
   const vocabulary = createVocabulary();
   const tables = createTableRegistry({ directory, clock, guard, warn: (text) => void log.push(`warn core: ${text}`) });
   const parts: GatewayParts = {
-    ...{ hostname: "mx.example.test", directory, clock, dns, hooks, registrations, tables },
+    hostname: "mx.example.test",
+    directory,
+    clock,
+    dns,
+    hooks,
+    registrations,
+    tables,
     vocabulary: {
       register(restriction, owner) {
         vocabulary.register(restriction, owner);
-        restrictions.set(restriction.name, restriction as unknown as Restriction);
+        restrictions.set(restriction.name, restriction);
       },
     },
     space<V extends StateValue>(full: string) {
@@ -93,7 +99,13 @@ export async function openPlugin<Schema extends z.ZodType>(
     throw error;
   }
   return {
-    ...{ clock, restrictions, hooks, spaces, failures, log, close },
+    clock,
+    restrictions,
+    hooks,
+    spaces,
+    failures,
+    log,
+    close,
     scanners: [...registrations.scanners].map(([, { value }]) => value),
     transports: [...registrations.transports].map(([, { value }]) => value),
   };

@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-thenable -- a script says what happens then */
 import { afterEach, describe, expect, test } from "vitest";
 import { smtp } from "./dialogue.ts";
 import { createSink, type Sink, type SinkOptions } from "./sink.ts";

@@ -91,7 +91,11 @@ export async function createTestGateway(
       ...config,
     };
     return createRuntime(resolveConfig(written, { file: join(folder, "postern.config.json") }), {
-      ...{ clock, instances, listen: false, control: false, lookUpClients: options.dns !== undefined },
+      clock,
+      instances,
+      listen: false,
+      control: false,
+      lookUpClients: options.dns !== undefined,
       resolver: dns,
       queueStore: createMemoryStore(),
       stateStore: createMemoryStateStore({ clock }),
@@ -108,7 +112,12 @@ export async function createTestGateway(
       await rm(folder, { recursive: true, force: true });
     };
     return {
-      ...{ runtime, deliveries, log, events, close, [Symbol.asyncDispose]: close },
+      runtime,
+      deliveries,
+      log,
+      events,
+      close,
+      [Symbol.asyncDispose]: close,
       connect: (client: SmtpClient & { readonly listener?: string } = {}): Duplex => {
         const { listener = config.listeners?.[0]?.name ?? "test", ...from } = client;
         const found = runtime.listener(listener);
@@ -150,7 +159,10 @@ function memoryTransport(
             const { id, route, envelope } = request;
             if (taken.length > 0) {
               note({
-                ...{ id, transport: name, nextHop: route.nextHop, sender: envelope.sender },
+                id,
+                transport: name,
+                nextHop: route.nextHop,
+                sender: envelope.sender,
                 recipients: taken.map(({ address }) => address),
                 content: Buffer.concat(content),
               });

@@ -7,7 +7,6 @@ import {
   Failed,
   stages,
   type AddressClass,
-  type Answer,
   type Ask,
   type CompileScope,
   type Recipient,
@@ -86,7 +85,7 @@ export async function testRestriction<Args extends readonly unknown[]>(
   };
 
   const ask = async (given: RestrictionCase): Promise<string> => {
-    const stage = given.stage ?? (own[0] as Stage);
+    const stage = given.stage ?? own[0] ?? "rcpt";
     if (given.advanceMs !== undefined) clock.advance(given.advanceMs);
     let judge;
     try {
@@ -96,7 +95,7 @@ export async function testRestriction<Args extends readonly unknown[]>(
       throw error;
     }
     const answer = await guard.run(owner, name, checkAnswer, judge, questionOf(given, stage));
-    return answer instanceof Failed ? `fails: ${answer.reason}` : formatAnswer(answer as Answer);
+    return answer instanceof Failed ? `fails: ${answer.reason}` : formatAnswer(answer);
   };
 
   try {

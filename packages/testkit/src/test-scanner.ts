@@ -4,7 +4,6 @@ import {
   createGuard,
   Failed,
   systemClock,
-  type Answer,
   type FailureReason,
   type Scanner,
   type Transaction,
@@ -42,8 +41,7 @@ export async function testScanner(
     };
     const answer = await guard.run(owner, "scan", checkAnswer, (ask: typeof question) => scanner.scan(ask), question);
     controller.abort();
-    const said =
-      answer instanceof Failed ? `fails ${answer.reason}: ${String(answer.error)}` : formatAnswer(answer as Answer);
+    const said = answer instanceof Failed ? `fails ${answer.reason}: ${String(answer.error)}` : formatAnswer(answer);
     const { expect } = given;
     if (typeof expect === "string" || expect instanceof RegExp) assertSaid(said, expect);
     else if (!said.startsWith(`fails ${expect.fails}:`))
