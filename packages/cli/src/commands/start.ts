@@ -18,6 +18,8 @@ export async function start(options: StartOptions, cwd: string, output: Output):
   if (isEmbedded) makeEmbeddedFolder(cwd);
   // From here on a signal is answered, even one that comes while the queue is being read.
   const stopping = onStop();
+  // Timers of the gateway keep no process alive; what it waits for while it ends must not end it half way.
+  const alive = setInterval(() => undefined, 60_000);
   try {
     const runtime = await namingFile(file, () =>
       createRuntime(config, { searchFrom: [ownFolder], log: createLog(options.json === true, output) }),
@@ -30,6 +32,7 @@ export async function start(options: StartOptions, cwd: string, output: Output):
     const reason = await Promise.race([stopping.asked, runtime.closed.then(() => "stop")]);
     await runtime.close(reason);
   } finally {
+    clearInterval(alive);
     stopping.release();
   }
 }
