@@ -160,7 +160,7 @@ function taken(dialogue: Dialogue, id: string): void {
 }
 
 function object(dialogue: Dialogue, objection: Objection, stage: string): void {
-  dialogue.object(objection, stage, "END-OF-MESSAGE");
+  dialogue.object(objection, { stage, command: "END-OF-MESSAGE" });
   dialogue.endTransaction(false);
 }
 

@@ -32,12 +32,10 @@ export interface Reader {
   settled(commands: number): MaybePromise<void>;
   /** The client has closed its side; everything before is taken. */
   inputEnded(): void;
-}
-
-export interface CommandStreamOptions {
+  /** The parser itself failed: no use in going on. */
+  broken(error: unknown): void;
+  /** With CRLF. */
   readonly longestLineBytes: number;
-  /** A bare LF ends a line, too. */
-  readonly lenientLineEnds: boolean;
 }
 
 /** Commands of one packet that are answered before others have their turn. */
@@ -46,7 +44,8 @@ const carriageReturn = 0x0d;
 
 export class CommandStream extends SMTPStream {
   readonly #reader: Reader;
-  readonly #options: CommandStreamOptions;
+  /** A bare LF ends a line, too. */
+  readonly #lenientLineEnds: boolean;
   #receiver: Receiver | undefined;
   /** A line that has not ended yet; longer ones are dropped up to their end. */
   #partial: Buffer[] = [];
@@ -57,10 +56,10 @@ export class CommandStream extends SMTPStream {
   #next: ((error?: Error | null) => void) | undefined;
   readonly #resume: () => void;
 
-  constructor(reader: Reader, options: CommandStreamOptions) {
+  constructor(reader: Reader, lenientLineEnds: boolean) {
     super();
     this.#reader = reader;
-    this.#options = options;
+    this.#lenientLineEnds = lenientLineEnds;
     this.#resume = () => this.#run();
   }
 
@@ -83,6 +82,17 @@ export class CommandStream extends SMTPStream {
   }
 
   #run(): void {
+    try {
+      this.#takeAll();
+    } catch (error) {
+      // Nobody above would catch it: it would end the process.
+      this.#chunk = undefined;
+      this.#reader.broken(error);
+      this.#next?.();
+    }
+  }
+
+  #takeAll(): void {
     const chunk = this.#chunk;
     let steps = 0;
     while (chunk !== undefined && this.#at < chunk.length && !this.isClosed) {
@@ -117,7 +127,7 @@ export class CommandStream extends SMTPStream {
   #takeLine(chunk: Buffer): MaybePromise<void> {
     const start = this.#at;
     const end = chunk.indexOf(0x0a, start);
-    const { longestLineBytes } = this.#options;
+    const { longestLineBytes } = this.#reader;
     if (end < 0) {
       this.#at = chunk.length;
       this.#partialBytes += chunk.length - start;
@@ -149,7 +159,7 @@ export class CommandStream extends SMTPStream {
 
   #dispatch(octets: Buffer): MaybePromise<void> {
     const proper = octets[octets.length - 1] === carriageReturn;
-    if (!proper && !this.#options.lenientLineEnds) return this.#reader.malformed("bareLf");
+    if (!proper && !this.#lenientLineEnds) return this.#reader.malformed("bareLf");
     const length = proper ? octets.length - 1 : octets.length;
     let line = octets.toString("latin1", 0, length);
     if (line.includes("\r")) return this.#reader.malformed("bareCr");

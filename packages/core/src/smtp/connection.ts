@@ -10,6 +10,7 @@ import { isPromise, type Client, type MaybePromise, type Session, type TlsInfo }
 import { CommandStream, type Receiver } from "./command-stream.ts";
 import { lookUpClientName, nameless } from "./client-name.ts";
 import { Dialogue, type Wire } from "./dialogue.ts";
+import type { SessionGeneration } from "./front.ts";
 import { greet } from "./greeting.ts";
 import type { PosternServer } from "./server.ts";
 
@@ -18,14 +19,21 @@ const mostGathered = 16 * 1024;
 
 export class PosternConnection extends SMTPConnection implements Wire {
   readonly #server: PosternServer;
+  readonly #generation: SessionGeneration;
   #dialogue: Dialogue | undefined;
   #gathered = "";
   #ended = false;
 
-  constructor(server: PosternServer, socket: Socket | TLSSocket, options: SMTPConnectionOptions) {
-    // An id spares smtp-server's random one.
-    super(server, socket, { ...options, id: "-" });
+  constructor(
+    server: PosternServer,
+    socket: Socket | TLSSocket,
+    /** With the session's id, which also spares smtp-server's random one. */
+    options: SMTPConnectionOptions & { readonly id: string },
+    generation: SessionGeneration,
+  ) {
+    super(server, socket, options);
     this.#server = server;
+    this.#generation = generation;
   }
 
   override init(): void {
@@ -35,7 +43,6 @@ export class PosternConnection extends SMTPConnection implements Wire {
   override _createParser(): CommandStream {
     // Called by the parent's constructor, before any field of ours is there: the reader looks later.
     const dialogue = (): Dialogue | undefined => this.#dialogue;
-    const { limits, lineEndings } = (this._server as PosternServer).parsing;
     const stream = new CommandStream(
       {
         command: (line) => dialogue()?.command(line),
@@ -43,10 +50,14 @@ export class PosternConnection extends SMTPConnection implements Wire {
         tooEarly: () => dialogue()?.tooEarly() ?? true,
         settled: (commands) => dialogue()?.settled(commands),
         inputEnded: () => dialogue()?.inputEnded(),
+        broken: (error) => dialogue()?.broken(error),
+        get longestLineBytes() {
+          return dialogue()?.longestLineBytes ?? 0;
+        },
       },
-      { longestLineBytes: limits.commandLineBytes, lenientLineEnds: lineEndings === "normalize" },
+      (this._server as PosternServer).place.settings.lineEndings === "normalize",
     );
-    stream.on("error", (error) => this._onError(error));
+    stream.on("error", () => this._onError());
     return stream;
   }
 
@@ -56,9 +67,8 @@ export class PosternConnection extends SMTPConnection implements Wire {
   /** Ours is the dialogue's. */
   override _resetSession(): void {}
 
-  override _onError(error: Error): void {
-    // The socket closes by itself; a client that vanishes is no event of its own.
-    if (!this._socket.destroyed && !(error as NodeJS.ErrnoException).code?.startsWith("E")) this._socket.destroy();
+  /** A client that vanishes, or a handshake that failed, is no event of its own: the session ends. */
+  override _onError(): void {
     this.close();
   }
 
@@ -132,12 +142,11 @@ export class PosternConnection extends SMTPConnection implements Wire {
   #begin(): void {
     const server = this.#server;
     const peerAddress = canonical(this.remoteAddress);
-    const id = server.host.ids();
-    const generation = server.host.acquire(id);
+    const generation = this.#generation;
     const inNetworks = generation.networks.contains(peerAddress);
     const client: Client = { ...nameless, address: peerAddress, port: this.remotePort, inNetworks };
     const session: Session = {
-      id,
+      id: this.id,
       listener: server.place.settings.name,
       startedAt: server.host.clock.now(),
       client,

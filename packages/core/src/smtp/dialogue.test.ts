@@ -443,10 +443,24 @@ test("our own clients get Date and Message-ID where they are missing, strangers 
 });
 
 test("refusals are logged in one safe line each", async () => {
-  const front = await createFront();
+  const front = await createFront({
+    taps: ({ smtp }) => {
+      smtp.mail.tap((sender) => (sender === "" ? reject("no bounces") : undefined));
+      smtp.helo.tap((name) => (name === "bad" ? reject("bad\u0007name") : undefined));
+    },
+  });
   const talk = await front.greeted();
   await talk.say("MAIL FROM:<a@there.test>");
   await talk.say("RCPT TO:<x@elsewhere.test>");
+  await talk.say("RSET");
+  await talk.say("MAIL FROM:<>");
+  await talk.say("EHLO bad");
+  expect(front.lines()).toContain(
+    "NOQUEUE: reject: MAIL from unknown[192.0.2.1]: 550 5.7.1 no bounces; from=<> proto=ESMTP helo=<client.test>",
+  );
+  expect(front.lines()).toContain(
+    "NOQUEUE: reject: HELO from unknown[192.0.2.1]: 550 5.7.1 bad name; proto=ESMTP helo=<bad>",
+  );
   expect(front.lines()).toContain(
     "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <x@elsewhere.test>: Relay access denied; from=<a@there.test> to=<x@elsewhere.test> proto=ESMTP helo=<client.test>",
   );

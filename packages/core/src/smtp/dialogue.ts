@@ -35,6 +35,20 @@ export interface Wire {
   startTls(begun: (tls: Session["tls"]) => MaybePromise<void>): void;
 }
 
+/** Where an objection was raised. */
+export interface Occasion {
+  readonly stage: string;
+  /** As in the log: "CONNECT", "RCPT", "END-OF-MESSAGE". */
+  readonly command: string;
+  readonly recipient?: Recipient;
+  /** Of a MAIL that is refused. */
+  readonly sender?: string;
+  /** As it would have been, when HELO is refused. */
+  readonly session?: Session;
+  /** The session ends with the reply. */
+  readonly ends?: boolean;
+}
+
 /** What a dialogue gets from its listener. */
 export interface Place {
   readonly settings: ListenerSettings;
@@ -168,6 +182,15 @@ export class Dialogue implements Reader {
     return this.wire.flush();
   }
 
+  get longestLineBytes(): number {
+    return this.limits.commandLineBytes;
+  }
+
+  broken(error: unknown): void {
+    this.fail("parser", error);
+    this.wire.hangUp();
+  }
+
   inputEnded(): void {
     this.#closing = true;
     if (this.#busy === 0) this.wire.hangUp();
@@ -215,21 +238,26 @@ export class Dialogue implements Reader {
   }
 
   /** An objection of a hook, a list, the relay guard or a scanner: logged, told to the hooks, said. */
-  object(objection: Objection, stage: string, command: string, recipient?: Recipient, ends = false): void {
+  object(objection: Objection, occasion: Occasion): void {
+    this.report(objection, occasion);
+    // 521 promises that nothing else will be taken (RFC 7504), 421 that the connection ends.
+    if (occasion.ends === true || objection.reply.code === 521) this.bye(objection.reply);
+    else this.say(objection.reply);
+  }
+
+  /** Logged and told to the hooks, not said. */
+  report(objection: Objection, { stage, command, recipient, sender, session = this.session }: Occasion): void {
     this.host.log({
       kind: "rejected",
-      session: this.session,
+      session,
       command,
       reply: objection.reply,
       id: command === "END-OF-MESSAGE" ? this.transaction?.plain.id : undefined,
-      sender: this.transaction?.plain.sender,
+      sender: sender ?? this.transaction?.plain.sender,
       recipient: recipient?.address,
     });
     const { rejected } = this.generation.hooks.smtp;
-    if (rejected.tapped) rejected.call(objection, stage, this.session);
-    // 521 promises that nothing else will be taken (RFC 7504), 421 that the connection ends.
-    if (ends || objection.reply.code === 521) this.bye(objection.reply);
-    else this.say(objection.reply);
+    if (rejected.tapped) rejected.call(objection, stage, session);
   }
 
   /** The next octets are the transaction's content. */
@@ -246,17 +274,7 @@ export class Dialogue implements Reader {
     return this.proceed(hook.call(this.session), (objection) => {
       if (objection === undefined) return;
       this.refusal = objection.reply;
-      this.host.log({
-        kind: "rejected",
-        session: this.session,
-        command: "STARTTLS",
-        reply: objection.reply,
-        id: undefined,
-        sender: undefined,
-        recipient: undefined,
-      });
-      const { rejected } = this.generation.hooks.smtp;
-      if (rejected.tapped) rejected.call(objection, "tls", this.session);
+      this.report(objection, { stage: "tls", command: "STARTTLS" });
     });
   }
 
@@ -267,7 +285,8 @@ export class Dialogue implements Reader {
   fail(where: string, error: unknown): void {
     this.host.log({ kind: "failed", session: this.session, where, error });
     if (this.over) return;
-    if (this.transaction?.received === true) this.endTransaction(false);
+    // Content that came in part can be used for nothing.
+    if (this.transaction?.content !== undefined) this.endTransaction(false);
     this.say(replyForError(error));
   }
 
@@ -296,6 +315,7 @@ export class Dialogue implements Reader {
     const { transaction } = this;
     if (transaction === undefined) return;
     this.transaction = undefined;
+    this.onEnd = undefined;
     if (this.state !== "start") this.state = "ready";
     this.policy.resetTransaction();
     transaction.dispose();
@@ -350,6 +370,7 @@ export class Dialogue implements Reader {
     this.#busy -= 1;
     if (this.over) this.#releaseWhenIdle();
     else if (this.#closing && this.#busy === 0) this.wire.hangUp();
+    else if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
   }
 
   #unknown(line: string, verb: string): void {

@@ -75,7 +75,7 @@ describe.each(hookNames)("hook %s", (name) => {
     // The session goes on where it may.
     if (at > 0) expect(await talk.say("RSET")).toBe("250 2.0.0 Ok");
     talk.stream.destroy();
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
   });
 
   test("answers with a megabyte of text", async () => {
@@ -123,7 +123,7 @@ describe.each(hookNames)("hook %s", (name) => {
     // What is being asked still needs its generation.
     expect(front.held).toBe(1);
     answer(undefined);
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
     expect(front.queue).toEqual([]);
     expect(front.events.filter(({ kind }) => kind === "failed")).toEqual([]);
   });
@@ -222,7 +222,7 @@ describe("the rest of the house", () => {
     for (const line of script.slice(1, -1)) await talk.say(line);
     talk.send("half a messa");
     talk.stream.destroy();
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
     expect(count).toBe(4);
     expect([...open]).toEqual([]);
   });
@@ -247,7 +247,7 @@ describe("the client goes while its message is being queued", () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(front.held).toBe(1);
     finish();
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
     expect(committed.endsWith("body\r\n".repeat(100))).toBe(true);
     expect(front.events.map(({ kind }) => kind)).toEqual(["connected", "disconnected", "received"]);
   });
@@ -276,7 +276,7 @@ test("a client that is cut off at any octet never leaves half a message, and eve
       await new Promise((resolve) => setImmediate(resolve));
       talk.stream.destroy();
     }
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
     const most = cut >= secondEnd ? 2 : cut >= firstEnd ? 1 : 0;
     expect([cut, front.queue.length]).toEqual([cut, cut % 2 === 0 ? most : Math.min(front.queue.length, most)]);
     for (const { text } of front.queue) expect(text).toMatch(/(?:body|x: y)\r\n$/);

@@ -63,6 +63,8 @@ export interface Front {
   readonly failures: Failed[];
   /** Generations in use. */
   readonly held: number;
+  /** Resolves when every session is over and its generation let go; rejects when that does not come. */
+  idle(): Promise<void>;
   /** All events as log lines. */
   lines(): string[];
   connect(client?: InProcessClient): Talk;
@@ -155,6 +157,12 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
     failures,
     get held() {
       return held;
+    },
+    async idle() {
+      for (let turns = 0; held > 0; turns += 1) {
+        if (turns > 5000) throw new Error(`${held} generations are still held`);
+        await new Promise((resolve) => (turns < 100 ? setImmediate(resolve) : setTimeout(resolve, 1)));
+      }
     },
     lines: () => events.map(formatSmtpEvent),
     connect,

@@ -23,7 +23,7 @@ function askConnect(dialogue: Dialogue, accepted: () => MaybePromise<void>): May
 }
 
 function turnAway(dialogue: Dialogue, objection: Objection): void {
-  dialogue.object(objection, "connect", "CONNECT", undefined, true);
+  dialogue.object(objection, { stage: "connect", command: "CONNECT", ends: true });
 }
 
 function sayGreeting(dialogue: Dialogue): void {

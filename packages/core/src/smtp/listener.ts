@@ -22,9 +22,9 @@ const servers = new WeakMap<SmtpListener, PosternServer>();
 /** Throws `ConfigError` for networks that are none, and for implicit TLS without a key. */
 export function createSmtpListener(settings: ListenerSettings, host: SmtpHost): SmtpListener {
   const generation = host.acquire();
-  const { settings: smtp, networks } = generation;
+  const { tls } = generation.settings;
   generation.release();
-  if (settings.tls === "implicit" && smtp.tls === undefined) {
+  if (settings.tls === "implicit" && tls === undefined) {
     throw new ConfigError(`listener ${settings.name}: implicit TLS needs tls.key and tls.cert`);
   }
   let census = censuses.get(host);
@@ -34,12 +34,11 @@ export function createSmtpListener(settings: ListenerSettings, host: SmtpHost): 
     place: {
       settings,
       xclient: createNetworkList(settings.xclient),
-      tlsAvailable: smtp.tls !== undefined && settings.tls === "starttls",
+      tlsAvailable: tls !== undefined && settings.tls === "starttls",
     },
     proxy: createNetworkList(settings.proxy),
     census,
-    settings: smtp,
-    networks,
+    tls,
   });
   const listener: SmtpListener = {
     settings,

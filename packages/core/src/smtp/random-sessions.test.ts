@@ -205,7 +205,7 @@ test(
       if (seed % 100 === 0) forget(front);
     }
     forget(front);
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
     collectGarbage();
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 1024 * 1024);
   },

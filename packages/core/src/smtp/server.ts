@@ -8,8 +8,7 @@ import { isPromise, reply, formatReply, type MaybePromise } from "../model/index
 import type { Census, CensusRefusal } from "./census.ts";
 import { PosternConnection } from "./connection.ts";
 import type { Place } from "./dialogue.ts";
-import type { SmtpHost, SmtpLimits, SmtpSettings } from "./front.ts";
-import type { LineEndingPolicy } from "./line-endings.ts";
+import type { SessionGeneration, SmtpHost, SmtpSettings } from "./front.ts";
 import { readProxyHeader } from "./proxy-reader.ts";
 
 const turnedAway: Readonly<Record<CensusRefusal, string>> = {
@@ -18,20 +17,19 @@ const turnedAway: Readonly<Record<CensusRefusal, string>> = {
   rate: formatReply(reply(421, "4.7.0", "Too many connections from this client in a minute")),
 };
 
+const noGeneration = reply(421, "4.3.0", "Temporary failure, try again later");
+
 export interface ServerParts {
   readonly host: SmtpHost;
   readonly place: Place;
   readonly proxy: NetworkList;
   readonly census: Census;
-  /** Of the generation that began the listener: key, limits of parsing and of sessions. */
-  readonly settings: SmtpSettings;
-  readonly networks: NetworkList;
+  readonly tls: SmtpSettings["tls"];
 }
 
 export class PosternServer extends SMTPServer {
   readonly host: SmtpHost;
   readonly place: Place;
-  readonly parsing: { readonly limits: SmtpLimits; readonly lineEndings: LineEndingPolicy };
   readonly #parts: ServerParts;
   readonly #connections = new Set<PosternConnection>();
   readonly #counted = new WeakMap<PosternConnection, string>();
@@ -39,9 +37,9 @@ export class PosternServer extends SMTPServer {
   #idle: (() => void) | undefined;
 
   constructor(parts: ServerParts) {
-    const { settings, place } = parts;
+    const { tls, place } = parts;
     const options: SMTPServerOptions & { allowHalfOpen: boolean } = {
-      ...(settings.tls === undefined ? {} : { key: settings.tls.key, cert: settings.tls.cert }),
+      ...(tls === undefined ? {} : { key: tls.key, cert: tls.cert }),
       secure: place.settings.tls === "implicit",
       hideSTARTTLS: true,
       logger: false,
@@ -51,9 +49,11 @@ export class PosternServer extends SMTPServer {
     super(options);
     this.host = parts.host;
     this.place = place;
-    this.parsing = { limits: settings.limits, lineEndings: place.settings.lineEndings };
     this.#parts = parts;
-    this.on("error", (error: Error) => this.host.log({ kind: "failed", session: undefined, where: "listener", error }));
+    // An error before it listens is the answer of `listen`.
+    this.on("error", (error: Error) => {
+      if (this.server.listening) this.host.log({ kind: "failed", session: undefined, where: "listener", error });
+    });
   }
 
   /** smtp-server has a certificate of its own for tests, whose key everybody knows: it is never loaded. */
@@ -63,17 +63,24 @@ export class PosternServer extends SMTPServer {
   }
 
   override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
-    const { census, settings, networks } = this.#parts;
     const address = addressOf(options?.remoteAddress ?? socket.remoteAddress);
+    const id = this.host.ids();
+    let generation: SessionGeneration;
+    try {
+      generation = this.host.acquire(id);
+    } catch (error) {
+      this.host.log({ kind: "failed", session: undefined, where: "listener", error });
+      return dismiss(socket, formatReply(noGeneration));
+    }
+    const { settings, networks } = generation;
+    const { census } = this.#parts;
     const refusal = census.enter(address, settings.limits, networks.contains(address), this.host.clock.monotonic());
     if (refusal !== undefined) {
+      generation.release();
       this.#turnAway(address, refusal === "total" ? "too many sessions" : `too many sessions (${refusal})`);
-      socket.on("error", () => {});
-      socket.end(`${turnedAway[refusal]}\r\n`);
-      socket.destroySoon();
-      return;
+      return dismiss(socket, turnedAway[refusal]);
     }
-    const connection = new PosternConnection(this, socket, options ?? {});
+    const connection = new PosternConnection(this, socket, { ...options, id }, generation);
     this.#connections.add(connection);
     this.#counted.set(connection, address);
     connection.on("error", () => {});
@@ -155,4 +162,10 @@ export class PosternServer extends SMTPServer {
 function addressOf(text: string | undefined): string {
   const ip = parseIp(text ?? "");
   return ip === undefined ? (text ?? "") : formatIp(ip);
+}
+
+function dismiss(socket: Socket | TLSSocket, said: string): void {
+  socket.on("error", () => {});
+  socket.end(`${said}\r\n`);
+  socket.destroySoon();
 }

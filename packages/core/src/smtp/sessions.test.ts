@@ -159,7 +159,7 @@ test("a client that never reads its replies is not answered for ever", async () 
     written += noops.length;
     await new Promise((resolve) => setImmediate(resolve));
   }
-  while (front.held > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await front.idle();
   expect(front.lines().some((line) => line.endsWith(": timeout"))).toBe(true);
   socket.destroy();
   await front.listener.close(1000);

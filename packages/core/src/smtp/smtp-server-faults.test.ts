@@ -110,6 +110,16 @@ describe("smtp-server faults", () => {
       expect(await talk.rest()).toMatch(/^(?:500 [^\r]*\r\n){3}421 4\.7\.0 [^\r]*\r\n$/);
     });
 
+    test("a client that says nothing", async () => {
+      const clock = createFakeClock();
+      const talk = (await createFront({ clock })).connect();
+      expect(await talk.reply()).toMatch(/^220 /);
+      await clock.run(299_000);
+      expect(talk.ended).toBe(false);
+      await clock.run(2_000);
+      expect(await talk.rest()).toMatch(/^421 4\.4\.2 /);
+    });
+
     test("a command that never ends, octet by octet", async () => {
       const clock = createFakeClock();
       const talk = await (await createFront({ clock })).greeted();
@@ -220,7 +230,7 @@ describe("smtp-server faults", () => {
     await talk.say("EHLO again.test");
     await talk.say("MAIL FROM:<c@there.test>");
     talk.stream.destroy();
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
     await new Promise((resolve) => setImmediate(resolve));
     expect(seen).toEqual(["reset a@there.test", "reset b@there.test", "reset c@there.test", "closed"]);
   });

@@ -35,7 +35,7 @@ describe("STARTTLS", () => {
     );
     secure.stream.end();
     await secure.rest();
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
   });
 
   test("what is pipelined behind it in clear is dropped", async () => {
@@ -68,7 +68,7 @@ describe("STARTTLS", () => {
     await talk.say("STARTTLS");
     talk.send("EHLO client.test\r\n");
     await talk.rest();
-    while (front.held > 0) await new Promise((resolve) => setImmediate(resolve));
+    await front.idle();
   });
 });
 

@@ -38,13 +38,13 @@ export function askData(
   const { data: hook } = dialogue.generation.hooks.smtp;
   return dialogue.proceed(hook.tapped ? hook.call(transaction.plain, session) : undefined, (objection) => {
     if (objection !== undefined) {
-      dialogue.object(objection, "data", command);
+      dialogue.object(objection, { stage: "data", command });
       return refused();
     }
     const asked = dialogue.policy.ask("data", { session, transaction: transaction.plain });
     return dialogue.proceed(asked, (refusal) => {
       if (refusal === undefined) return accepted();
-      dialogue.object(refusal, "data", command);
+      dialogue.object(refusal, { stage: "data", command });
       return refused();
     });
   });

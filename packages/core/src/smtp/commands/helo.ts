@@ -23,9 +23,9 @@ export function askHelo(dialogue: Dialogue, session: Session, accepted: () => Ma
   const { helo: hook } = dialogue.generation.hooks.smtp;
   const name = session.helo?.name ?? "";
   return dialogue.proceed(hook.tapped ? hook.call(name, session) : undefined, (objection) => {
-    if (objection !== undefined) return dialogue.object(objection, "helo", "HELO");
+    if (objection !== undefined) return dialogue.object(objection, { stage: "helo", command: "HELO", session });
     return dialogue.proceed(dialogue.policy.ask("helo", { session }), (refusal) => {
-      if (refusal !== undefined) return dialogue.object(refusal, "helo", "HELO");
+      if (refusal !== undefined) return dialogue.object(refusal, { stage: "helo", command: "HELO", session });
       dialogue.session = session;
       return accepted();
     });

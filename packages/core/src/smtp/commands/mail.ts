@@ -27,14 +27,15 @@ export const mail: Command = (dialogue, argument) => {
     ...parameters,
   };
   const transaction = new OpenTransaction(plain);
+  const occasion = { stage: "mail", command: "MAIL", sender: path.address };
   const { mail: hook } = dialogue.generation.hooks.smtp;
   const hooked = hook.tapped ? hook.call(path.address, transaction.plain, session) : undefined;
   return dialogue.proceed(hooked, (objection) => {
-    if (objection !== undefined) return dialogue.object(objection, "mail", "MAIL");
+    if (objection !== undefined) return dialogue.object(objection, occasion);
     return dialogue.proceed(dialogue.policy.ask("mail", { session, transaction: transaction.plain }), (refusal) => {
       if (refusal !== undefined) {
         dialogue.policy.resetTransaction();
-        return dialogue.object(refusal, "mail", "MAIL");
+        return dialogue.object(refusal, occasion);
       }
       dialogue.beginTransaction(transaction);
       dialogue.say(ok);

@@ -28,13 +28,14 @@ export const rcpt: Command = (dialogue, argument) => {
   }
 
   const recipient: Recipient = { address: path.address, original: taken.path, ...parameters };
+  const occasion = { stage: "rcpt", command: "RCPT", recipient };
   const { rcpt: hook } = dialogue.generation.hooks.smtp;
   const hooked = hook.tapped ? hook.call(recipient, transaction.plain, session) : undefined;
   return dialogue.proceed(hooked, (objection) => {
-    if (objection !== undefined) return dialogue.object(objection, "rcpt", "RCPT", recipient);
+    if (objection !== undefined) return dialogue.object(objection, occasion);
     const asked = dialogue.policy.ask("rcpt", { session, transaction: transaction.plain, recipient });
     return dialogue.proceed(asked, (refusal) => {
-      if (refusal !== undefined) return dialogue.object(refusal, "rcpt", "RCPT", recipient);
+      if (refusal !== undefined) return dialogue.object(refusal, occasion);
       transaction.add(recipient);
       dialogue.state = "rcpt";
       dialogue.say(ok);
