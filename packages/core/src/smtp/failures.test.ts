@@ -3,7 +3,8 @@ import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { PosternError } from "../errors.ts";
 import { createHooks, type PluginHooks } from "../hooks/index.ts";
-import { createSpooler, type Spooler } from "../message/index.ts";
+import { createSpooler, type Spool, type Spooler } from "../message/index.ts";
+import { Content } from "./content.ts";
 import { createFront, sayWord, type FrontOptions } from "./front.fixture.ts";
 
 const hookNames = ["connect", "helo", "mail", "rcpt", "data", "headers", "message", "modify"] as const;
@@ -228,6 +229,30 @@ describe("the rest of the house", () => {
   });
 });
 
+test.each([
+  ["at the limit", "reject", [Buffer.alloc(11, "x")]],
+  ["after a fault", "reject", [Buffer.from("a\nb")]],
+  ["after NUL", "normalize", [Buffer.from("a\0b")]],
+] as const)("what will be refused is no longer kept: %s", (_, lineEndings, parts) => {
+  let written = 0;
+  const real = createSpooler({ directory: "/tmp", maxSizeBytes: 1e6 });
+  const open = (): Spool => {
+    const spool = real.open();
+    const write = spool.write.bind(spool);
+    spool.write = (chunk) => {
+      written += chunk.length;
+      return write(chunk);
+    };
+    return spool;
+  };
+  const content = new Content({ open }, 10, lineEndings);
+  for (const part of parts) content.check?.check(part.toString("latin1"));
+  content.add(parts);
+  content.add([Buffer.from("more")]);
+  expect(written).toBe(0);
+  expect(content.fault !== undefined || content.tooLarge).toBe(true);
+});
+
 describe("the client goes while its message is being queued", () => {
   test("the message stays, and its content is there until the queue has it", async () => {
     let finish: () => void = () => {};
@@ -241,7 +266,10 @@ describe("the client goes while its message is being queued", () => {
     });
     const talk = await front.greeted();
     for (const line of script.slice(1, -1)) await talk.say(line);
-    talk.send(`x: y\r\n\r\n${"body\r\n".repeat(100)}.\r\n`);
+    // The header section stays in memory; what comes after it is in the file.
+    talk.send("x: y\r\n\r\nbody\r\n");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    talk.send(`${"body\r\n".repeat(99)}.\r\n`);
     await new Promise((resolve) => setTimeout(resolve, 20));
     talk.stream.destroy();
     await new Promise((resolve) => setTimeout(resolve, 5));
