@@ -87,19 +87,19 @@ abstract class LastingAppend implements Append {
 }
 
 export class SettledAppend extends LastingAppend {
-  readonly #index: QueueIndex;
   readonly #id: string;
+  readonly #place: Place;
   readonly #note: Note<readonly Settlement[]>;
 
-  constructor(index: QueueIndex, id: string, note: Note<readonly Settlement[]>) {
+  constructor(id: string, place: Place, note: Note<readonly Settlement[]>) {
     super();
-    this.#index = index;
     this.#id = id;
+    this.#place = place;
     this.#note = note;
   }
 
   protected record() {
-    // Removed or copied meanwhile: then the remove or the copy has said it.
+    // Removed or copied meanwhile: then the removal or the copy says it.
     if (!this.#isNews) return undefined;
     return { kind: recordKinds.settled, head: { id: this.#id, settled: this.#note.value } };
   }
@@ -108,8 +108,19 @@ export class SettledAppend extends LastingAppend {
     if (this.#isNews) landNote(this.#note, segment, offset, headBytes);
   }
 
+  override durable(segment: Segment | undefined, offset: number): void {
+    const { removal } = this.#place;
+    // A removal that is not durable yet has said nothing: a crash now would bring the message back, with this recipient unsettled.
+    if (segment === undefined && removal !== undefined) {
+      removal.then(
+        () => super.durable(undefined, 0),
+        (error: PosternError) => this.failed(error, true),
+      );
+    } else super.durable(segment, offset);
+  }
+
   get #isNews(): boolean {
-    return this.#index.get(this.#id)?.settled.includes(this.#note) === true;
+    return this.#place.removal === undefined && this.#place.settled.includes(this.#note);
   }
 }
 

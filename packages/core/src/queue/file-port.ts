@@ -6,8 +6,8 @@
 export interface PortFile {
   /** Writes at `position`; the number of octets written, which may be fewer than given. */
   write(chunks: readonly Buffer[], position: number): Promise<number>;
-  /** Up to `length` octets from `position`; fewer only at the end of the file. */
-  read(position: number, length: number): Promise<Buffer>;
+  /** Up to `length` octets from `position`; fewer only at the end of the file. `into`, if it is large enough, may be used for them. */
+  read(position: number, length: number, into?: Buffer): Promise<Buffer>;
   /** fdatasync. After a failure the octets written since the last success are lost or not, and no further call can tell. */
   sync(): Promise<void>;
   truncate(size: number): Promise<void>;

@@ -46,8 +46,8 @@ class NodeFile implements PortFile {
     return this.#call<number>((done) => fs.writev(this.#fd, chunks, position, done));
   }
 
-  async read(position: number, length: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(length);
+  async read(position: number, length: number, into?: Buffer): Promise<Buffer> {
+    const buffer = into !== undefined && into.length >= length ? into.subarray(0, length) : Buffer.allocUnsafe(length);
     let filled = 0;
     while (filled < length) {
       const from = filled;

@@ -42,6 +42,8 @@ export interface Place {
   /** Replaced, never changed, so that a copy can tell whether more was said meanwhile. */
   settled: readonly Note<readonly Settlement[]>[];
   schedule: Note<Schedule> | undefined;
+  /** Set when the message was removed: resolves when that is durable. */
+  removal: Promise<void> | undefined;
 }
 
 const nothingSettled: readonly Note<readonly Settlement[]>[] = Object.freeze([]);
@@ -77,6 +79,7 @@ export class QueueIndex {
       nextAttemptAt,
       settled: nothingSettled,
       schedule: undefined,
+      removal: undefined,
     };
     this.#places.set(id, place);
     segment.liveMessages += 1;

@@ -21,13 +21,14 @@ export interface StoredMessage {
 
 /** The message with all that was said of it. Rejects with STORE_DAMAGED or STORE_UNAVAILABLE. */
 export async function readMessage(place: Place): Promise<StoredMessage> {
+  // Taken together, now: compaction may move the message while it is read, and then the old place still says all of it.
+  const { settled: notes, schedule: last } = place;
   const head = (await readHead(place.segment, place)) as MessageHead;
   let settled = head.settled ?? [];
-  for (const note of place.settled) {
+  for (const note of notes) {
     const value = note.value ?? (await readNote<SettledHead>(note)).settled;
     settled = mergeSettlements(settled, value);
   }
-  const { schedule: last } = place;
   const schedule = last === undefined ? head.schedule : (last.value ?? (await readNote<ScheduleHead>(last)).schedule);
   return { entry: entryOf(head.message, settled, schedule), spool: head.spool };
 }

@@ -44,13 +44,15 @@ export async function scanSegment(
 ): Promise<ScanResult> {
   const size = await file.size();
   const gaps: Gap[] = [];
-  let window: Buffer = Buffer.alloc(0);
+  // One for all: a garbage collector is in no hurry with large buffers.
+  const scratch = Buffer.allocUnsafeSlow(windowBytes);
+  let window: Buffer = scratch.subarray(0, 0);
   let base = start;
   /** Makes `length` octets from `offset` available; false when the file is shorter. */
   const need = async (offset: number, length: number): Promise<boolean> => {
     if (offset + length > size) return false;
     if (offset >= base && offset + length <= base + window.length) return true;
-    window = await file.read(offset, Math.min(Math.max(windowBytes, length), size - offset));
+    window = await file.read(offset, Math.min(Math.max(windowBytes, length), size - offset), scratch);
     base = offset;
     return window.length >= length;
   };

@@ -253,7 +253,7 @@ class SegmentStore implements QueueStore {
     if (held !== undefined) held.settled = mergeSettlements(held.settled, outcomes);
     const note = pendingNote(outcomes);
     place.settled = [...place.settled, note];
-    const append = new SettledAppend(opened.index, id, note);
+    const append = new SettledAppend(id, place, note);
     opened.log.append(append, false);
     return append.promise;
   }
@@ -280,6 +280,7 @@ class SegmentStore implements QueueStore {
       if (place.spooled) void this.#spool.remove(`${id}.body`);
       opened.compaction.consider();
     });
+    place.removal = append.promise;
     opened.log.append(append, false);
     return append.promise;
   }

@@ -7,6 +7,8 @@ import type { FileLock, FilePort, PortFile } from "./file-port.ts";
 
 const sectorBytes = 512;
 
+const eventLoopTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 /** What may go wrong, asked once a call. */
 export interface DiskFaults {
   /** An error code (`EIO`, `ENOSPC`) for this call, `"short"` for a write of a part, or nothing. */
@@ -218,7 +220,9 @@ export class SimulatedDisk implements FilePort {
   /** Every call takes a while, may fail, and never comes back once the power is gone. */
   async #call(call: DiskCall): Promise<"short" | undefined> {
     this.#calls += 1;
+    // Sometimes so long that others get their turn.
     for (let turns = Math.floor(this.#random() * 4); turns > 0; turns -= 1) await Promise.resolve();
+    for (let turns = Math.floor(this.#random() * 6) - 3; turns > 0; turns -= 1) await eventLoopTurn();
     if (this.#calls > this.cutAt) return new Promise(() => undefined);
     const fault = this.#faults.next(call);
     if (fault === undefined || fault === "short") return fault;
