@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { plantedFaults } from "./planted-faults.ts";
 import { simulate } from "./simulation.ts";
 
-const seeds = Number(process.env["POSTERN_SIMULATE_SEEDS"] ?? 300);
+const seeds = Number(process.env["POSTERN_SIMULATE_SEEDS"] ?? 150);
 
 test(`${seeds} lives with faults and power cuts break no promise`, { timeout: 600_000 }, async () => {
   let faults = 0;
