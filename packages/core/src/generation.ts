@@ -173,7 +173,7 @@ interface Built {
 class BuiltGeneration implements Generation {
   readonly number = (lastNumber += 1);
   readonly #built: Built;
-  readonly #session: Omit<SessionGeneration, "release">;
+  readonly #session: Omit<SessionGeneration, "release" | "renew">;
   readonly #delivery: DeliveryGeneration;
   #users = 0;
   #retired: (() => void) | undefined;
@@ -233,14 +233,28 @@ class BuiltGeneration implements Generation {
   forSession(sessionId?: Session["id"]): SessionGeneration {
     this.#users += 1;
     const { sessions } = this.#built.registrations;
-    if (sessionId !== undefined) sessions.begin(sessionId);
+    let current = sessionId;
+    if (current !== undefined) sessions.begin(current);
     return {
       ...this.#session,
+      renew: (next) => {
+        this.#endSession(current);
+        current = next;
+        sessions.begin(next);
+      },
       release: () => {
-        if (sessionId !== undefined) sessions.end(sessionId);
+        this.#endSession(current);
         this.#leave();
       },
     };
+  }
+
+  /** Plugins that are told of the end, in the turn after this one, find their state as it was. */
+  #endSession(id: Session["id"] | undefined): void {
+    if (id === undefined) return;
+    const { hooks, registrations } = this.#built;
+    if (hooks.smtp.closed.tapped) setImmediate(() => registrations.sessions.end(id));
+    else registrations.sessions.end(id);
   }
 
   forDelivery(): DeliveryGeneration {

@@ -9,7 +9,7 @@ import type { ResolvedConfig } from "./config/index.ts";
 import { openControl } from "./control/index.ts";
 import { DeliveryDriver, formatMailEvent, type Failure, type MailEvent } from "./delivery/index.ts";
 import { createResolver, type Resolver } from "./dns/index.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, PosternError } from "./errors.ts";
 import { createFailureLog, createGuard } from "./guard/index.ts";
 import { buildGeneration, type Generation, type GenerationListing, type GenerationParts } from "./generation.ts";
 import { createSpooler, type Blob } from "./message/index.ts";
@@ -147,6 +147,7 @@ class RunningGateway implements Runtime {
   #state: StateStore | undefined;
   #generation: Generation | undefined;
   #closing: Promise<void> | undefined;
+  #reloading: Promise<void> = Promise.resolve();
 
   constructor(config: ResolvedConfig, options: RuntimeOptions) {
     const { clock = systemClock, random = Math.random } = options;
@@ -243,12 +244,23 @@ class RunningGateway implements Runtime {
     };
   }
 
-  async reload(config: ResolvedConfig, instances?: readonly PluginInstance[]): Promise<void> {
+  reload(config: ResolvedConfig, instances?: readonly PluginInstance[]): Promise<void> {
+    // One after another, so that the one asked for last is the one that stands.
+    const reloaded = this.#reloading.then(() => this.#reload(config, instances));
+    this.#reloading = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  async #reload(config: ResolvedConfig, instances?: readonly PluginInstance[]): Promise<void> {
     for (const key of outliving) {
       if (JSON.stringify(config[key]) === JSON.stringify(this.#config[key])) continue;
       throw new ConfigError(`${config.file}: "${key}" has changed and needs a restart`);
     }
     const next = await this.#build(config, instances ?? (await loadInstances(config, this.#options)));
+    if (this.#closing !== undefined) {
+      await next.retire();
+      throw new PosternError("CONTROL_UNAVAILABLE", "the gateway is being stopped");
+    }
     const previous = this.generation;
     this.#generation = next;
     this.#retire(previous);
@@ -265,6 +277,8 @@ class RunningGateway implements Runtime {
     // Listeners first, so that nothing new comes in; then deliveries; the stores under both last.
     await Promise.all(this.#listeners.map((listener) => listener.close(graceMs)));
     await this.#driver.close(graceMs);
+    // A generation that is being built uses the state store.
+    await this.#reloading;
     await this.#closers.disposeAsync();
   }
 

@@ -2,6 +2,7 @@
 export * from "./fake-clock.ts";
 export * from "./samples.ts";
 export * from "./fake-space.ts";
+export * from "./plugin-instance.ts";
 export * from "./open-plugin.ts";
 export * from "./edges.ts";
 export * from "./hostile.ts";

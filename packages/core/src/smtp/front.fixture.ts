@@ -122,6 +122,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
         startPolicy: () => policy.start(),
         rewriter: options.rewriter,
         scan: options.scan,
+        renew() {},
         release() {
           held -= 1;
         },

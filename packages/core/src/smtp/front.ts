@@ -43,6 +43,8 @@ export interface SessionGeneration {
   readonly rewriter: Rewriter | undefined;
   /** All scanners side by side. Absent when there are none. */
   readonly scan: ((ask: ScanAsk) => MaybePromise<Answer>) | undefined;
+  /** The connection goes on as another session (XCLIENT): the state that plugins kept of the one before is freed. */
+  renew(sessionId: string): void;
   /** Once, when the session is closed and nothing of it is running any more. */
   release(): void;
 }

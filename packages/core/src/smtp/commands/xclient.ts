@@ -142,6 +142,7 @@ function begin(dialogue: Dialogue, override: Override, name: ClientName): MaybeP
     },
     helo: undefined,
   };
+  generation.renew(next.id);
   dialogue.renew(next, "start");
   host.log({ kind: "connected", session: next });
   return greet(dialogue, () => sayHelo(dialogue, override, session));
