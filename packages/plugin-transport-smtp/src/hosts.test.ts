@@ -1,6 +1,6 @@
 import { createStaticResolver, type StaticRecords } from "@postern/core";
 import { expect, test } from "vitest";
-import { findHosts, parseNextHop, type HostOptions } from "./hosts.ts";
+import { findHosts, type HostOptions } from "./hosts.ts";
 
 function optionsFor(dns: Record<string, StaticRecords>, more: Partial<HostOptions> = {}): HostOptions {
   return {
@@ -12,23 +12,6 @@ function optionsFor(dns: Record<string, StaticRecords>, more: Partial<HostOption
     ...more,
   };
 }
-
-test.each([
-  ["example.test", "example.test", 25, false],
-  ["example.test:2525", "example.test", 2525, false],
-  ["[mx.test]", "mx.test", 25, true],
-  ["[mx.test]:24", "mx.test", 24, true],
-  ["[192.0.2.1]:24", "192.0.2.1", 24, true],
-  ["192.0.2.1", "192.0.2.1", 25, true],
-  ["[IPv6:2001:db8::1]", "2001:db8::1", 25, true],
-  ["[2001:db8::1]:2525", "2001:db8::1", 2525, true],
-])("next hop %s", (text, host, port, literal) => {
-  expect(parseNextHop(text, 25)).toEqual({ host, port, literal });
-});
-
-test.each(["", "a:b:c", "[", "[]", "mx.test:0", "mx.test:70000", "mx.test:", "[mx.test"])("no next hop: %j", (text) => {
-  expect(parseNextHop(text, 25)).toBeUndefined();
-});
 
 const orders: readonly [
   what: string,

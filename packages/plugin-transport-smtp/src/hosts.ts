@@ -3,7 +3,17 @@
  * together; the name itself where there is no MX; `[host]` as it is.
  */
 import { isIP } from "node:net";
-import { bounced, deferred, DnsUnavailable, type MxRecord, type Outcome, type Resolver } from "@postern/core";
+import {
+  bounced,
+  deferred,
+  DnsUnavailable,
+  parseNextHop,
+  smtpPort,
+  type MxRecord,
+  type NextHop,
+  type Outcome,
+  type Resolver,
+} from "@postern/core";
 import type { Endpoint } from "./outbound-session.ts";
 
 export type HostList =
@@ -23,32 +33,13 @@ export interface HostOptions {
 
 /** Hosts of one MX list whose addresses are looked up. */
 const mostHosts = 20;
-const smtpPort = 25;
-
-interface NextHop {
-  readonly host: string;
-  readonly port: number;
-  /** In brackets: no MX lookup. */
-  readonly literal: boolean;
-}
-
-/** `example.test`, `example.test:2525`, `[host]`, `[host]:port`, `[IPv6:…]`; `undefined` for anything else. */
-export function parseNextHop(text: string, defaultPort: number): NextHop | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^[\]:]+))(?::(\d{1,5}))?$/.exec(text);
-  if (match === null) return undefined;
-  const [, bracketed, bare, portText] = match;
-  const port = portText === undefined ? defaultPort : Number(portText);
-  if (port < 1 || port > 65_535) return undefined;
-  const host = (bracketed ?? bare ?? "").replace(/^ipv6:/i, "");
-  return { host, port, literal: bracketed !== undefined || isIP(host) !== 0 };
-}
 
 /** Never rejects. */
 export async function findHosts(text: string, options: HostOptions): Promise<HostList> {
   const hop = parseNextHop(text, options.port);
   if (hop === undefined) return failed(bounced(`"${text}" is no next hop`, { enhanced: "5.4.4" }));
   try {
-    return hop.literal ? await findHost(hop, options) : await findMailExchangers(hop, options);
+    return hop.mx ? await findMailExchangers(hop, options) : await findHost(hop, options);
   } catch (error) {
     const why = error instanceof DnsUnavailable ? "Host or domain name not found for now" : "Name service failed";
     return failed(deferred(`${why}. Name service error for name=${hop.host}`, { enhanced: "4.4.3" }));

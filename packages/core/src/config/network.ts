@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { canonicalDomain } from "../address/domain.ts";
 import { networkOf, parseCidr } from "../address/network.ts";
+import { parseNextHop } from "../address/next-hop.ts";
 
 /** `"10.0.0.0/8"`, `"2001:db8::/32"`, `"[::1]/128"` (Postfix's form) or one address. */
 export function cidr(): z.ZodType<string, string> {
@@ -33,20 +34,16 @@ export function nameServer(): z.ZodType<string, string> {
 
 /** A next-hop: `"example.com"` (its MX), `"[host]"`, `"[host]:port"`, `"host:port"`. */
 export function nextHop(): z.ZodType<string, string> {
-  return text(parseNextHop, 'a next-hop such as "[mail.example.com]:587", "[192.0.2.1]" or "example.com"');
+  return text(
+    (given) => parseNextHop(given) && given,
+    'a next-hop such as "[mail.example.com]:587", "[192.0.2.1]" or "example.com"',
+  );
 }
 
 function parseNameServer(given: string): string | undefined {
   if (isIP(given) !== 0) return given;
   const match = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(given);
   return isIP(match?.[1] ?? match?.[2] ?? "") !== 0 && isPort(Number(match?.[3])) ? given : undefined;
-}
-
-function parseNextHop(given: string): string | undefined {
-  const match = /^(?:\[([^\]\s]+)\]|([^[\]\s:]+))(?::(\d{1,5}))?$/.exec(given);
-  if (match === null || (match[3] !== undefined && !isPort(Number(match[3])))) return undefined;
-  const host = match[1] ?? match[2] ?? "";
-  return isIP(host) !== 0 || canonicalDomain(host) !== undefined ? given : undefined;
 }
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535;

@@ -1,4 +1,3 @@
 /** Address classes, and where each recipient goes. May not open sockets. */
 export * from "./address-book.ts";
-export * from "./next-hop.ts";
 export * from "./router.ts";

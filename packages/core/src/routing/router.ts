@@ -1,12 +1,10 @@
 /** Recipient → transport and next-hop, by address class. Opens nothing. */
-import { ConfigError } from "../errors.ts";
 import { after, type AddressClass, type MaybePromise, type Recipient, type Route } from "../model/index.ts";
 import type { AddressBook } from "./address-book.ts";
-import { formatNextHop, parseNextHop } from "./next-hop.ts";
 
 export interface RouterOptions {
   readonly addresses: Pick<AddressBook, "classOf">;
-  /** Where mail that we do not keep goes in place of its domain's MX. */
+  /** Where mail that we do not keep goes in place of its domain's MX; a next-hop as the config has checked it. */
   readonly relayhost: string | undefined;
 }
 
@@ -18,7 +16,6 @@ export type ResolveRoute = (recipient: Pick<Recipient, "address">) => MaybePromi
  * (Postfix's relayhost holds for both). An address of `virtualAlias` that nobody expanded goes to "error", which bounces it.
  */
 export function createRouter({ addresses, relayhost }: RouterOptions): ResolveRoute {
-  const fixed = relayhost === undefined ? undefined : readRelayhost(relayhost);
   return ({ address }) => {
     const at = address.lastIndexOf("@");
     if (at < 0) return routeFor("local", "");
@@ -35,13 +32,7 @@ export function createRouter({ addresses, relayhost }: RouterOptions): ResolveRo
         return { class: name, transport: "error", nextHop: "5.1.1 User unknown in virtual alias table" };
       case "relay":
       case "default":
-        return { class: name, transport: "smtp", nextHop: fixed ?? domain };
+        return { class: name, transport: "smtp", nextHop: relayhost ?? domain };
     }
   }
-}
-
-function readRelayhost(text: string): string {
-  const parsed = parseNextHop(text);
-  if (parsed === undefined) throw new ConfigError(`relayhost: "${text}" is no next-hop; write [host]:port or a domain`);
-  return formatNextHop(parsed);
 }

@@ -3,7 +3,6 @@ import { ConfigError, TableUnavailable } from "../errors.ts";
 import type { LookupTable, TableSpec } from "../tables/table.ts";
 import { foldKey } from "../tables/fold.ts";
 import { createAddressBook, type DomainsConfig } from "./address-book.ts";
-import { formatNextHop, parseNextHop } from "./next-hop.ts";
 import { createRouter } from "./router.ts";
 
 const openTable = async (spec: TableSpec): Promise<LookupTable> => ({
@@ -109,7 +108,7 @@ describe("routes", () => {
     ["user@relay.example", undefined, "relay smtp relay.example"],
     ["user@relay.example", "[127.0.0.1]:2526", "relay smtp [127.0.0.1]:2526"],
     ["user@other.example", undefined, "default smtp other.example"],
-    ["user@other.example", "Smart.example", "default smtp smart.example"],
+    ["user@other.example", "[smart.example]:25", "default smtp [smart.example]:25"],
     ["user@[192.0.2.9]", undefined, "default smtp [192.0.2.9]"],
     ["user@alias.example", undefined, "virtualAlias error 5.1.1 User unknown in virtual alias table"],
     ["postmaster", "[10.0.0.1]", "local maildir "],
@@ -118,35 +117,4 @@ describe("routes", () => {
     const found = await resolveRoute({ address });
     expect(`${found.class} ${found.transport} ${found.nextHop}`).toBe(route);
   });
-
-  test("a relayhost that is none", async () => {
-    const addresses = await book();
-    expect(() => createRouter({ addresses, relayhost: "smtp://x" })).toThrow(ConfigError);
-  });
-});
-
-describe("next-hops", () => {
-  test.for<[text: string, host: string, port: number, mx: boolean, printed: string]>([
-    ["example.test", "example.test", 25, true, "example.test"],
-    ["Example.TEST:2525", "example.test", 2525, true, "example.test:2525"],
-    ["[mail.example.test]", "mail.example.test", 25, false, "[mail.example.test]"],
-    ["[mail.example.test]:submission", "mail.example.test", 587, false, "[mail.example.test]:587"],
-    ["[192.0.2.1]:25", "192.0.2.1", 25, false, "[192.0.2.1]"],
-    ["192.0.2.1", "192.0.2.1", 25, false, "[192.0.2.1]"],
-    ["[2001:DB8::1]:2525", "2001:db8::1", 2525, false, "[2001:db8::1]:2525"],
-    ["[IPv6:2001:db8::1]", "2001:db8::1", 25, false, "[2001:db8::1]"],
-    [" localhost:26 ", "localhost", 26, true, "localhost:26"],
-  ])("%s", ([text, host, port, mx, printed]) => {
-    const nextHop = parseNextHop(text);
-    expect(nextHop).toEqual({ host, port, mx });
-    expect(nextHop && formatNextHop(nextHop)).toBe(printed);
-    expect(parseNextHop(printed)).toEqual(nextHop);
-  });
-
-  test.for(["", "[]", "[a", "a]", "a:b:c", "a:0", "a:65536", "a:", ":25", "a b", "2001:db8::1", "[a]b", "-a", "x@y"])(
-    "%s is none",
-    (text) => {
-      expect(parseNextHop(text)).toBeUndefined();
-    },
-  );
 });
