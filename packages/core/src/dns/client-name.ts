@@ -2,23 +2,25 @@
  * A client's name by its address, believed only when it resolves back (FCrDNS), as Postfix's smtpd_peer does it. What is
  * not there is "permanent", what could not be asked "temporary".
  */
+import { isValidHostname } from "../address/domain.ts";
 import type { Client } from "../model/session.ts";
 import { canonicalIp } from "./names.ts";
 import type { Resolver } from "./resolver.ts";
 
 export type ClientName = Pick<Client, "name" | "reverseName" | "nameStatus">;
 
-/** More PTR names than this are not looked at. */
+/** A hostile PTR may list any number of names. */
 const mostNames = 5;
-const hostname =
-  /^(?=.{1,253}$)(?!.*\.\d+$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
 
 /** Never throws. The first name that resolves back is taken; `reverseName` is the first one that is a hostname at all. */
-export async function verifyClientName(resolver: Resolver, address: string): Promise<ClientName> {
+export async function verifyClientName(
+  resolver: Pick<Resolver, "reverse" | "a" | "aaaa">,
+  address: string,
+): Promise<ClientName> {
   let names: readonly string[];
   try {
     // An answer that is no hostname could forge log lines and headers.
-    names = (await resolver.reverse(address)).filter((name) => hostname.test(name)).slice(0, mostNames);
+    names = (await resolver.reverse(address)).filter(isValidHostname).slice(0, mostNames);
   } catch {
     return { name: "unknown", reverseName: "unknown", nameStatus: "temporary" };
   }

@@ -224,7 +224,7 @@ describe("XCLIENT", () => {
     const front = await createFront({
       ...options,
       resolver: {
-        reverse: (address) => Promise.resolve(address === "203.0.113.9" ? ["Real.Test."] : ["proxy.test"]),
+        reverse: (address) => Promise.resolve(address === "203.0.113.9" ? ["real.test"] : ["proxy.test"]),
         a: (name) => Promise.resolve(name === "real.test" ? ["203.0.113.9"] : []),
         aaaa: () => Promise.resolve([]),
       },

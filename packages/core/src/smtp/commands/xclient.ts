@@ -4,8 +4,9 @@
  * the greeting again. Where ADDR comes without NAME the name is looked up, so that no name outlives its address.
  */
 import { formatIp, isValidHostname, parseIp } from "../../address/index.ts";
+import type { ClientName } from "../../dns/index.ts";
 import { reply, type Client, type MaybePromise, type Session } from "../../model/index.ts";
-import { lookUpClientName, nameless, nameUnavailable, type ClientName } from "../client-name.ts";
+import { lookUpClientName, nameless, nameUnavailable } from "../client-name.ts";
 import type { Dialogue } from "../dialogue.ts";
 import { greet } from "../greeting.ts";
 import { decodeXtext } from "../../address/xtext.ts";
