@@ -24,6 +24,7 @@ import {
   type Vocabulary,
   type WordListing,
 } from "./policy/index.ts";
+import { createQualifier } from "./rewrite/index.ts";
 import { createAddressBook, createRouter, type ResolveRoute } from "./routing/index.ts";
 import { createScanning } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
@@ -156,6 +157,12 @@ async function compilePolicies(
   return (listener) => own.get(listener) ?? global;
 }
 
+/** The domain of addresses that have none: our first, else our name. */
+function originOf({ domains, hostname }: ResolvedConfig): string {
+  const { local, virtualMailbox, relay } = domains;
+  return [local, virtualMailbox, relay].flatMap((own) => own.domains)[0] ?? hostname;
+}
+
 interface Built {
   readonly config: ResolvedConfig;
   readonly hooks: Hooks;
@@ -190,7 +197,7 @@ class BuiltGeneration implements Generation {
       networks: createNetworkList(config.networks),
       resolver: parts.lookUpClients ? parts.resolver : undefined,
       startPolicy: (listener: string) => policies(listener).start(),
-      rewriter: undefined,
+      rewriter: createQualifier(originOf(config)),
       scan: scanners.length === 0 ? undefined : (ask) => scanning.scan(ask),
     });
     this.#delivery = Object.freeze({
