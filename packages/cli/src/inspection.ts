@@ -41,6 +41,7 @@ export async function inspect(config: ResolvedConfig): Promise<Inspection> {
     directory,
     clock: systemClock,
     dns: createStaticResolver({}),
+    recipientDelimiter: config.recipientDelimiter,
     hooks,
     vocabulary,
     tables,

@@ -94,6 +94,7 @@ export async function buildGeneration(
     directory,
     clock,
     dns: resolver,
+    recipientDelimiter: config.recipientDelimiter,
     hooks,
     tables,
     vocabulary,

@@ -8,7 +8,8 @@ export default definePlugin({
   apiVersion: 1,
   options,
   setup(gateway, given) {
-    const { name, hostname, directory, clock, log } = gateway;
-    gateway.transport(createMaildirTransport(given, { name, hostname, directory, clock, log }));
+    const { name, hostname, directory, recipientDelimiter, clock, log } = gateway;
+    const scope = { name, hostname, directory, recipientDelimiter, clock, log };
+    gateway.transport(createMaildirTransport(given, scope));
   },
 });

@@ -22,6 +22,15 @@ test.each([
   expect(mailboxPath(address)).toEqual(domain === undefined ? undefined : [domain, local]);
 });
 
+test.each([
+  ["joe+tag@example.test", "+", "joe"],
+  ["joe-tag+x@example.test", "+-", "joe"],
+  ["+joe@example.test", "+", "+joe"],
+  ["postmaster+x@example.test", "", "postmaster+x"],
+])("%s with the delimiters '%s' goes to %s", (address, delimiters, local) => {
+  expect(mailboxPath(address, delimiters)?.[1]).toBe(local);
+});
+
 test("addresses that differ have folders that differ", () => {
   const long = "/".repeat(100);
   const addresses = ['"a/b"@x.test', '"a%2Fb"@x.test', "a@x.test", '"a."@x.test', '".a"@x.test', '"%2Ea"@x.test'];

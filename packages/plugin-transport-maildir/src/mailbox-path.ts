@@ -4,7 +4,7 @@
  * names anything but one folder below its domain's, and two that differ in more than case have two folders.
  */
 import { createHash } from "node:crypto";
-import { domainToAscii, parseMailbox } from "@postern/core";
+import { domainToAscii, parseMailbox, splitExtension } from "@postern/core";
 
 const plain = /^[a-z0-9_=+-][a-z0-9_=+.-]*$/;
 const toEncode = /^\.|[^a-z0-9_=+.-]/g;
@@ -12,12 +12,18 @@ const toEncode = /^\.|[^a-z0-9_=+.-]/g;
 const longestName = 200;
 const kept = 128;
 
-/** Two path elements; `undefined` for what is no address. */
-export function mailboxPath(address: string): readonly [domain: string, localPart: string] | undefined {
+/** Two path elements; `undefined` for what is no address. An extension after one of `delimiters` does not count. */
+export function mailboxPath(
+  address: string,
+  delimiters = "",
+): readonly [domain: string, localPart: string] | undefined {
   // Whoever accepted the recipient decided how long a local part may be.
   const mailbox = parseMailbox(address, { smtputf8: true, maxLocalPartOctets: Number.POSITIVE_INFINITY });
   if (!mailbox.ok) return undefined;
-  return [encodeName(domainToAscii(mailbox.domain) ?? mailbox.domain), encodeName(mailbox.localPart)];
+  return [
+    encodeName(domainToAscii(mailbox.domain) ?? mailbox.domain),
+    encodeName(splitExtension(mailbox.localPart, delimiters).localPart),
+  ];
 }
 
 function encodeName(name: string): string {

@@ -24,6 +24,7 @@ export interface MaildirScope {
   readonly hostname: string;
   /** The config's folder. */
   readonly directory: string;
+  readonly recipientDelimiter?: string;
   readonly clock: Pick<Clock, "now">;
   readonly log: Pick<PluginLog, "warn">;
   readonly files?: FilePort;
@@ -49,7 +50,7 @@ export function createMaildirTransport({ directory, concurrency }: MaildirOption
     async deliver(request, { settle, signal }) {
       let report = alive;
       const store = async (recipient: Recipient): Promise<void> => {
-        const path = mailboxPath(recipient.address);
+        const path = mailboxPath(recipient.address, scope.recipientDelimiter);
         if (path === undefined) {
           return settle(recipient, bounced("the address names no mailbox", { enhanced: "5.1.3" }));
         }

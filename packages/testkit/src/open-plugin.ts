@@ -71,6 +71,7 @@ export async function openPlugin<Schema extends z.ZodType>(
     directory,
     clock,
     dns,
+    recipientDelimiter: "",
     hooks,
     registrations,
     tables,

@@ -20,6 +20,7 @@ export interface GatewayParts {
   readonly directory: string;
   readonly clock: Clock;
   readonly dns: Resolver;
+  readonly recipientDelimiter: string;
   readonly hooks: Hooks;
   readonly tables: Pick<TableRegistry, "register" | "open">;
   readonly vocabulary: Pick<Vocabulary, "register">;
@@ -43,7 +44,7 @@ export interface GatewayHandle {
 
 export function createGateway(instance: PluginInstance, parts: GatewayParts): GatewayHandle {
   const { name, owner } = instance;
-  const { registrations, hostname, directory, clock, dns } = parts;
+  const { registrations, hostname, directory, clock, dns, recipientDelimiter } = parts;
   const readyCalls: (() => MaybePromise<void>)[] = [];
   const closeCalls: (() => MaybePromise<void>)[] = [];
   const handles: { readonly spec: TableSpec; table: LookupTable | undefined }[] = [];
@@ -61,6 +62,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
     deadlineMs: instance.deadlineMs,
     clock,
     dns,
+    recipientDelimiter,
     log: createLog(name, (level, plugin, text) => parts.log(level, plugin, text)),
     hooks: hooksFor(parts.hooks, owner, assertOpen),
     restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void {

@@ -22,6 +22,8 @@ export interface Gateway {
   readonly deadlineMs: number | undefined;
   readonly clock: Clock;
   readonly dns: Resolver;
+  /** The config's `recipientDelimiter`, a set of characters, for `splitExtension`; empty for none. */
+  readonly recipientDelimiter: string;
   readonly log: PluginLog;
   readonly hooks: PluginHooks;
   /**

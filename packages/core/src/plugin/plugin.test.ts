@@ -195,6 +195,7 @@ function build() {
     directory: root,
     clock,
     dns: {} as GatewayParts["dns"],
+    recipientDelimiter: "",
     hooks,
     vocabulary,
     tables: {
