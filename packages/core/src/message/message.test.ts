@@ -61,6 +61,12 @@ describe("header fields", () => {
     expect(["", "\r\n"]).toContain(raw.slice(octets.length, raw.length - body.length));
   });
 
+  it("are read in linear time, however many lines have no colon", () => {
+    const raw = "a\r\n".repeat(1_400_000);
+    const { headers } = createMessage(memory(raw, "\r\n"), { maxHeaderBytes: raw.length + 2 });
+    expect([headers.length, headers.has("a")]).toEqual([1_400_000, false]);
+  });
+
   it("are found by name without case, the first or all", () => {
     const { headers } = createMessage(
       memory("received: 1\r\nX: y\r\nReceived: 2\r\nnonsense\r\nRECEIVED : 3\r\n\r\nReceived: 4"),

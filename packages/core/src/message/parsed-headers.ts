@@ -23,15 +23,17 @@ export class ParsedField implements HeaderField {
 
   constructor(section: Section, start: number, end: number) {
     const { text } = section;
-    const colon = text.indexOf(":", start);
-    const written = colon >= 0 && colon < end ? text.slice(start, colon) : "";
+    // Within the field alone: a section without colons would be searched to its end for every line.
+    const line = text.slice(start, end);
+    const colon = line.indexOf(":");
+    const written = colon >= 0 ? line.slice(0, colon) : "";
     const named = fieldName.test(written);
     this.name = named ? written.trimEnd() : "";
     this.lowerName = this.name.toLowerCase();
     this.start = start;
     this.end = end;
     this.#section = section;
-    this.#valueStart = named ? colon + 1 : start;
+    this.#valueStart = named ? start + colon + 1 : start;
   }
 
   get raw(): Buffer {
