@@ -4,6 +4,9 @@ import { marker, recordHeaderBytes, recordKinds } from "./segment-format.ts";
 
 export type Planted = (port: FilePort) => FilePort;
 
+/** So many seeds find each of them. */
+export const plantedSeeds = 1000;
+
 const always = async (): Promise<void> => undefined;
 
 export const plantedFaults: Readonly<Record<string, Planted>> = Object.freeze({

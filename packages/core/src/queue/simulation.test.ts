@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { plantedFaults } from "./planted-faults.ts";
+import { plantedFaults, plantedSeeds } from "./planted-faults.ts";
 import { simulate } from "./simulation.ts";
 
-const seeds = Number(process.env["POSTERN_SIMULATE_SEEDS"] ?? 150);
+const long = process.env["POSTERN_TEST_LONG"] === "1";
+const seeds = Number(process.env["POSTERN_SIMULATE_SEEDS"] ?? (long ? 50_000 : 2000));
 
-test(`${seeds} lives with faults and power cuts break no promise`, { timeout: 600_000 }, async () => {
+test(`${seeds} lives with faults and power cuts break no promise`, { timeout: 3_600_000 }, async () => {
   let faults = 0;
   for (let seed = 1; seed <= seeds; seed += 1) {
     const result = await simulate(seed);
@@ -15,15 +16,21 @@ test(`${seeds} lives with faults and power cuts break no promise`, { timeout: 60
 });
 
 test("a seed replays exactly", async () => {
-  for (const seed of [3, 4, 5]) expect(await simulate(seed)).toEqual(await simulate(seed));
+  for (const seed of [3, 4, 5]) {
+    const [first, second] = [[], []] as [string[], string[]];
+    const result = await simulate(seed, { trace: (line) => first.push(line) });
+    expect(await simulate(seed, { trace: (line) => second.push(line) })).toEqual(result);
+    expect(second).toEqual(first);
+    expect(first.length).toBeGreaterThan(50);
+  }
 });
 
 describe("a planted fault is found", () => {
   test.each(Object.entries(plantedFaults))("%s", { timeout: 60_000 }, async (_name, planted) => {
-    for (let seed = 1; seed <= 300; seed += 1) {
-      const { violations } = await simulate(seed, planted);
+    for (let seed = 1; seed <= plantedSeeds; seed += 1) {
+      const { violations } = await simulate(seed, { planted });
       if (violations.length > 0) return;
     }
-    expect.fail("300 seeds found nothing");
+    expect.fail(`${plantedSeeds} seeds found nothing`);
   });
 });

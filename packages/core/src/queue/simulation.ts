@@ -8,7 +8,7 @@ import { createMemoryBlob } from "../message/index.ts";
 import { delivered, type Clock, type QueuedMessage } from "../model/index.ts";
 import type { Planted } from "./planted-faults.ts";
 import { seededRandom } from "./seeded-random.ts";
-import { segmentHeaderBytes } from "./segment-format.ts";
+import { marker, segmentHeaderBytes } from "./segment-format.ts";
 import { createSegmentStore } from "./segment-store.ts";
 import { type DiskCall, type DiskFaults, SimulatedDisk } from "./simulated-disk.ts";
 import type { QueueStore, Settlement } from "./store.ts";
@@ -30,9 +30,16 @@ interface Promised {
   removal: "none" | "asked" | "acknowledged";
 }
 
-export async function simulate(seed: number, planted: Planted = (port) => port): Promise<SimulationResult> {
-  const life = new Life(seed, planted);
-  await life.run();
+export interface SimulationOptions {
+  /** A mistake between the store and its disk. */
+  readonly planted?: Planted;
+  /** Told what happens, a line each. */
+  readonly trace?: (line: string) => void;
+}
+
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationResult> {
+  const life = new Life(seed, options);
+  await life.run().catch((error: unknown) => life.violations.push(`seed ${seed}: ${String(error)}`));
   return { violations: life.violations, faults: life.faults };
 }
 
@@ -68,6 +75,7 @@ class Life {
   readonly #seed: number;
   readonly #random: () => number;
   readonly #planted: Planted;
+  readonly #trace: (line: string) => void;
   readonly #clock = new HandClock();
   readonly #promised = new Map<string, Promised>();
   readonly #faulty: DiskFaults;
@@ -78,10 +86,11 @@ class Life {
   #disk: SimulatedDisk;
   #store: QueueStore;
 
-  constructor(seed: number, planted: Planted) {
+  constructor(seed: number, { planted = (port) => port, trace = () => undefined }: SimulationOptions) {
     this.#seed = seed;
     this.#random = seededRandom(seed);
     this.#planted = planted;
+    this.#trace = trace;
     this.#errorRate = this.#pickOf([0, 0, 0.01, 0.05]);
     this.#shortRate = this.#pickOf([0, 0.2]);
     this.#faulty = { next: (call) => this.#nextFault(call) };
@@ -96,6 +105,9 @@ class Life {
       if (this.violations.length > 0) return;
       const cut = this.#random() < 0.75;
       this.#disk.capacityBytes = this.#random() < 0.2 ? 4000 + this.#pick(30_000) : Infinity;
+      this.#trace(
+        `life ${epoch + 1} of ${epochs}: ends by ${cut ? "a power cut" : "closing"}, disk of ${this.#disk.capacityBytes} octets`,
+      );
       if (cut) this.#disk.cutAt = this.#disk.calls + this.#pick(300);
       const steps = 20 + this.#pick(120);
       for (
@@ -128,21 +140,35 @@ class Life {
     const { message } = sampleMessage(id, 1 + this.#pick(3), blob);
     const promised: Promised = { message, octets, state: "asked", settled: new Map(), removal: "none" };
     this.#promised.set(id, promised);
+    this.#trace(`commit ${id}, ${message.envelope.recipients.length} recipients, ${octets.length} octets`);
     this.#store.commit(message, blob).then(
-      () => void (promised.state = "acknowledged"),
-      () => void (promised.state = "refused"),
+      () => {
+        promised.state = "acknowledged";
+        this.#trace(`  ${id} is acknowledged`);
+      },
+      (error: unknown) => {
+        promised.state = "refused";
+        this.#trace(`  ${id} is refused: ${String(error)}`);
+      },
     );
   }
 
   /** Noise, large or small, sometimes with a piece of the log in it. */
   #newContent(): Buffer {
-    const octets = Buffer.alloc(this.#pickOf([0, 10, 200, 700, 2000]));
+    const octets = Buffer.alloc(this.#pickOf([0, 10, 200, 700, 1300, 1300, 2000]));
     for (let at = 0; at < octets.length; at += 1) octets[at] = this.#pick(256);
-    if (this.#random() < 0.2) {
-      const [log] = this.#disk.paths().filter((path) => path.endsWith(".log"));
-      if (log !== undefined) this.#disk.octetsOf(log).subarray(segmentHeaderBytes).copy(octets);
+    if (this.#random() < 0.4) {
+      const logs = this.#disk.paths().filter((path) => path.endsWith(".log"));
+      const log = this.#random() < 0.5 ? logs.toSorted().at(-1) : logs[this.#pick(logs.length)];
+      if (log !== undefined) this.#recordsOf(this.#disk.octetsOf(log)).copy(octets);
     }
     return octets;
+  }
+
+  /** A log from one of its records on. */
+  #recordsOf(log: Buffer): Buffer {
+    const first = log.indexOf(marker, this.#pick(log.length));
+    return log.subarray(first < 0 ? segmentHeaderBytes : first);
   }
 
   #acknowledged(): Promised | undefined {
@@ -158,8 +184,13 @@ class Life {
     if (promised === undefined || promised.settled.has(index)) return;
     const settled = { outcome: delivered(`250 ${this.#pick(1e9)}`), known: false };
     promised.settled.set(index, settled);
-    this.#store.settle(promised.message.id, [{ index, outcome: settled.outcome }]).then(
-      () => void (settled.known = true),
+    const { id } = promised.message;
+    this.#trace(`settle recipient ${index} of ${id}`);
+    this.#store.settle(id, [{ index, outcome: settled.outcome }]).then(
+      () => {
+        settled.known = true;
+        this.#trace(`  recipient ${index} of ${id} is settled`);
+      },
       () => undefined,
     );
   }
@@ -167,6 +198,7 @@ class Life {
   #reschedule(): void {
     const promised = this.#acknowledged();
     if (promised === undefined) return;
+    this.#trace(`reschedule ${promised.message.id}`);
     this.#store.reschedule(promised.message.id, {
       attempts: 1,
       nextAttemptAt: this.#clock.now() + this.#pick(1e6),
@@ -178,8 +210,13 @@ class Life {
     const promised = this.#acknowledged();
     if (promised === undefined) return;
     promised.removal = "asked";
-    this.#store.remove(promised.message.id).then(
-      () => void (promised.removal = "acknowledged"),
+    const { id } = promised.message;
+    this.#trace(`remove ${id}`);
+    this.#store.remove(id).then(
+      () => {
+        promised.removal = "acknowledged";
+        this.#trace(`  ${id} is removed`);
+      },
       () => undefined,
     );
   }
@@ -201,12 +238,14 @@ class Life {
   async #close(): Promise<void> {
     this.#sound = true;
     this.#disk.capacityBytes = Infinity;
+    this.#trace("close");
     await this.#store.close();
     this.#store = this.#newStore();
   }
 
   #cutPower(): void {
     this.faults += 1;
+    this.#trace("the power is cut");
     this.#disk = this.#disk.afterPowerCut(this.#faulty);
     // Nobody will ever answer now: what was asked may have happened.
     for (const promised of this.#promised.values()) if (promised.state === "refused") promised.state = "asked";
@@ -220,8 +259,8 @@ class Life {
       port: this.#planted(this.#disk),
       random: this.#random,
       minFreeBytes: 0,
-      spoolAboveBytes: 500,
-      segmentBytes: this.#pickOf([1500, 6000]),
+      spoolAboveBytes: this.#pickOf([500, 1500]),
+      segmentBytes: this.#pickOf([1500, 6000, 20_000]),
       handOffBytes: this.#pickOf([0, 8000]),
       onError: () => undefined,
     });
@@ -242,6 +281,7 @@ class Life {
     }
     this.#sound = true;
     await this.#store.open();
+    this.#trace(`opened: ${this.#store.size} messages`);
     await this.#compare();
     this.#sound = false;
   }
@@ -300,15 +340,16 @@ class Life {
 
   #nextFault(call: DiskCall): string | undefined {
     if (this.#sound) return undefined;
-    if (call === "write" && this.#random() < this.#shortRate) return this.#count("short");
+    if (call === "write" && this.#random() < this.#shortRate) return this.#count(call, "short");
     if (call === "list" || call === "free") return undefined;
     if (this.#random() < this.#errorRate)
-      return this.#count(call === "write" && this.#random() < 0.5 ? "ENOSPC" : "EIO");
+      return this.#count(call, call === "write" && this.#random() < 0.5 ? "ENOSPC" : "EIO");
     return undefined;
   }
 
-  #count(fault: string): string {
+  #count(call: DiskCall, fault: string): string {
     this.faults += 1;
+    this.#trace(`  a ${call} fails: ${fault}`);
     return fault;
   }
 
