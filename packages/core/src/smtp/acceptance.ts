@@ -13,6 +13,8 @@ import { describeOrigin, finishMessage } from "./trace.ts";
 
 const tooLarge = reply(552, "5.3.4", "Message exceeds the size limit");
 const headersTooLarge = reply(552, "5.3.4", "Header section exceeds the size limit");
+/** Each costs many times its octets while the message is judged. */
+const mostFields = 10_000;
 const loop = reply(554, "5.4.6", "Too many hops");
 const noRecipients = reply(554, "5.5.1", "No recipients left");
 const faults = {
@@ -46,7 +48,9 @@ export function acceptMessage(dialogue: Dialogue): MaybePromise<void> {
 /** Core's own rules, then the `headers` hook. */
 function inspect(dialogue: Dialogue, transaction: OpenTransaction, message: Message): MaybePromise<void> {
   const { limits } = dialogue;
-  if (toParsedMessage(message).section.cut) return refuse(dialogue, transaction, headersTooLarge);
+  if (toParsedMessage(message).section.cut || message.headers.length > mostFields) {
+    return refuse(dialogue, transaction, headersTooLarge);
+  }
   if (countReceived(message.headers) >= limits.hops) return refuse(dialogue, transaction, loop);
   const { headers: hook } = dialogue.generation.hooks.smtp;
   const asked = hook.tapped ? hook.call(message, transaction.plain, dialogue.session) : undefined;

@@ -184,6 +184,9 @@ const cases: Readonly<Record<string, Case>> = {
     options: { limits: { headerSizeBytes: 100 } },
     say: [mail, rcpt, data, [`X: ${"x".repeat(101)}\r\n\r\nbody\r\n.`, /^552 5\.3\.4 Header/]],
   },
+  "a header section of more fields than anybody writes": {
+    say: [mail, rcpt, data, [`${"x\r\n".repeat(10_001)}\r\nbody\r\n.`, /^552 5\.3\.4 Header/], mail],
+  },
   "a loop": {
     options: { limits: { hops: 3 } },
     say: [
