@@ -10,7 +10,11 @@ import { run } from "./run.ts";
 import { until } from "./until.ts";
 
 const pages = [
-  ...["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"],
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "examples/README.md",
   ...markdownBelow("docs"),
   ...readdirSync(join(repository, "packages")).map((name) => `packages/${name}/README.md`),
 ].filter((page) => existsSync(join(repository, page)));
