@@ -111,7 +111,9 @@ describe("postern", () => {
     expect([shown.status, shown.stderr]).toEqual([0, ""]);
     expect(shown.stdout).toMatch(/^listeners\[0\]\.port +2525$/m);
     expect(shown.stdout).toMatch(/^limits\.recipients +1000 {2}# default$/m);
-    expect((await postern(cwd, "plugin", "list")).stdout).toMatch(/^maildir +@postern\/plugin-transport-maildir/m);
+    expect((await postern(cwd, "plugin", "list")).stdout).toMatch(
+      /^maildir +@postern\/plugin-transport-maildir +defer +transport maildir$/m,
+    );
     const again = await postern(cwd, "init");
     expect([again.status, again.stderr]).toEqual([
       73,

@@ -22,10 +22,19 @@ import {
 /** Where packages are sought that the config's folder has not: the command's own installation. */
 export const ownFolder: string = fileURLToPath(new URL(".", import.meta.url));
 
+/** A transport, scanner or table type, and the plugin that brings it. */
+export interface Provided {
+  readonly name: string;
+  readonly plugin: string;
+}
+
 export interface Inspection {
   readonly plugins: readonly PluginInstance[];
   readonly hooks: readonly HookListing[];
   readonly words: readonly WordListing[];
+  readonly transports: readonly Provided[];
+  readonly scanners: readonly Provided[];
+  readonly tables: readonly Provided[];
 }
 
 /** Throws `ConfigError` or `PluginError` as a start would. */
@@ -36,6 +45,7 @@ export async function inspect(config: ResolvedConfig): Promise<Inspection> {
   const vocabulary = createVocabulary();
   const tables = createTableRegistry({ directory, clock: systemClock, guard, warn: () => undefined });
   const plugins = await createPluginHost({ file, directory, searchFrom: [ownFolder] }).load(config.plugins);
+  const registrations = createRegistrations();
   const parts = {
     hostname,
     directory,
@@ -45,13 +55,20 @@ export async function inspect(config: ResolvedConfig): Promise<Inspection> {
     hooks,
     vocabulary,
     tables,
-    registrations: createRegistrations(),
+    registrations,
     space: () => closedSpace,
     log: () => undefined,
   };
   const set = await setUpPlugins(plugins, parts, { guard });
   try {
-    return { plugins, hooks: listHooks(hooks), words: vocabulary.words() };
+    return {
+      plugins,
+      hooks: listHooks(hooks),
+      words: vocabulary.words(),
+      transports: [...registrations.transports].map(([name, { owner }]) => ({ name, plugin: owner.name })),
+      scanners: [...registrations.scanners].map(([name, { owner }]) => ({ name, plugin: owner.name })),
+      tables: tables.types().map(({ type, owner }) => ({ name: type, plugin: owner })),
+    };
   } finally {
     await set.close();
     await tables.close();

@@ -3,7 +3,7 @@ import type { LoadedConfig } from "@postern/core";
 import { loadIfFound, type ConfigOptions } from "../config-source.ts";
 import { firstPartyListing } from "../first-party.ts";
 import { formatArgs } from "../format-args.ts";
-import { inspect, type Inspection } from "../inspection.ts";
+import { inspect, type Inspection, type Provided } from "../inspection.ts";
 import { namingFile } from "../naming-file.ts";
 import { formatColumns, print, type Output } from "../output.ts";
 
@@ -44,7 +44,9 @@ export async function listWords(options: ConfigOptions, cwd: string, output: Out
 }
 
 export async function listPlugins({ config }: LoadedConfig, json: boolean | undefined, output: Output): Promise<void> {
-  const { plugins, hooks, words } = await namingFile(config.file, () => inspect(config));
+  const { plugins, hooks, words, transports, scanners, tables } = await namingFile(config.file, () => inspect(config));
+  const of = (owner: string, listed: readonly Provided[]): readonly string[] =>
+    listed.filter(({ plugin }) => plugin === owner).map(({ name }) => name);
   const listing = plugins.map(({ name, definition, specifier, file, owner }) => ({
     name,
     plugin: definition.name,
@@ -53,17 +55,26 @@ export async function listPlugins({ config }: LoadedConfig, json: boolean | unde
     apiVersion: definition.apiVersion,
     onError: owner.onError,
     deadlineMs: owner.deadlineMs,
-    words: words.filter(({ plugin }) => plugin === name).map((word) => word.name),
+    words: of(name, words),
     hooks: hooks.filter(({ taps }) => taps.some((tap) => tap.owner === name)).map((hook) => hook.name),
+    transports: of(name, transports),
+    scanners: of(name, scanners),
+    tables: of(name, tables),
   }));
   print(output, json, listing, () =>
     formatColumns([
-      ["NAME", "FROM", "ON ERROR", "WORDS AND HOOKS"],
+      ["NAME", "FROM", "ON ERROR", "BRINGS"],
       ...listing.map((one) => [
         one.name,
         one.specifier,
         typeof one.onError === "string" ? one.onError : JSON.stringify(one.onError),
-        [...one.words, ...one.hooks].join(", ") || "-",
+        [
+          ...one.transports.map((transport) => `transport ${transport}`),
+          ...one.scanners.map((scanner) => `scanner ${scanner}`),
+          ...one.tables.map((type) => `table ${type}`),
+          ...one.words,
+          ...one.hooks,
+        ].join(", ") || "-",
       ]),
     ]),
   );
