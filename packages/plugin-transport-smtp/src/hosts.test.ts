@@ -1,6 +1,8 @@
 import { createStaticResolver, type StaticRecords } from "@postern/core";
+import { createFakeClock } from "@postern/testkit";
 import { expect, test } from "vitest";
 import { findHosts, type HostOptions } from "./hosts.ts";
+import { createOwnAddresses } from "./own-addresses.ts";
 
 function optionsFor(dns: Record<string, StaticRecords>, more: Partial<HostOptions> = {}): HostOptions {
   return {
@@ -171,4 +173,15 @@ test.each(dead)("%s", async (_what, nextHop, dns, status, text) => {
 test("another port of this machine is somebody else", async () => {
   const found = await findHosts("x.test:2525", optionsFor({ "x.test": { a: ["192.0.2.99"] } }));
   expect(found.kind).toBe("endpoints");
+});
+
+// Whoever listens there takes us for one of its own: a stranger's DNS must not make us a trusted client.
+test.each(["127.0.0.1", "127.8.9.10", "0.0.0.0", "::1", "::"])("a stranger's MX may not be %s", async (address) => {
+  const record = address.includes(":") ? { aaaa: [address] } : { a: [address] };
+  const isOwnAddress = createOwnAddresses(createFakeClock());
+  const dns = { "x.test": { mx: [[1, "a.test"]] }, "a.test": record } satisfies Record<string, StaticRecords>;
+  const found = await findHosts("x.test", optionsFor(dns, { isOwnAddress }));
+  expect(found).toMatchObject({ kind: "failed", outcome: { status: "bounced", enhanced: "5.4.6" } });
+  const named = await findHosts(`[${address}]:25`, optionsFor({}, { isOwnAddress }));
+  expect(named).toMatchObject({ kind: "endpoints", endpoints: [{ address }] });
 });

@@ -1,9 +1,13 @@
-/** The addresses of this machine, for the question whether an MX record points back at us. Loopback is everybody's. */
+/**
+ * The addresses of this machine, for the question whether an MX record points back at us. Loopback and the unspecified address
+ * are ours whatever the interfaces say: a server there takes whoever connects for one of its own.
+ */
 import { networkInterfaces } from "node:os";
-import { formatIp, parseIp, type Clock } from "@postern/core";
+import { createNetworkList, formatIp, parseIp, type Clock } from "@postern/core";
 
 /** Interfaces come and go, but not with every message. */
 const rememberedMs = 60_000;
+const alwaysOurs = createNetworkList(["127.0.0.0/8", "0.0.0.0/8", "::1", "::"]);
 
 export function createOwnAddresses(clock: Clock): (address: string) => boolean {
   let known: ReadonlySet<string> = new Set();
@@ -13,14 +17,14 @@ export function createOwnAddresses(clock: Clock): (address: string) => boolean {
       readAt = clock.monotonic();
       known = readOwnAddresses();
     }
-    return known.has(canonical(address));
+    return alwaysOurs.contains(address) || known.has(canonical(address));
   };
 }
 
 function readOwnAddresses(): ReadonlySet<string> {
   const own = new Set<string>();
   for (const addresses of Object.values(networkInterfaces())) {
-    for (const { address, internal } of addresses ?? []) if (!internal) own.add(canonical(address));
+    for (const { address } of addresses ?? []) own.add(canonical(address));
   }
   return own;
 }
