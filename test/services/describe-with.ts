@@ -7,7 +7,11 @@ import { requirePrograms } from "./programs.ts";
  * suite's name, which is what the end of `npm test` prints.
  */
 export function describeWith(needs: readonly string[], name: string, body: () => void): void {
-  const reason = requirePrograms(...needs);
+  describeUnless(requirePrograms(...needs), name, body);
+}
+
+/** The same for any other reason; `undefined` is none. */
+export function describeUnless(reason: string | undefined, name: string, body: () => void): void {
   if (reason === undefined) describe(name, body);
   else describe.skip(`${name} (${reason})`, body);
 }

@@ -2,6 +2,7 @@
 export * from "./certificate.ts";
 export * from "./clamd.ts";
 export * from "./describe-with.ts";
+export * from "./disk.ts";
 export * from "./eicar.ts";
 export * from "./folder.ts";
 export * from "./maildir.ts";
