@@ -1,7 +1,11 @@
-/** SIGINT and SIGTERM: the first asks for a clean end, the second ends at once. */
+/**
+ * SIGINT, SIGTERM and SIGHUP: the first asks for a clean end, a later one ends at once. One that follows within a second is the
+ * same request: a signal to the whole process group comes directly and by way of the shim.
+ */
 import { constants } from "node:os";
 
-const signals = ["SIGINT", "SIGTERM"] as const;
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const sameRequestMs = 1000;
 
 export interface Stopping {
   /** Resolves with the signal's name at the first one. */
@@ -14,10 +18,11 @@ export function onStop(): Stopping {
   const asked = new Promise<string>((resolve) => {
     ask = resolve;
   });
-  let count = 0;
+  let firstAt: number | undefined;
   const handle = (signal: NodeJS.Signals): void => {
-    count += 1;
-    if (count > 1) process.exit(128 + constants.signals[signal]);
+    const now = performance.now();
+    firstAt ??= now;
+    if (now - firstAt > sameRequestMs) process.exit(128 + constants.signals[signal]);
     ask(signal);
   };
   for (const signal of signals) process.on(signal, handle);
