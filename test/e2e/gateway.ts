@@ -7,7 +7,8 @@ import { ask, freePort } from "../services/ports.ts";
 import { startService, type Service } from "../services/service.ts";
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url));
-const command = join(repository, "packages/cli/src/main.ts");
+/** The program `postern`, from source. */
+export const command: string = join(repository, "packages/cli/src/main.ts");
 
 /** A config as written to `postern.config.json`; `listeners` and `queue` have defaults here. */
 export type Config = Readonly<Record<string, unknown>>;

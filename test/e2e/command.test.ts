@@ -1,12 +1,11 @@
 // The command as a user runs it: a process of its own in a folder of its own.
-import { execFile } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
+import { command, repository } from "./gateway.ts";
+import { run, type Ended } from "./run.ts";
 
-const main = fileURLToPath(new URL("main.ts", import.meta.url));
 const root = mkdtempSync(join(tmpdir(), "postern-cli-"));
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -19,24 +18,10 @@ function folder(files: Readonly<Record<string, string | object>> = {}): string {
   return path;
 }
 
-interface Ended {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function postern(cwd: string, ...args: string[]): Promise<Ended> {
+async function postern(cwd: string, ...args: string[]): Promise<Ended> {
   const env = { ...process.env, POSTERN_CONFIG: "", DEBUG: undefined };
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ["--conditions=@postern/source", main, ...args],
-      { cwd, env },
-      (error, stdout, stderr) => {
-        resolve({ status: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
-      },
-    );
-  });
+  const ended = await run(process.execPath, ["--conditions=@postern/source", command, ...args], { cwd, env });
+  return { ...ended, stderr: Buffer.from(ended.stderr, "latin1").toString() };
 }
 
 const good = {
@@ -91,7 +76,7 @@ describe("postern", () => {
 
   test("--version, --help, words and hooks need no config", async () => {
     const cwd = folder();
-    const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    const { version } = JSON.parse(readFileSync(join(repository, "packages/cli/package.json"), "utf8")) as {
       version: string;
     };
     expect(await postern(cwd, "--version")).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
