@@ -5,7 +5,9 @@ import { z } from "zod";
 export const noArguments: z.ZodType<[]> = z.tuple([]);
 
 export const oneTable: z.ZodType<[TableSpec]> = z.tuple([
-  z.union([z.string(), z.record(z.string(), z.string())], {
-    error: 'expected a table such as "texthash:./clients", or an object of keys and results',
-  }),
+  z
+    .union([z.string(), z.record(z.string(), z.string())], {
+      error: 'expected a table such as "texthash:./clients", or an object of keys and results',
+    })
+    .meta({ title: "table" }),
 ]);
