@@ -1,4 +1,4 @@
-// A client of a gateway in process that waits for nothing: it may say anything at any time, and "" is a hang-up.
+// A client over any stream, a socket or one in process, that waits for nothing: it may say anything at any time, and "" is a hang-up.
 import type { Duplex } from "node:stream";
 
 export interface Client {
@@ -55,23 +55,23 @@ export function talk(stream: Duplex): Client {
     return reply();
   };
 
-  return ({
-	say,
-	write,
-	reply,
-	async data(content = 'Subject: test\r\n\r\ntest\r\n') {
-		const go = await say('DATA');
-		if (!go.startsWith('354')) return go;
-		write(`${content}.\r\n`);
-		return reply();
-	},
-	hangUp: () => stream.destroy(),
-	async over() {
-		while (!ended) await woken();
-		return heard.slice(read);
-	},
-	get heard() {
-		return heard;
-	}
-});
+  return {
+    say,
+    write,
+    reply,
+    async data(content = "Subject: test\r\n\r\ntest\r\n") {
+      const go = await say("DATA");
+      if (!go.startsWith("354")) return go;
+      write(`${content}.\r\n`);
+      return reply();
+    },
+    hangUp: () => stream.destroy(),
+    async over() {
+      while (!ended) await woken();
+      return heard.slice(read);
+    },
+    get heard() {
+      return heard;
+    },
+  };
 }
