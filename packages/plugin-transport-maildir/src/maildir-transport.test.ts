@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createMemoryBlob, systemClock, type Blob, type Outcome } from "@postern/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { watchedFiles, type Step } from "./faulty-files.ts";
+import { watchedFiles, type Step } from "./faulty-files.fixture.ts";
 import { nodeFiles, type FilePort } from "./file-port.ts";
 import { createMaildirTransport } from "./maildir-transport.ts";
 

@@ -6,7 +6,7 @@ import { systemClock } from "@postern/core";
 import { expect, test } from "vitest";
 import { options as schema } from "./options.ts";
 import { HandshakeFailed, openSession, type HandshakeOptions } from "./outbound-session.ts";
-import { startPeer, type Script, type ScriptedPeer } from "./scripted-peer.ts";
+import { startPeer, type Script, type ScriptedPeer } from "./scripted-peer.fixture.ts";
 
 function open(peer: Pick<ScriptedPeer, "port">, options: Partial<HandshakeOptions> = {}) {
   const endpoint = { name: "peer.test", address: "127.0.0.1", port: peer.port };

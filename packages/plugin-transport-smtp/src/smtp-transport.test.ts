@@ -15,7 +15,7 @@ import {
 } from "@postern/core";
 import { createFakeClock } from "@postern/testkit";
 import { options as schema } from "./options.ts";
-import { startPeer, type Act, type Script, type ScriptedPeer } from "./scripted-peer.ts";
+import { startPeer, type Act, type Script, type ScriptedPeer } from "./scripted-peer.fixture.ts";
 import { createSmtpTransport } from "./smtp-transport.ts";
 
 const small = "Subject: hello\r\n\r\nHello.\r\n";

@@ -11,4 +11,3 @@ export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 export { createSegmentStore, segmentStoreDefaults, type SegmentStoreOptions } from "./segment-store.ts";
 export type { FileLock, FilePort, PortFile } from "./file-port.ts";
 export { nodeFilePort } from "./node-file-port.ts";
-export { queueStoreCases, type QueueStoreCase, type StoreBench } from "./store-suite.ts";

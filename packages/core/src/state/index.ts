@@ -7,4 +7,3 @@ export type * from "./state-store.ts";
 export { createMemoryStateStore, type MemoryStateStoreOptions } from "./memory-state-store.ts";
 export { openSqliteStateStore, type SqliteStateStoreOptions } from "./sqlite-state-store.ts";
 export { stateLimits } from "./limits.ts";
-export { stateStoreCases, type MakeStateStore, type StateStoreCase } from "./state-suite.ts";

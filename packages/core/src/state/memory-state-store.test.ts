@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createMemoryStateStore } from "./memory-state-store.ts";
-import { stateStoreCases } from "./state-suite.ts";
+import { stateStoreCases } from "./state-store.fixture.ts";
 
 for (const { name, run } of stateStoreCases) test(name, () => run((clock) => createMemoryStateStore({ clock })));
 

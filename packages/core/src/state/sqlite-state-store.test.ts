@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ConfigError } from "../errors.ts";
 import { openSqliteStateStore, type SqliteStateStoreOptions } from "./sqlite-state-store.ts";
 import type { StateStore } from "./state-store.ts";
-import { stateStoreCases } from "./state-suite.ts";
+import { stateStoreCases } from "./state-store.fixture.ts";
 
 let parent: string;
 let directory: string;
