@@ -77,7 +77,7 @@ export class PosternServer extends SMTPServer {
     const refusal = census.enter(address, settings.limits, networks.contains(address), this.host.clock.monotonic());
     if (refusal !== undefined) {
       generation.release();
-      this.#turnAway(address, refusal === "total" ? "too many sessions" : `too many sessions (${refusal})`);
+      this.#turnAwayFor(refusal, address);
       return dismiss(socket, turnedAway[refusal]);
     }
     const connection = new PosternConnection(this, socket, { ...options, id }, generation);
@@ -109,6 +109,31 @@ export class PosternServer extends SMTPServer {
     const pending = call?.();
     if (isPromise(pending)) void pending.then(() => callback());
     else callback();
+  }
+
+  /** A TLS handshake of a client counts as its session: it costs more than most, and need never end. */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    const address = addressOf(socket.remoteAddress);
+    // Behind a proxy nobody knows yet whose it is.
+    const counted = handshake && !this._expectsProxyHeader(socket);
+    if (counted && !this.#mayShakeHands(address)) {
+      socket.on("error", () => {});
+      socket.destroy();
+      return false;
+    }
+    const accepted = super._acceptSocket(socket, handshake);
+    if (!counted || accepted === false) return accepted;
+    let open = true;
+    const leave = (): void => {
+      if (open) this.#parts.census.leave(address);
+      open = false;
+    };
+    socket.once("close", leave);
+    return () => {
+      socket.off("close", leave);
+      leave();
+      accepted();
+    };
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {
@@ -152,6 +177,21 @@ export class PosternServer extends SMTPServer {
         resolve();
       };
     });
+  }
+
+  /** Its rate is counted when it becomes a session. */
+  #mayShakeHands(address: string): boolean {
+    const generation = this.host.acquire();
+    const { settings, networks } = generation;
+    generation.release();
+    const limits = { ...settings.limits, sessionsPerMinute: undefined };
+    const refusal = this.#parts.census.enter(address, limits, networks.contains(address), this.host.clock.monotonic());
+    if (refusal !== undefined) this.#turnAwayFor(refusal, address);
+    return refusal === undefined;
+  }
+
+  #turnAwayFor(refusal: CensusRefusal, address: string): void {
+    this.#turnAway(address, refusal === "total" ? "too many sessions" : `too many sessions (${refusal})`);
   }
 
   #turnAway(address: string, reason: string): void {

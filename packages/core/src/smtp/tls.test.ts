@@ -1,10 +1,12 @@
 // STARTTLS and implicit TLS, without a port.
+import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { once } from "node:events";
 import tlsOptions from "smtp-server/lib/tls-options.js";
 import { describe, expect, test } from "vitest";
 import { reject } from "../model/index.ts";
 import { createFront, Talk } from "./front.fixture.ts";
+import { serverOf } from "./listener.ts";
 
 /** smtp-server's key for tests, known to everybody: here it is what it is for. */
 const { key, cert } = tlsOptions({}) as { key: string; cert: string };
@@ -78,4 +80,24 @@ test("implicit TLS", async () => {
   expect(await talk.reply()).toMatch(/^220 /);
   expect(await talk.say("EHLO client.test")).not.toContain("STARTTLS");
   talk.stream.destroy();
+});
+
+test("a handshake that does not come counts as a session of its client", async () => {
+  const limits = { sessionsPerClient: 2 };
+  const front = await createFront({ tls, listener: { tls: "implicit" }, limits, networks: [] });
+  const { port } = await front.listener.listen();
+  const open = (localAddress: string) => connect({ port, host: "127.0.0.1", localAddress });
+  const silent = [open("127.0.0.2"), open("127.0.0.2")];
+  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  expect(await new Talk(open("127.0.0.2")).rest()).toBe("");
+  expect(front.lines()).toEqual(["NOQUEUE: turned away: 127.0.0.2: too many sessions (client)"]);
+  const other = await encrypt(new Talk(open("127.0.0.3")));
+  expect(await other.reply()).toMatch(/^220 /);
+  for (const socket of silent) socket.resetAndDestroy();
+  while (serverOf(front.listener)._pendingSockets.size > 0) await new Promise((resolve) => setImmediate(resolve));
+  const late = await encrypt(new Talk(open("127.0.0.2")));
+  expect(await late.reply()).toMatch(/^220 /);
+  late.stream.destroy();
+  other.stream.destroy();
+  await front.listener.close(0);
 });
