@@ -137,3 +137,17 @@ test("a reporter that throws does not change the answer", async () => {
   expect(guard.run(owner, "hook", onlyNumbers, () => "x")).toBeInstanceOf(Failed);
   expect(await guard.run(owner, "hook", onlyNumbers, async () => "x")).toBeInstanceOf(Failed);
 });
+
+test.each([
+  ["thrown", () => Promise.reject(trap)],
+  ["a cause", () => Promise.reject(new Error("x", { cause: trap }))],
+  [
+    "a message that throws",
+    () => Promise.reject(Object.defineProperty(new Error("x"), "message", { get: () => trap })),
+  ],
+])("an error that nobody can look at is replaced: %s", async (_, call) => {
+  const { guard, reports } = setUp();
+  const failed = await guard.run(owner, "hook", onlyNumbers, call);
+  expect((failed as Failed).error).toEqual(new Error("the error cannot be looked at"));
+  expect(reports).toHaveLength(1);
+});

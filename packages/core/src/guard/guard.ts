@@ -51,11 +51,11 @@ export interface Guard {
 
 export function createGuard(clock: Clock, report: (failed: Failed) => void): Guard {
   function fail(owner: Owner, point: string, error: unknown, reason = reasonOf(error)): Failed {
-    const failed = new Failed(owner, point, reason, error);
+    const failed = new Failed(owner, point, reason, lookedAt(error));
     try {
       report(failed);
     } catch {
-      // A report that fails, perhaps over an error object that throws when looked at, must not undo the answer.
+      // A report that fails must not undo the answer.
     }
     return failed;
   }
@@ -120,6 +120,18 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     return isPromise(value);
   } catch {
     return false; // a getter that throws: the check will refuse the object
+  }
+}
+
+/** The error itself, or one in its place when it throws as soon as somebody looks: reports and replies are made far from here. */
+function lookedAt(error: unknown): unknown {
+  try {
+    for (let at = error, depth = 0; at instanceof Error && depth < 3; at = at.cause, depth += 1) {
+      if (typeof at.message !== "string" || typeof at.name !== "string") throw new TypeError("no error's message");
+    }
+    return error;
+  } catch {
+    return new Error("the error cannot be looked at");
   }
 }
 

@@ -1,0 +1,204 @@
+// Whatever a plugin does, wherever: what its config declares is what the client sees, one line of the log bears its name,
+// other sessions go on, and nothing of it gets past the end of a line. An unhandled rejection fails the run by itself.
+import {
+  createGuard,
+  createHooks,
+  definePlugin,
+  systemClock,
+  type Config,
+  type Gateway,
+  type PluginDefinition,
+} from "@postern/core";
+import { createFakeClock, createTestGateway, type FakeClock, type TestGateway } from "@postern/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { talk, type Client } from "./client.ts";
+import { misdeeds, tooLate, type Misdeed } from "./misdeeds.ts";
+
+const stages = ["connect", "helo", "mail", "relay", "rcpt", "data", "message"] as const;
+const steps = ["connect", "helo", "mail", "rcpt", "message"] as const;
+type Step = (typeof steps)[number];
+const policies = ["defer", "reject", "skip"] as const;
+
+const catalogue = createHooks(createGuard(systemClock, () => undefined)).all;
+
+/** The first call after `arm` misbehaves, the others have no opinion. */
+class Trigger {
+  #next: (() => unknown) | undefined;
+  arm({ call }: Misdeed): void {
+    this.#next = call;
+  }
+  get fired(): boolean {
+    return this.#next === undefined;
+  }
+  readonly call = (): never => {
+    const call = this.#next;
+    this.#next = undefined;
+    return call?.() as never;
+  };
+}
+
+const plugin = (setup: (gateway: Gateway) => void): PluginDefinition =>
+  definePlugin({ name: "hostile", apiVersion: 1, options: z.strictObject({}), setup });
+
+interface Heard {
+  /** Reply by step, as far as it came. */
+  readonly replies: Partial<Record<Step, string>>;
+  readonly client: Client;
+}
+
+/** A whole session with a message; ends at the first refusal. */
+async function converse(gateway: TestGateway): Promise<Heard> {
+  const client = talk(gateway.connect());
+  const replies: Partial<Record<Step, string>> = {};
+  const say: Readonly<Record<Step, () => Promise<string>>> = {
+    connect: () => client.reply(),
+    helo: () => client.say("EHLO client.test"),
+    mail: () => client.say("MAIL FROM:<sender@source.test>"),
+    rcpt: () => client.say("RCPT TO:<user@example.test>"),
+    message: () => client.data(),
+  };
+  for (const step of steps) {
+    const reply = await say[step]();
+    replies[step] = reply;
+    if (!reply.startsWith("2")) break;
+  }
+  if (replies.message?.startsWith("250") === true) {
+    // A refusal and a transaction that is taken back, for the hooks that are told of them.
+    await client.say("MAIL FROM:<sender@source.test>");
+    await client.say("RCPT TO:<victim@elsewhere.test>");
+    await client.say("RSET");
+  }
+  client.hangUp();
+  return { replies, client };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let turns = 0; !holds(); turns += 1) {
+    if (turns > 20_000) throw new Error(`still not so: ${holds.toString()}`);
+    await turn();
+  }
+}
+
+const whatItSays = {
+  defer: /^451 4\.3\.0 [^\n]*$/,
+  reject: /^554 5\.3\.0 [^\n]*$/,
+  skip: undefined,
+  refused: /^550 5\.7\.1 [^\n]{0,500}$/,
+} as const;
+
+interface Place {
+  readonly name: string;
+  /** Where the client hears of it; absent: never. */
+  readonly step?: Step;
+  /** Answers mean something here. */
+  readonly decides: boolean;
+  /** What is refused at length in a decision is nonsense here. */
+  readonly refusals: boolean;
+  readonly config?: Partial<Config>;
+  readonly setup: (gateway: Gateway, trigger: Trigger) => void;
+}
+
+const stepOf: Readonly<Record<string, Step>> = {
+  "smtp.connect": "connect",
+  "smtp.helo": "helo",
+  "smtp.mail": "mail",
+  "smtp.rcpt": "rcpt",
+};
+
+/** `smtp.tls` needs a TLS session: it has a story of its own. The route is the client's business no more. */
+const hookPlaces = catalogue
+  .filter(({ name }) => name !== "smtp.tls")
+  .map(({ name, kind }): Place => {
+    const decides = kind !== "report";
+    const setup = ({ hooks }: Gateway, trigger: Trigger): void => {
+      const [group = "", point = ""] = name.split(".");
+      const points = hooks as unknown as Record<string, Record<string, { tap(call: unknown): void }>>;
+      points[group]?.[point]?.tap(trigger.call);
+    };
+    const heard = decides && name.startsWith("smtp.");
+    return { name, decides, refusals: kind === "first", setup, ...(heard ? { step: stepOf[name] ?? "message" } : {}) };
+  });
+
+const wordPlaces = stages.map((stage): Place => ({
+  name: `a word in ${stage}`,
+  step: stage === "data" || stage === "message" ? "message" : "rcpt",
+  decides: true,
+  refusals: true,
+  config: { policy: { [stage]: ["hostile_word"] } },
+  setup: (gateway, trigger) =>
+    gateway.restriction({
+      name: "hostile_word",
+      description: "Misbehaves.",
+      stages,
+      args: z.tuple([]),
+      compile: () => trigger.call,
+    }),
+}));
+
+const scannerPlace: Place = {
+  name: "a scanner",
+  step: "message",
+  decides: true,
+  refusals: true,
+  setup: (gateway, trigger) => gateway.scanner({ name: "hostile", description: "Misbehaves.", scan: trigger.call }),
+};
+
+/** Those that a session cannot reach at will are fired by the gateway's own life, tried below. */
+const reachable = hookPlaces.filter(
+  ({ name }) => !["lifecycle.ready", "lifecycle.closing", "queue.deferred", "queue.bounced"].includes(name),
+);
+
+describe.each(policies)("onError %s", (onError) => {
+  describe.each([...reachable, ...wordPlaces, scannerPlace])("$name", (place) => {
+    let clock: FakeClock;
+    let gateway: TestGateway;
+    let trigger: Trigger;
+    beforeAll(async () => {
+      clock = createFakeClock();
+      trigger = new Trigger();
+      const domains = { relay: { domains: ["example.test"], recipients: { "user@example.test": "listed" } } };
+      const hostile = plugin((given) => place.setup(given, trigger));
+      gateway = await createTestGateway(
+        { domains, ...place.config, limits: { sessionsPerClient: 0 } },
+        { clock, plugins: [[hostile, { onError, deadline: "5s" }]] },
+      );
+    });
+    afterAll(async () => {
+      await gateway.close();
+      expect(gateway.log.filter((line) => /[\r\n\0]/.test(line) || line.length > 2_000)).toEqual([]);
+    });
+
+    test.each(misdeeds)("$name", async (misdeed) => {
+      await clock.run(61_000);
+      const before = gateway.log.length;
+      trigger.arm(misdeed);
+      let ended = false;
+      const session = converse(gateway).finally(() => (ended = true));
+      await until(() => trigger.fired);
+      // While it misbehaves somebody else is served.
+      const other = await converse(gateway);
+      expect(other.replies.message).toMatch(/^250 2\.0\.0 /);
+      for (let turns = 0; turns < 20 && !ended; turns += 1) await clock.run(1_000);
+      await clock.run(6_000);
+      tooLate.answer({ kind: "reject", reply: { code: 550, enhanced: "5.7.1", text: "too late" } });
+      const { replies, client } = await session;
+      await clock.run(6_000);
+
+      const counts = misdeed.is === "refused" && !place.refusals ? (place.decides ? "invalid" : "silent") : misdeed.is;
+      const fails = counts === "error" || counts === "timeout" || (counts === "invalid" && place.decides);
+      const said = fails ? whatItSays[onError] : counts === "refused" ? whatItSays.refused : undefined;
+      if (place.step === undefined || said === undefined) expect(replies.message).toMatch(/^250 2\.0\.0 /);
+      else expect(replies[place.step]).toMatch(said);
+
+      const lines = gateway.log.slice(before).filter((line) => line.includes("plugin hostile: "));
+      expect(lines.length, lines.join("\n")).toBe(fails ? 1 : 0);
+      // An answer that throws when it is looked at is as well an error.
+      if (fails) expect(lines[0]).toMatch(counts === "invalid" ? /failed \((?:invalid|error)\)/ : `failed (${counts})`);
+      expect(client.heard).toMatch(/^(?:\d{3}[ -][^\r\n]{0,508}\r\n)*$/);
+      expect(client.heard).not.toMatch(/shadow|thrown|touched|too late/);
+    });
+  });
+});
