@@ -19,11 +19,12 @@ const cuts = sample(4, 20);
 
 describeUnless(requirePowerDisk(), "power cut", () => {
   it(`${cuts} times: all that was acknowledged arrives whole`, { timeout: 240_000 }, async () => {
-    const { missing, torn, refused, acknowledged } = await cutAgainAndAgain(cuts, {});
+    const { missing, torn, acknowledged } = await cutAgainAndAgain(cuts, {});
     process.stderr.write(
       `power cut: seed ${seed}: ${cuts} cuts, ${acknowledged} acknowledged, ${missing.length} lost\n`,
     );
-    expect({ missing, torn, refused }, `seed ${seed}`).toEqual({ missing: [], torn: [], refused: [] });
+    // What got 451 as the power went may be on the disk all the same: nobody could take it back.
+    expect({ missing, torn }, `seed ${seed}`).toEqual({ missing: [], torn: [] });
     expect(acknowledged).toBeGreaterThan(cuts * 10);
   });
 
