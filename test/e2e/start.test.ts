@@ -110,6 +110,15 @@ describe("postern start", () => {
     expect((await run(cwd, "status", "--json")).status).toBe(0);
   });
 
+  test("it goes on when the reader of its log is gone", async () => {
+    const postern = new Postern(folder(good), "start", "--json");
+    const [port = 0] = await postern.ready();
+    postern.child.stderr?.destroy();
+    for (let count = 0; count < 3; count += 1) expect(await greeting(port)).toMatch(/^220 /);
+    postern.child.kill("SIGTERM");
+    expect(await postern.ended).toBe(0);
+  });
+
   test("status tells, stop ends, and a second gateway in the same place is refused", async () => {
     const cwd = folder(good);
     const postern = new Postern(cwd, "start", "--json");

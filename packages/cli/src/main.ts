@@ -9,6 +9,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);
   throw error;
 });
+// Nor is it a reason to stop for a gateway that the reader of its log is gone.
+process.stderr.on("error", () => undefined);
 try {
   await runCommand(args, { cwd: process.cwd(), output: processOutput });
 } catch (error) {
