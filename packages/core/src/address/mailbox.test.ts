@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { randomFrom } from "../../../../test/sampling.ts";
 import type { AddressFaultReason } from "./fault.ts";
 import { canonicalAddress, formatMailbox, isSenderSpecifiedRouting, parseMailbox } from "./mailbox.ts";
 
@@ -122,7 +123,7 @@ describe("parseMailbox", () => {
 });
 
 describe("any input", () => {
-  const random = seeded(1);
+  const random = randomFrom(1);
   const pick = (alphabet: readonly string[]) => alphabet[Math.floor(random() * alphabet.length)] ?? "";
   const text = (alphabet: readonly string[], longest: number) =>
     Array.from({ length: 1 + Math.floor(random() * longest) }, () => pick(alphabet)).join("");
@@ -193,14 +194,3 @@ describe("isSenderSpecifiedRouting", () => {
     expect(isSenderSpecifiedRouting(address)).toBe(expected);
   });
 });
-
-/** mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

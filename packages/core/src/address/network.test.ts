@@ -1,18 +1,8 @@
 import { BlockList, isIP } from "node:net";
 import { describe, expect, it } from "vitest";
+import { randomFrom } from "../../../../test/sampling.ts";
 import { formatIp, parseAddressLiteral, parseIp } from "./ip.ts";
 import { createNetworkList, networkOf, parseCidr } from "./network.ts";
-
-/** mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 describe("parseIp", () => {
   it.each([
@@ -60,7 +50,7 @@ describe("parseIp", () => {
   });
 
   it("agrees with node:net and WHATWG about random texts", () => {
-    const random = seeded(2);
+    const random = randomFrom(2);
     const pieces = ["0", "1", "ffff", "db8", ":", "::", ".", "255", "256", "1.2.3.4", "00", "a", "f"];
     let addresses = 0;
     for (let round = 0; round < 30_000; round++) {
@@ -134,7 +124,7 @@ describe("networks", () => {
   });
 
   it("agrees with node's BlockList about random networks", () => {
-    const random = seeded(3);
+    const random = randomFrom(3);
     const octet = () => Math.floor(random() * 4) * 85;
     const group = () => (Math.floor(random() * 3) * 0x7fff).toString(16);
     const address = (family: string) =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { randomFrom } from "../../../../test/sampling.ts";
 import { applyEdits, prependFields } from "./edits.ts";
 import { header } from "./header.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
@@ -100,7 +101,7 @@ describe("applyEdits", () => {
   });
 
   it("agrees with a plain model about random messages and edits", () => {
-    const random = seeded(5);
+    const random = randomFrom(5);
     const below = (limit: number) => Math.floor(random() * limit);
     const names = ["A", "a", "B", "X"];
     const name = () => names[below(names.length)] ?? "A";
@@ -150,14 +151,3 @@ it("prependFields puts the first uppermost", () => {
   const message = prependFields(messageOf("A: 1\r\n\r\n"), header("X", "1"), header("Y", "2"));
   expect(textOf(message)).toBe("X: 1\r\nY: 2\r\nA: 1\r\n\r\n");
 });
-
-/** mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

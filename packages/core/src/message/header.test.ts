@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { randomFrom } from "../../../../test/sampling.ts";
 import { dateHeader, formatDate, messageIdHeader } from "./dates.ts";
 import { header } from "./header.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
@@ -95,7 +96,7 @@ describe("header", () => {
   });
 
   it("is read back as it was given", () => {
-    const random = seeded(4);
+    const random = randomFrom(4);
     const words = ["a", "lorem", "ipsum-dolor", "größe", "例子", "😀😀", "=_?", "x".repeat(60), "ü".repeat(80)];
     for (let round = 0; round < 1000; round++) {
       const count = 1 + Math.floor(random() * 12);
@@ -128,14 +129,3 @@ describe("dates", () => {
     expect(messageIdHeader(options)).toBe("Message-ID: <20260102030405.4abc@mx.example.test>\r\n");
   });
 });
-
-/** mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -1,5 +1,6 @@
 // The scanner of DATA against a model that goes octet by octet, in every cut; the smuggling sequences; its cost on dots.
 import { describe, expect, test } from "vitest";
+import { randomFrom } from "../../../../test/sampling.ts";
 import { DataScanner } from "./data-scanner.ts";
 import { LineEndingCheck, LineEndingNormalizer } from "./line-endings.ts";
 
@@ -91,11 +92,8 @@ describe.each(Object.entries(cuts))("%s", (_, cut) => {
 });
 
 test("random content, randomly cut, is what the model says", () => {
-  let seed = 1;
-  const random = (below: number): number => {
-    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
-    return (seed >> 8) % below;
-  };
+  const draw = randomFrom(1);
+  const random = (below: number): number => Math.floor(draw() * below);
   const pieces = ["\r\n", "\r\n", ".", "a", "\r", "\n", "\r\n.\r\n", "\r\n..", "\0", "bc"];
   for (let round = 0; round < 20_000; round += 1) {
     const text = Array.from({ length: random(12) }, () => pieces[random(pieces.length)]).join("");

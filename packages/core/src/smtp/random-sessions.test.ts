@@ -1,25 +1,13 @@
 /**
- * Random sessions against a reference model of reply grammar and state, cut at random. A failure names its seed;
- * POSTERN_SMTP_SESSIONS sets how many (10,000 in the full run), POSTERN_SMTP_SEED where to begin.
+ * Random sessions against a reference model of reply grammar and state, cut at random. A failure names its seed.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { randomFrom, sample, seed as firstSeed } from "../../../../test/sampling.ts";
 import { createFront, type Front } from "./front.fixture.ts";
 
-const sessions = Number(process.env["POSTERN_SMTP_SESSIONS"] ?? 2000);
-const firstSeed = Number(process.env["POSTERN_SMTP_SEED"] ?? 1);
-
-/** Small, fast and the same everywhere (mulberry32). */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
+const sessions = sample(2_000, 10_000);
 
 interface Model {
   state: "start" | "ready" | "mail" | "rcpt" | "chunking";
@@ -154,7 +142,8 @@ function nextStep(model: Model, random: (below: number) => number): Step {
 const replyForm = /^(?:(\d{3})-[ -~]*\r\n(?:\1-[ -~]*\r\n)*)?(?:\1|\d{3}) [ -~]*\r\n/;
 
 async function runSession(front: Front, seed: number): Promise<void> {
-  const random = createRandom(seed);
+  const next = randomFrom(seed);
+  const random = (below: number): number => Math.floor(next() * below);
   const model: Model = { state: "start", attempts: 0, content: "", queued: [], ended: false };
   const expected: string[] = [];
   let sent = "";
@@ -169,9 +158,9 @@ async function runSession(front: Front, seed: number): Promise<void> {
   await talk.reply();
   const largest = [1, 7, 60, 3000, 100_000][random(5)] ?? 1;
   for (let at = 0; at < sent.length;) {
-    const next = at + 1 + random(largest);
-    talk.send(sent.slice(at, next));
-    at = next;
+    const end = at + 1 + random(largest);
+    talk.send(sent.slice(at, end));
+    at = end;
     if (random(4) === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   if (!model.ended) talk.stream.end();

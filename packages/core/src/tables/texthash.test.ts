@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { randomFrom } from "../../../../test/sampling.ts";
 import { ConfigError } from "../errors.ts";
 import { createGuard } from "../guard/guard.ts";
 import { systemClock } from "../model/clock.ts";
@@ -131,11 +132,8 @@ describe("texthash", () => {
   });
 
   test.skipIf(postmap === undefined)("300 random files, as the real postmap", async () => {
-    let seed = 20261122;
-    const random = (below: number) => {
-      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-      return Math.floor((seed / 2 ** 32) * below);
-    };
+    const next = randomFrom(20261122);
+    const random = (below: number): number => Math.floor(next() * below);
     const pieces = ["a", "b", "A", " ", "\t", "\n", "\n", "#", '"', "\\", ":", "x y", "\r\n", "ä", "\v"];
     // One process for all keys of a file; `-q -` prints "key TAB value" for what it found.
     for (let round = 0; round < 300; round++) {
