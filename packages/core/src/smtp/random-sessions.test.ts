@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { randomFrom, sample, seed as firstSeed } from "../../../../test/sampling.ts";
 import { createFront, type Front } from "./front.fixture.ts";
 
-const sessions = sample(2_000, 10_000);
+const sessions = sample(10_000, 100_000);
 
 interface Model {
   state: "start" | "ready" | "mail" | "rcpt" | "chunking";
