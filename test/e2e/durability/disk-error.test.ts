@@ -9,7 +9,7 @@ import { freePort } from "../../services/ports.ts";
 import { programPath, requireProgram } from "../../services/programs.ts";
 import { startGateway, type GatewayOptions } from "../gateway.ts";
 import { until } from "../until.ts";
-import { balance, isComplete } from "./ledger.ts";
+import { balance, completion } from "./ledger.ts";
 import { isAcknowledged, sendAll, type Sent } from "./load.ts";
 import { startNextHop } from "./next-hop.ts";
 import { relayTo } from "./relay.ts";
@@ -67,7 +67,7 @@ describeUnless(requireTracing(), "a disk that fails", () => {
     const late = await sendAll(gateway.port, [count + 1, count + 2]);
     expect(late.every(isAcknowledged)).toBe(true);
     sent.push(...late);
-    await until(() => isComplete(sent, nextHop.arrivals));
+    await completion(sent, nextHop);
     await gateway.stop();
     const { missing, torn, refused, repeated } = balance(sent, nextHop.arrivals);
     expect({ missing, torn, refused, repeated: [...repeated.keys()] }).toEqual({

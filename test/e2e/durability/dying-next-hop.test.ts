@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { sample } from "../../sampling.ts";
 import { startGateway } from "../gateway.ts";
 import { until } from "../until.ts";
-import { balance, isComplete } from "./ledger.ts";
+import { balance, completion } from "./ledger.ts";
 import { isAcknowledged, sendAll } from "./load.ts";
 import { startNextHop, type Mood } from "./next-hop.ts";
 import { relayTo } from "./relay.ts";
@@ -39,7 +39,7 @@ describe("a next-hop that fails", () => {
     expect(sent.filter(isAcknowledged)).toHaveLength(count);
     await until(() => (nextHop.moods.get(mood) ?? 0) >= 10);
     nextHop.setMood("take");
-    await until(() => isComplete(sent, nextHop.arrivals), 45_000);
+    await completion(sent, nextHop);
     await gateway.stop();
 
     const { missing, torn, repeated } = balance(sent, nextHop.arrivals);
@@ -62,7 +62,7 @@ describe("a next-hop that fails", () => {
     const sent = await sendAll(gateway.port, numbers);
     expect(sent.filter(isAcknowledged)).toHaveLength(count);
     await using nextHop = await startNextHop({ port: first.port });
-    await until(() => isComplete(sent, nextHop.arrivals), 45_000);
+    await completion(sent, nextHop);
     await gateway.stop();
     const { missing, torn, repeated } = balance(sent, nextHop.arrivals);
     expect({ missing, torn, repeated: [...repeated.keys()] }).toEqual({ missing: [], torn: [], repeated: [] });

@@ -9,7 +9,7 @@ import { temporaryFolder } from "../../services/folder.ts";
 import { freePort } from "../../services/ports.ts";
 import { startGateway } from "../gateway.ts";
 import { until } from "../until.ts";
-import { balance, isComplete } from "./ledger.ts";
+import { balance, completion } from "./ledger.ts";
 import { isAcknowledged, sendAll, startLoad, type Sent } from "./load.ts";
 import { startNextHop } from "./next-hop.ts";
 import { relayTo } from "./relay.ts";
@@ -68,13 +68,13 @@ describeUnless(requireMount(), "a disk that fills up", () => {
       expect.stringMatching(noRoom),
     ]);
     nextHop.setMood("take");
-    await until(() => isComplete(sent, nextHop.arrivals));
+    await completion(sent, nextHop);
     await until(async () => {
       const again = await sendAll(gateway.port, [number++], { sizeBytes });
       sent.push(...again);
       return again.every(isAcknowledged);
     });
-    await until(() => isComplete(sent, nextHop.arrivals));
+    await completion(sent, nextHop);
     await gateway.stop();
     const { acknowledged, missing, torn, refused } = balance(sent, nextHop.arrivals);
     expect({ missing, torn, refused }).toEqual({ missing: [], torn: [], refused: [] });
@@ -104,7 +104,7 @@ describeUnless(requireMount(), "a disk that fills up", () => {
     await gateway.kill();
     await using again = await startGateway(options);
     nextHop.setMood("take");
-    await until(() => isComplete(load.sent, nextHop.arrivals));
+    await completion(load.sent, nextHop);
     await again.stop();
     const { missing, torn, refused, repeated } = balance(load.sent, nextHop.arrivals);
     expect({ missing, torn, refused, repeated: [...repeated.keys()] }).toEqual({

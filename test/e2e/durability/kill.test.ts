@@ -11,7 +11,7 @@ import { freePort } from "../../services/ports.ts";
 import { runSmtpSource } from "../../services/smtp-source.ts";
 import { startGateway, type GatewayOptions } from "../gateway.ts";
 import { until } from "../until.ts";
-import { balance, isComplete } from "./ledger.ts";
+import { balance, completion } from "./ledger.ts";
 import { isAcknowledged, startLoad, type Sent } from "./load.ts";
 import { startNextHop } from "./next-hop.ts";
 import { relayTo } from "./relay.ts";
@@ -47,7 +47,7 @@ describeWith(["smtp-source"], "kill -9", () => {
       lives.push({ endedAt, sent: load.sent });
     }
     await using gateway = await startGateway(options);
-    await until(() => isComplete(sent, nextHop.arrivals), 60_000);
+    await completion(sent, nextHop);
     await untilStill(() => nextHop.arrivals.length);
     await gateway.stop();
 

@@ -1,6 +1,7 @@
 // Holds what was acknowledged against what arrived, recipient by recipient.
+import { until } from "../until.ts";
 import { isAcknowledged, type Sent } from "./load.ts";
-import type { Arrival } from "./next-hop.ts";
+import type { Arrival, NextHop } from "./next-hop.ts";
 
 export interface Ledger {
   readonly acknowledged: number;
@@ -43,13 +44,22 @@ export function balance(sent: readonly Sent[], arrivals: readonly Arrival[]): Le
 }
 
 /** All that was acknowledged has arrived, and the gateway was told so: nothing is to come any more. */
-export function isComplete(sent: readonly Sent[], arrivals: readonly Arrival[]): boolean {
+function isComplete(sent: readonly Sent[], arrivals: readonly Arrival[]): boolean {
   return (
     balance(
       sent,
       arrivals.filter(({ answered }) => answered),
     ).missing.length === 0
   );
+}
+
+/** Waits for that, within reason: the balance says what is missing then. */
+export async function completion(
+  sent: readonly Sent[],
+  nextHop: Pick<NextHop, "arrivals">,
+  timeoutMs = 45_000,
+): Promise<void> {
+  await until(() => isComplete(sent, nextHop.arrivals), timeoutMs).catch(() => undefined);
 }
 
 function keyOf(number: number, recipient: string): string {
