@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,6 +56,16 @@ describe("control socket", () => {
     await expect(askControl(directory, { command: "toString" })).rejects.toThrow("knows no command");
     await server.close();
     expect(existsSync(server.path)).toBe(false);
+  });
+
+  test("a folder that was there keeps its mode; one that others may write is refused", async () => {
+    const directory = place();
+    mkdirSync(directory, { mode: 0o755 });
+    const server = await openControl(directory, commands);
+    expect([statSync(directory).mode & 0o777, statSync(server.path).mode & 0o777]).toEqual([0o755, 0o600]);
+    await server.close();
+    chmodSync(directory, 0o777);
+    await expect(openControl(directory, commands)).rejects.toThrow(/control\.directory: \S+ may be written by others/);
   });
 
   test("several requests in one packet are answered in order, nonsense with a sentence", async () => {

@@ -1,4 +1,4 @@
-/** The control socket of a running gateway: a unix socket in a folder that is ours alone. Never TCP. */
+/** The control socket of a running gateway: a unix socket, ours alone, in a folder that nobody else may write. Never TCP. */
 import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
@@ -51,7 +51,6 @@ export async function openControl(directory: string, commands: ControlCommands):
   });
   server.maxConnections = mostConnections;
   await listen(server, path);
-  chmodSync(path, 0o600);
   return {
     path,
     async close() {
@@ -77,7 +76,10 @@ function prepareFolder(directory: string): void {
   if (process.getuid !== undefined && found.uid !== process.getuid()) {
     throw new ConfigError(`control.directory: ${directory} belongs to user ${found.uid}, not to us`);
   }
-  if ((found.mode & 0o077) !== 0) chmodSync(directory, 0o700);
+  // What others use too, `/run` for one, is not ours to close; the socket is private by itself.
+  if ((found.mode & 0o022) !== 0) {
+    throw new ConfigError(`control.directory: ${directory} may be written by others (chmod go-w ${directory})`);
+  }
 }
 
 /** A socket that nobody answers on is a dead process's. */
@@ -94,6 +96,7 @@ async function removeStale(path: string): Promise<void> {
   rmSync(path, { force: true });
 }
 
+/** Its mode is set before anybody hears that it is there. */
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -104,6 +107,7 @@ function listen(server: Server, path: string): Promise<void> {
       );
     });
     server.listen(path, resolve);
+    if (server.listening) chmodSync(path, 0o600);
   });
 }
 
