@@ -12,7 +12,7 @@ import { createResolver, type Resolver } from "./dns/index.ts";
 import { ConfigError, PosternError } from "./errors.ts";
 import { createFailureLog, createGuard } from "./guard/index.ts";
 import { buildGeneration, type Generation, type GenerationListing, type GenerationParts } from "./generation.ts";
-import { createSpooler, type Blob } from "./message/index.ts";
+import { createNamelessFiles, createSpooler, type Blob, type SpoolFiles } from "./message/index.ts";
 import { createIdSource, logText, systemClock, type Clock, type QueuedMessage } from "./model/index.ts";
 import { createPluginHost, type PluginInstance } from "./plugin/index.ts";
 import { createSegmentStore, retryDefaults, type QueueStore } from "./queue/index.ts";
@@ -40,7 +40,7 @@ export interface RuntimeOptions {
   readonly resolver?: Resolver;
   readonly queueStore?: QueueStore;
   readonly stateStore?: StateStore;
-  /** For large bodies on their way in; `incoming` in the queue's folder unless given. */
+  /** For large bodies on their way in, when the queue's store has no files for them; `incoming` in the queue's folder unless given. */
   readonly spoolDirectory?: string;
   /** Ask for clients' names (PTR and back). Default true. */
   readonly lookUpClients?: boolean;
@@ -358,15 +358,23 @@ class RunningGateway implements Runtime {
     }
   }
 
-  #smtpHost(): SmtpHost {
+  #ownFiles(): SpoolFiles {
     const directory = this.#options.spoolDirectory ?? join(this.#config.queue.directory, "incoming");
     if (this.#options.spoolDirectory === undefined) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return createNamelessFiles(directory);
+  }
+
+  #smtpHost(): SmtpHost {
     const { messageSizeBytes, headerSizeBytes } = this.#config.limits;
     return {
       clock: this.#clock,
       ids: this.#ids,
       acquire: (sessionId) => this.generation.forSession(sessionId),
-      spooler: createSpooler({ directory, maxSizeBytes: messageSizeBytes, maxHeaderBytes: headerSizeBytes }),
+      spooler: createSpooler({
+        files: this.#store.incoming ?? this.#ownFiles(),
+        maxSizeBytes: messageSizeBytes,
+        maxHeaderBytes: headerSizeBytes,
+      }),
       enqueue: (message, content) => this.submit(message, content),
       log: (event) => this.#tell(event, formatSmtpEvent),
     };

@@ -1,4 +1,5 @@
 /** Octets that can be read again: in memory as a list of chunks, or in a spool file. */
+import type { SpoolFile } from "./spool-file.ts";
 
 export interface Blob {
   readonly sizeBytes: number;
@@ -6,10 +7,17 @@ export interface Blob {
   readonly chunks: readonly Buffer[] | undefined;
   /** The leading octets that are in memory when not all are, so that header fields can be read without I/O. */
   readonly head?: readonly Buffer[];
-  /** Reads from `start` (inclusive) to `end` (exclusive), by default all of it, in pieces of at most 64 KiB from a file. */
+  /** When there is one, `head` and then this file from `from` to its end are all of it: who owns the file need not copy it. */
+  readonly tail?: BlobTail | undefined;
+  /** Reads from `start` (inclusive) to `end` (exclusive), by default all of it, in pieces of at most 256 KiB from a file. */
   read(start?: number, end?: number): AsyncIterable<Buffer>;
   /** A part of it, sharing the octets. */
   slice(start: number, end?: number): Blob;
+}
+
+export interface BlobTail {
+  readonly file: SpoolFile;
+  readonly from: number;
 }
 
 /** A range as `Blob.read` and `slice` take it, brought inside `0…size`. */

@@ -1,11 +1,12 @@
 /** Blobs one after the other, without copying: new header fields before a spool file, a replaced body behind old fields. */
-import { clampRange, type Blob } from "./blob.ts";
+import { clampRange, type Blob, type BlobTail } from "./blob.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
 
 /** At least one of its parts is not in memory. */
 class ConcatenatedBlob implements Blob {
   readonly chunks = undefined;
   readonly head: readonly Buffer[];
+  readonly tail: BlobTail | undefined;
   readonly sizeBytes: number;
   readonly #parts: readonly Blob[];
 
@@ -13,6 +14,7 @@ class ConcatenatedBlob implements Blob {
     this.#parts = parts;
     this.sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     this.head = headOf(parts);
+    this.tail = tailOf(parts);
   }
 
   async *read(from?: number, to?: number): AsyncGenerator<Buffer> {
@@ -48,6 +50,12 @@ function headOf(parts: readonly Blob[]): readonly Buffer[] {
     if (part.chunks === undefined) break;
   }
   return head;
+}
+
+/** Of a blob that ends in a file and is in memory before it. */
+function tailOf(parts: readonly Blob[]): BlobTail | undefined {
+  const last = parts.length - 1;
+  return parts.every((part, at) => at === last || part.chunks !== undefined) ? parts[last]?.tail : undefined;
 }
 
 export function concatBlobs(blobs: readonly Blob[]): Blob {

@@ -3,7 +3,7 @@
  * message. `header()` and its siblings are the only makers of header fields. This folder decides nothing: it says what is
  * there and changes what it is told to, and leaves every other octet as it came. Nothing is parsed before somebody looks.
  */
-export type { Blob } from "./blob.ts";
+export type { Blob, BlobTail } from "./blob.ts";
 export * from "./concatenated-blob.ts";
 export * from "./dates.ts";
 export * from "./edits.ts";
@@ -16,3 +16,4 @@ export type { Edit, EnvelopeEdit, Message } from "./message.ts";
 export * from "./parsed-message.ts";
 export * from "./received.ts";
 export * from "./spool.ts";
+export * from "./spool-file.ts";

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Blob } from "./blob.ts";
 import { applyEdits } from "./edits.ts";
 import { createMessage } from "./parsed-message.ts";
+import { createNamelessFiles } from "./spool-file.ts";
 import { createSpooler, type Spool } from "./spool.ts";
 
 let directory: string;
@@ -28,7 +29,7 @@ async function octetsOf(blob: Blob | undefined): Promise<Buffer> {
 }
 
 it("keeps a small message in memory and answers without a promise", () => {
-  const spool = createSpooler({ directory, maxSizeBytes: 1024 * KiB }).open();
+  const spool = createSpooler({ files: createNamelessFiles(directory), maxSizeBytes: 1024 * KiB }).open();
   const body = line(10_000);
   expect(spool.write(top)).toBe(true);
   expect(spool.write(body)).toBe(true);
@@ -38,7 +39,7 @@ it("keeps a small message in memory and answers without a promise", () => {
 });
 
 it("puts a message beyond the threshold into a file without a name", async () => {
-  const spool = createSpooler({ directory, maxSizeBytes: 10_240 * KiB }).open();
+  const spool = createSpooler({ files: createNamelessFiles(directory), maxSizeBytes: 10_240 * KiB }).open();
   const chunks = [top, ...Array.from({ length: 100 }, (_, index) => line(30_000 + index))];
   expect(await fill(spool, chunks)).toBe(true);
   const blob = await spool.end();
@@ -61,7 +62,11 @@ it("puts a message beyond the threshold into a file without a name", async () =>
 });
 
 it("has the header section at hand however long it is", async () => {
-  const spool = createSpooler({ directory, maxSizeBytes: 10_240 * KiB, thresholdBytes: 16 * KiB }).open();
+  const spool = createSpooler({
+    files: createNamelessFiles(directory),
+    maxSizeBytes: 10_240 * KiB,
+    thresholdBytes: 16 * KiB,
+  }).open();
   const fields = Array.from({ length: 10 }, (_, index) => Buffer.from(`X-${index}: ${"y".repeat(40_000)}\r\n`));
   await fill(spool, [
     ...fields,
@@ -76,7 +81,11 @@ it("has the header section at hand however long it is", async () => {
 });
 
 it("asks the writer to wait while the disk is behind", async () => {
-  const spool = createSpooler({ directory, maxSizeBytes: 10_240 * KiB, thresholdBytes: 64 * KiB }).open();
+  const spool = createSpooler({
+    files: createNamelessFiles(directory),
+    maxSizeBytes: 10_240 * KiB,
+    thresholdBytes: 64 * KiB,
+  }).open();
   const chunk = line(32 * KiB);
   expect(spool.write(chunk)).toBe(true);
   expect(spool.write(chunk)).toBe(true);
@@ -96,7 +105,11 @@ it.each([
   ["in memory", 100 * KiB],
   ["in a file", 600 * KiB],
 ])("stops at the maximum: %s", async (_, maxSizeBytes) => {
-  const spool = createSpooler({ directory, maxSizeBytes }).open();
+  const spool = createSpooler({
+    files: createNamelessFiles(directory),
+    maxSizeBytes,
+    thresholdBytes: 256 * KiB,
+  }).open();
   const chunk = line(20 * KiB);
   const exact = Array.from({ length: maxSizeBytes / chunk.length }, () => chunk);
   expect(await fill(spool, exact)).toBe(true);
@@ -111,7 +124,11 @@ it.each([
 });
 
 it("takes exactly the maximum", async () => {
-  const spool = createSpooler({ directory, maxSizeBytes: 600 * KiB }).open();
+  const spool = createSpooler({
+    files: createNamelessFiles(directory),
+    maxSizeBytes: 600 * KiB,
+    thresholdBytes: 256 * KiB,
+  }).open();
   await fill(
     spool,
     Array.from({ length: 30 }, () => line(20 * KiB)),
@@ -121,7 +138,7 @@ it("takes exactly the maximum", async () => {
 });
 
 it("puts single octets together", () => {
-  const spool = createSpooler({ directory, maxSizeBytes: 1024 * KiB }).open();
+  const spool = createSpooler({ files: createNamelessFiles(directory), maxSizeBytes: 1024 * KiB }).open();
   const content = Buffer.concat([top, line(100_000)]);
   for (let at = 0; at < content.length; at++) void spool.write(content.subarray(at, at + 1));
   const blob = spool.end() as Blob;
@@ -130,7 +147,11 @@ it("puts single octets together", () => {
 });
 
 it("fails at the end, not in the middle, when there is no disk", async () => {
-  const spool = createSpooler({ directory: join(directory, "absent"), maxSizeBytes: 10_240 * KiB }).open();
+  const spool = createSpooler({
+    files: createNamelessFiles(join(directory, "absent")),
+    maxSizeBytes: 10_240 * KiB,
+    thresholdBytes: 256 * KiB,
+  }).open();
   expect(
     await fill(
       spool,
@@ -141,8 +162,38 @@ it("fails at the end, not in the middle, when there is no disk", async () => {
   await spool.dispose();
 });
 
+it("holds small messages whatever others hold, and large ones as long as there is room for all", async () => {
+  const spooler = createSpooler({
+    files: createNamelessFiles(directory),
+    maxSizeBytes: 10_240 * KiB,
+    thresholdBytes: 512 * KiB,
+    memoryBytes: 600 * KiB,
+  });
+  const chunk = line(50 * KiB);
+  const open = async (chunks: number): Promise<Spool> => {
+    const spool = spooler.open();
+    await fill(spool, [top, ...Array.from({ length: chunks }, () => chunk)]);
+    return spool;
+  };
+  const isInMemory = async (spool: Spool): Promise<boolean> => (await spool.end())?.chunks !== undefined;
+  const [first, second, third] = [await open(10), await open(10), await open(1)];
+  expect(await isInMemory(first)).toBe(true);
+  expect(await isInMemory(second)).toBe(false);
+  expect(await isInMemory(third)).toBe(true);
+  // What is let go of, and what went to disk, is room again.
+  await first.dispose();
+  await second.dispose();
+  const fourth = await open(10);
+  expect(await isInMemory(fourth)).toBe(true);
+  for (const spool of [third, fourth]) await spool.dispose();
+});
+
 it("can be disposed of in the middle of a write", async () => {
-  const spool = createSpooler({ directory, maxSizeBytes: 10_240 * KiB, thresholdBytes: 0 }).open();
+  const spool = createSpooler({
+    files: createNamelessFiles(directory),
+    maxSizeBytes: 10_240 * KiB,
+    thresholdBytes: 0,
+  }).open();
   const writing = spool.write(line(64 * KiB));
   const disposing = spool.dispose();
   expect(await writing).toBe(false);

@@ -1,24 +1,25 @@
 /**
- * Takes in a message as it arrives: in memory up to a threshold, beyond it in a file without a name, so that nothing is left
- * behind whatever ends the process. Bounded by a maximum size and by back-pressure. It makes nothing durable: the queue does.
+ * Takes in a message as it arrives: in memory up to a threshold and as long as all messages together have room there, beyond it
+ * in a file. Bounded by a maximum size and by back-pressure. It makes nothing durable: the queue does.
  */
-import { randomUUID } from "node:crypto";
-import { open, unlink, type FileHandle } from "node:fs/promises";
-import { join } from "node:path";
-import { PosternError } from "../errors.ts";
 import type { MaybePromise } from "../model/maybe-promise.ts";
 import type { Blob } from "./blob.ts";
 import { concatBlobs } from "./concatenated-blob.ts";
-import { createFileBlob } from "./file-blob.ts";
+import { createSpoolBlob } from "./file-blob.ts";
 import { BlankLineSearch } from "./header-section.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
 import { defaultMaxHeaderBytes } from "./parsed-message.ts";
+import type { SpoolFiles } from "./spool-file.ts";
+import { SpoolWriter } from "./spool-writer.ts";
 
 export interface SpoolerOptions {
-  /** Where large messages go; a folder that only we may read. */
-  readonly directory: string;
-  /** Octets held in memory before a file is used. 256 KiB. */
+  /** Where large messages go. */
+  readonly files: SpoolFiles;
+  /** Octets of one message held in memory before a file is used. 2 MiB. */
   readonly thresholdBytes?: number;
+  /** Octets of all messages held in memory; when there are so many, only small messages are. 32 MiB. */
+  readonly memoryBytes?: number;
   /** Octets at which a message is too large. */
   readonly maxSizeBytes: number;
   /** Octets of a spooled message's header section held in memory all the same. 1 MiB. */
@@ -49,7 +50,10 @@ export interface Spooler {
   open(): Spool;
 }
 
-const defaultThresholdBytes = 256 * 1024;
+const defaultThresholdBytes = 2 * 1024 * 1024;
+const defaultMemoryBytes = 32 * 1024 * 1024;
+/** Messages up to this size are held in memory whatever others hold. */
+const smallMessageBytes = 64 * 1024;
 /** What may wait for the disk before the writer is asked to wait. */
 const maxPendingBytes = 256 * 1024;
 /** Chunks smaller than this are put together: a message that comes octet by octet must not cost an object each. */
@@ -57,26 +61,31 @@ const smallChunkBytes = 1024;
 const gatheredBytes = 16 * 1024;
 
 export function createSpooler(options: SpoolerOptions): Spooler {
-  return Object.freeze({ open: () => new MessageSpool(options) });
+  const budget = new MemoryBudget(options.memoryBytes ?? defaultMemoryBytes);
+  return Object.freeze({ open: () => new MessageSpool(options, budget) });
 }
 
 class MessageSpool implements Spool {
   sizeBytes = 0;
   overflowed = false;
   readonly #options: SpoolerOptions;
+  readonly #budget: MemoryBudget;
   readonly #thresholdBytes: number;
+  /** Taken from the budget. */
+  #heldBytes = 0;
   /** In memory, or waiting for the disk. */
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   /** Small chunks at the end of `#pending`, not yet put together. */
   #small: Buffer[] = [];
   #smallBytes = 0;
-  #file: SpoolFile | undefined;
+  #file: SpoolWriter | undefined;
   #head: Head | undefined;
   #disposed = false;
 
-  constructor(options: SpoolerOptions) {
+  constructor(options: SpoolerOptions, budget: MemoryBudget) {
     this.#options = options;
+    this.#budget = budget;
     this.#thresholdBytes = options.thresholdBytes ?? defaultThresholdBytes;
   }
 
@@ -89,7 +98,7 @@ class MessageSpool implements Spool {
       return false;
     }
     this.#keep(chunk);
-    if (this.#file === undefined && this.sizeBytes <= this.#thresholdBytes) return true;
+    if (this.#file === undefined && this.#fitsInMemory(chunk.length)) return true;
     if (this.#pendingBytes < maxPendingBytes && this.#file !== undefined) return true;
     return this.#spill();
   }
@@ -104,6 +113,19 @@ class MessageSpool implements Spool {
   dispose(): MaybePromise<void> {
     this.#disposed = true;
     return this.#letGo();
+  }
+
+  #fitsInMemory(chunkBytes: number): boolean {
+    if (this.sizeBytes > this.#thresholdBytes) return false;
+    if (this.sizeBytes > smallMessageBytes && this.#budget.leftBytes < chunkBytes) return false;
+    this.#heldBytes += chunkBytes;
+    this.#budget.take(chunkBytes);
+    return true;
+  }
+
+  #giveBack(): void {
+    this.#budget.giveBack(this.#heldBytes);
+    this.#heldBytes = 0;
   }
 
   #keep(chunk: Buffer): void {
@@ -134,17 +156,18 @@ class MessageSpool implements Spool {
     this.#pendingBytes = 0;
     this.#head ??= new Head(this.#options.maxHeaderBytes ?? defaultMaxHeaderBytes);
     for (const chunk of chunks) this.#head.push(chunk);
-    this.#file ??= new SpoolFile(this.#options.directory);
+    this.#file ??= new SpoolWriter(this.#options.files);
     await this.#file.append(chunks);
+    this.#giveBack();
     return this.#file.error === undefined && !this.#disposed;
   }
 
-  async #endFile(file: SpoolFile): Promise<Blob | undefined> {
+  async #endFile(writer: SpoolWriter): Promise<Blob | undefined> {
     await this.#spill();
-    if (file.error !== undefined) throw file.error;
-    if (file.handle === undefined || this.#disposed) return undefined;
+    if (writer.error !== undefined) throw writer.error;
+    if (writer.file === undefined || this.#disposed) return undefined;
     const { chunks, sizeBytes } = this.#head ?? { chunks: [], sizeBytes: 0 };
-    const rest = createFileBlob(file.handle, this.sizeBytes - sizeBytes, sizeBytes);
+    const rest = createSpoolBlob(writer.file, this.sizeBytes - sizeBytes, sizeBytes);
     return concatBlobs([createMemoryBlob(chunks), rest]);
   }
 
@@ -152,6 +175,7 @@ class MessageSpool implements Spool {
     this.#pending = [];
     this.#small = [];
     this.#head = undefined;
+    this.#giveBack();
     return this.#file?.close();
   }
 }
@@ -174,89 +198,4 @@ class Head {
     this.sizeBytes += chunk.length;
     this.#complete = this.#search.push(chunk) !== undefined || this.sizeBytes >= this.#maxBytes;
   }
-}
-
-/** The file beneath a spool: opened with the first octets, its name taken away at once. */
-class SpoolFile {
-  handle: FileHandle | undefined;
-  error: PosternError | undefined;
-  readonly #directory: string;
-  #position = 0;
-  #work: Promise<void> = Promise.resolve();
-  #closed = false;
-
-  constructor(directory: string) {
-    this.#directory = directory;
-  }
-
-  /** Resolves when the octets are with the system; a failure is in `error`. */
-  append(chunks: readonly Buffer[]): Promise<void> {
-    return this.#then(async () => {
-      if (this.#closed || this.error !== undefined) return;
-      this.handle ??= await openNameless(this.#directory);
-      await this.#writeAll(this.handle, chunks);
-    });
-  }
-
-  close(): Promise<void> {
-    this.#closed = true;
-    return this.#then(async () => {
-      const { handle } = this;
-      this.handle = undefined;
-      await handle?.close();
-    });
-  }
-
-  async #writeAll(handle: FileHandle, chunks: readonly Buffer[]): Promise<void> {
-    let rest = chunks;
-    while (rest.length > 0) {
-      const { bytesWritten } = await handle.writev(rest, this.#position);
-      this.#position += bytesWritten;
-      rest = withoutLeading(rest, bytesWritten);
-    }
-  }
-
-  #then(step: () => Promise<void>): Promise<void> {
-    this.#work = this.#work.then(step).catch((cause: unknown) => {
-      this.error ??= spoolError(cause);
-    });
-    return this.#work;
-  }
-}
-
-/** A write may be short; an empty one on a full disk comes back as an error the next time. */
-function withoutLeading(chunks: readonly Buffer[], octets: number): readonly Buffer[] {
-  let skipped = 0;
-  let at = 0;
-  for (; at < chunks.length; at++) {
-    const length = chunks[at]?.length ?? 0;
-    if (skipped + length > octets) break;
-    skipped += length;
-  }
-  const first = chunks[at];
-  return first === undefined ? [] : [first.subarray(octets - skipped), ...chunks.slice(at + 1)];
-}
-
-async function openNameless(directory: string): Promise<FileHandle> {
-  const path = join(directory, `incoming-${randomUUID()}`);
-  const handle = await open(path, "wx+", 0o600);
-  try {
-    await unlink(path);
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
-  return handle;
-}
-
-function spoolError(cause: unknown): PosternError {
-  const code = (cause as NodeJS.ErrnoException).code;
-  const full = code === "ENOSPC" || code === "EDQUOT";
-  return new PosternError(
-    full ? "STORE_FULL" : "STORE_UNAVAILABLE",
-    `cannot spool a message: ${(cause as Error).message}`,
-    {
-      cause,
-    },
-  );
 }

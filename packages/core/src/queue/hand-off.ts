@@ -56,6 +56,6 @@ export class HandOff {
 /** A chunk may be a small part of a large buffer that it keeps alive. */
 function costOf({ message, content }: HandedOff): number {
   let bytes = overheadBytes + message.envelope.recipients.length * 128;
-  for (const chunk of content.chunks ?? []) bytes += chunk.buffer.byteLength;
+  for (const chunk of content.chunks ?? content.head ?? []) bytes += chunk.buffer.byteLength;
   return bytes;
 }

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { createMemoryBlob } from "../message/index.ts";
 import { delivered, systemClock } from "../model/index.ts";
 import { seededRandom } from "./seeded-random.ts";
-import { createSegmentStore } from "./segment-store.ts";
+import { createSegmentStore, type SegmentStoreOptions } from "./segment-store.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import type { OpenReport, QueueStore } from "./store.ts";
 import { readAll, sampleMessage } from "./store-suite.ts";
@@ -16,7 +16,7 @@ const bodies = new Map([
   ["c", Buffer.from("c")],
 ]);
 
-function storeOn(disk: SimulatedDisk): QueueStore {
+function storeOn(disk: SimulatedDisk, options: Partial<SegmentStoreOptions> = {}): QueueStore {
   const random = seededRandom(1);
   return createSegmentStore({
     directory: "/var/queue",
@@ -25,6 +25,7 @@ function storeOn(disk: SimulatedDisk): QueueStore {
     random,
     minFreeBytes: 0,
     handOffBytes: 0,
+    ...options,
   });
 }
 
@@ -166,7 +167,7 @@ describe("whole stretches", () => {
 
 test("a message whose spooled content is gone or wrong is reported, never half delivered", async () => {
   const disk = newDisk();
-  const store = storeOn(disk);
+  const store = storeOn(disk, { spoolAboveBytes: 200_000 });
   await store.open();
   const body = Buffer.alloc(300_000, "x");
   for (const id of ["gone", "wrong"]) await store.commit(sampleMessage(id).message, createMemoryBlob([body]));

@@ -28,16 +28,22 @@ const markerValue = marker.readUInt32LE(0);
 
 export const recordKinds = Object.freeze({ message: 1, settled: 2, schedule: 3, remove: 4, discard: 5 });
 
-/** A body in a file of its own. */
+/** The rest of a content in a file of its own. */
 export interface SpoolReference {
   /** Name inside the spool folder. */
   readonly file: string;
+  /** Of the whole file. */
   readonly bytes: number;
-  /** CRC-32 from 0. */
+  /** CRC-32 of the whole file, from 0. */
   readonly crc: number;
+  /** Where in the file the rest begins; what stands before is not part of the content. 0 unless given. */
+  readonly from?: number;
 }
 
-/** kind `message`: all that is known of a message at this point of the log; the body is its content but for `spool`. */
+/**
+ * kind `message`: all that is known of a message at this point of the log. Its content is the body, and then what `spool` says, if there
+ * is one.
+ */
 export interface MessageHead {
   readonly message: QueuedMessage;
   readonly spool?: SpoolReference;

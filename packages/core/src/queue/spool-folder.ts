@@ -5,25 +5,63 @@
 import { crc32 } from "node:zlib";
 import { PosternError } from "../errors.ts";
 import { type Blob, clampRange } from "../message/blob.ts";
+import type { SpoolFiles } from "../message/spool-file.ts";
 import { type FilePort, type PortFile, writeAll } from "./file-port.ts";
+import { IncomingFile, incomingSuffix } from "./incoming-file.ts";
 import type { SpoolReference } from "./segment-format.ts";
 import { storeError } from "./store-error.ts";
 
-const pieceBytes = 64 * 1024;
+const pieceBytes = 256 * 1024;
 
-export class SpoolFolder {
+/** What of a content goes where. */
+export interface SpooledParts {
+  readonly spool: SpoolReference;
+  /** Before what the file holds: for the record's body. */
+  readonly head: readonly Buffer[];
+}
+
+export class SpoolFolder implements SpoolFiles {
   readonly folder: string;
   readonly #port: FilePort;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
+  #created = 0;
 
   constructor(folder: string, port: FilePort) {
     this.folder = folder;
     this.#port = port;
   }
 
+  /** A file for a content that is to be committed with `keep`. */
+  async create(): Promise<IncomingFile> {
+    this.#created += 1;
+    const path = `${this.folder}/${this.#created}${incomingSuffix}`;
+    return new IncomingFile(this.#port, await this.#port.open(path, "create"), path);
+  }
+
   /** Resolves when content and name are durable. Leaves nothing behind when it fails. */
-  async write(id: string, content: Blob): Promise<SpoolReference> {
+  async keep(id: string, content: Blob): Promise<SpooledParts> {
+    const { head, tail } = content;
+    if (head !== undefined && tail?.file instanceof IncomingFile && !tail.file.adopted) {
+      return { head, spool: await this.#adopt(id, tail.file, tail.from) };
+    }
+    return { head: [], spool: await this.#write(id, content) };
+  }
+
+  async #adopt(id: string, incoming: IncomingFile, from: number): Promise<SpoolReference> {
+    const file = `${id}.body`;
+    await incoming.adopt(`${this.folder}/${file}`);
+    try {
+      await this.#syncFolder();
+    } catch (error) {
+      await this.remove(file);
+      throw error;
+    }
+    const { bytes, crc } = incoming;
+    return { file, bytes, crc, ...(from === 0 ? {} : { from }) };
+  }
+
+  async #write(id: string, content: Blob): Promise<SpoolReference> {
     const file = `${id}.body`;
     const path = `${this.folder}/${file}`;
     const handle = await this.#port.open(path, "create");
@@ -40,8 +78,8 @@ export class SpoolFolder {
     }
   }
 
-  read({ file, bytes, crc }: SpoolReference): Blob {
-    return new SpooledBlob(this.#port, `${this.folder}/${file}`, crc, bytes, 0, bytes);
+  read({ file, bytes, crc, from = 0 }: SpoolReference): Blob {
+    return new SpooledBlob(this.#port, { path: `${this.folder}/${file}`, bytes, crc, from }, from, bytes);
   }
 
   /** Best effort: what stays is found at the next start. */
@@ -79,38 +117,48 @@ async function copy(content: Blob, to: PortFile): Promise<{ bytes: number; crc: 
   return { bytes, crc };
 }
 
-/** A range of a spool file. Read from end to end, it throws before its last piece when the octets are not those that were written. */
+interface WrittenFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly crc: number;
+  /** Where the content begins in it. */
+  readonly from: number;
+}
+
+/**
+ * A range of a spool file. Read from where the content begins to the end, it throws before its last piece when the file's octets are not
+ * those that were written.
+ */
 class SpooledBlob implements Blob {
   readonly chunks = undefined;
   readonly sizeBytes: number;
   readonly #port: FilePort;
-  readonly #path: string;
-  readonly #crc: number;
-  readonly #fileBytes: number;
+  readonly #written: WrittenFile;
   readonly #start: number;
 
-  constructor(port: FilePort, path: string, crc: number, fileBytes: number, start: number, end: number) {
+  constructor(port: FilePort, written: WrittenFile, start: number, end: number) {
     this.#port = port;
-    this.#path = path;
-    this.#crc = crc;
-    this.#fileBytes = fileBytes;
+    this.#written = written;
     this.#start = start;
     this.sizeBytes = end - start;
   }
 
   async *read(from?: number, to?: number): AsyncGenerator<Buffer> {
-    const { start, end } = clampRange(this.sizeBytes, from, to);
+    const range = clampRange(this.sizeBytes, from, to);
+    const start = this.#start + range.start;
+    const end = this.#start + range.end;
     if (start === end) return;
-    const whole = end - start === this.#fileBytes;
-    const file = await this.#port.open(this.#path, "read").catch(fail);
+    const { path, bytes, crc: written, from: contentStart } = this.#written;
+    const whole = start === contentStart && end === bytes;
+    const file = await this.#port.open(path, "read").catch(fail);
     try {
-      let crc = 0;
-      for (let at = this.#start + start; at < this.#start + end;) {
-        const piece = await file.read(at, Math.min(pieceBytes, this.#start + end - at)).catch(fail);
+      let crc = whole ? await crcUpTo(file, contentStart) : 0;
+      for (let at = start; at < end;) {
+        const piece = await file.read(at, Math.min(pieceBytes, end - at)).catch(fail);
         if (piece.length === 0) throw damaged();
         at += piece.length;
         if (whole) crc = crc32(piece, crc);
-        if (whole && at === this.#fileBytes && crc !== this.#crc) throw damaged();
+        if (whole && at === bytes && crc !== written) throw damaged();
         yield piece;
       }
     } finally {
@@ -120,8 +168,20 @@ class SpooledBlob implements Blob {
 
   slice(from: number, to?: number): Blob {
     const { start, end } = clampRange(this.sizeBytes, from, to);
-    return new SpooledBlob(this.#port, this.#path, this.#crc, this.#fileBytes, this.#start + start, this.#start + end);
+    return new SpooledBlob(this.#port, this.#written, this.#start + start, this.#start + end);
   }
+}
+
+/** The octets before the content count for the checksum. */
+async function crcUpTo(file: PortFile, end: number): Promise<number> {
+  let crc = 0;
+  for (let at = 0; at < end;) {
+    const piece = await file.read(at, Math.min(pieceBytes, end - at)).catch(fail);
+    if (piece.length === 0) throw damaged();
+    at += piece.length;
+    crc = crc32(piece, crc);
+  }
+  return crc;
 }
 
 function damaged(): PosternError {

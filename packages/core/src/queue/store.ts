@@ -6,6 +6,7 @@
  * for what was committed a moment ago and read back everything else.
  */
 import type { Blob } from "../message/blob.ts";
+import type { SpoolFiles } from "../message/spool-file.ts";
 import type { MaybePromise, Outcome, QueuedMessage } from "../model/index.ts";
 
 /** What the scheduler must know to try again; kept across restarts, on a best-effort basis. */
@@ -66,6 +67,8 @@ export interface QueueStore {
   open(): Promise<OpenReport>;
   /** Every message that is here, fully settled ones too (their `remove` was lost in a crash). After `open`, before the first `commit`. */
   waiting(): Iterable<WaitingMessage>;
+  /** Files for large contents on their way in: a content that ends in one of them is committed without copying it. */
+  readonly incoming?: SpoolFiles;
   /** Messages here. */
   readonly size: number;
   /** Envelope, outcomes and schedule; `undefined` when the message is not here. Rejects with `STORE_DAMAGED` or `STORE_UNAVAILABLE`. */

@@ -3,7 +3,7 @@ import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { PosternError } from "../errors.ts";
 import { createHooks, type PluginHooks } from "../hooks/index.ts";
-import { createSpooler, type Spool, type Spooler } from "../message/index.ts";
+import { createNamelessFiles, createSpooler, type Spool, type Spooler } from "../message/index.ts";
 import { Content } from "./content.ts";
 import { createFront, sayWord, type FrontOptions } from "./front.fixture.ts";
 
@@ -176,7 +176,7 @@ describe("the rest of the house", () => {
     ],
     [
       "a spool without a folder",
-      { spooler: createSpooler({ directory: "/nowhere", thresholdBytes: 1, maxSizeBytes: 1e6 }) },
+      { spooler: createSpooler({ files: createNamelessFiles("/nowhere"), thresholdBytes: 1, maxSizeBytes: 1e6 }) },
       /^451 4\.3\.0 /,
     ],
     [
@@ -200,7 +200,7 @@ describe("the rest of the house", () => {
   test("every spool is let go, whatever became of its message", async () => {
     const open = new Set<number>();
     let count = 0;
-    const real = createSpooler({ directory: "/tmp", maxSizeBytes: 1e6 });
+    const real = createSpooler({ files: createNamelessFiles("/tmp"), maxSizeBytes: 1e6 });
     const spooler: Spooler = {
       open() {
         const id = (count += 1);
@@ -235,7 +235,7 @@ test.each([
   ["after NUL", "normalize", [Buffer.from("a\0b")]],
 ] as const)("what will be refused is no longer kept: %s", (_, lineEndings, parts) => {
   let written = 0;
-  const real = createSpooler({ directory: "/tmp", maxSizeBytes: 1e6 });
+  const real = createSpooler({ files: createNamelessFiles("/tmp"), maxSizeBytes: 1e6 });
   const open = (): Spool => {
     const spool = real.open();
     const write = spool.write.bind(spool);
@@ -258,7 +258,7 @@ describe("the client goes while its message is being queued", () => {
     let finish: () => void = () => {};
     let committed = "";
     const front = await createFront({
-      spooler: createSpooler({ directory: "/tmp", thresholdBytes: 10, maxSizeBytes: 1e6 }),
+      spooler: createSpooler({ files: createNamelessFiles("/tmp"), thresholdBytes: 10, maxSizeBytes: 1e6 }),
       enqueue: async (_, content) => {
         await new Promise<void>((resolve) => (finish = resolve));
         for await (const chunk of content.read()) committed += chunk.toString("latin1");

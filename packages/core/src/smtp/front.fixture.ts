@@ -5,7 +5,7 @@ import { z } from "zod";
 import { createNetworkList } from "../address/index.ts";
 import { createGuard, type Failed, type Owner } from "../guard/index.ts";
 import { createHooks, hooksFor, type PluginHooks } from "../hooks/index.ts";
-import { createSpooler, type Blob, type Spooler } from "../message/index.ts";
+import { createNamelessFiles, createSpooler, type Blob, type Spooler } from "../message/index.ts";
 import {
   createIdSource,
   permit,
@@ -129,7 +129,8 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
       };
     },
     spooler:
-      options.spooler ?? createSpooler({ directory: tmpdir(), maxSizeBytes: settings.limits.messageSizeBytes * 2 }),
+      options.spooler ??
+      createSpooler({ files: createNamelessFiles(tmpdir()), maxSizeBytes: settings.limits.messageSizeBytes * 2 }),
     enqueue:
       options.enqueue ?? (async (message, content) => void queue.push({ message, text: await readText(content) })),
     log: (event) => void events.push(event),

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
-import { createSpooler } from "../message/index.ts";
+import { createNamelessFiles, createSpooler } from "../message/index.ts";
 import { createFront, Talk, type Front } from "./front.fixture.ts";
 
 const envelope = ["MAIL FROM:<a@there.test>", "RCPT TO:<b@ours.test>", "DATA"];
@@ -98,7 +98,7 @@ test("a message of 50 MB over a real socket arrives whole and does not stay in m
   let sizeBytes = 0;
   let highest = 0;
   const front = await createFront({
-    spooler: createSpooler({ directory, maxSizeBytes: 60 * 1024 * 1024 }),
+    spooler: createSpooler({ files: createNamelessFiles(directory), maxSizeBytes: 60 * 1024 * 1024 }),
     enqueue: async (_, content) => {
       for await (const chunk of content.read()) sizeBytes += chunk.length;
     },
