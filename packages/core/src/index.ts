@@ -1,25 +1,92 @@
 /**
- * `@postern/core`: what a gateway is made of. Plugin authors need `definePlugin`, the constructors (`reply`, `reject`,
- * `defer`, `permit`) and the types; the command line and the testkit use the rest.
+ * `@postern/core`: what configs, plugins, the command line and the testkit import. All types, and of the code what one of them
+ * needs; the inside of the gateway (sessions, stores, scheduler, compilers) is reached by `createRuntime` alone.
  */
+
+// Words of the field, for everybody: errors, replies, verdicts, outcomes, addresses. They do no I/O.
+export * from "./address/index.ts";
 export * from "./errors.ts";
 export * from "./model/index.ts";
-export * from "./message/index.ts";
-export * from "./address/index.ts";
-export * from "./guard/index.ts";
-export * from "./hooks/index.ts";
-export * from "./config/index.ts";
-export * from "./dns/index.ts";
-export * from "./tables/index.ts";
-export * from "./state/index.ts";
-export * from "./rewrite/index.ts";
-export * from "./routing/index.ts";
-export * from "./policy/index.ts";
-export * from "./scanning/index.ts";
-export * from "./queue/index.ts";
-export type { DeliveryControls, DeliveryReport, DeliveryRequest, Transport } from "./delivery/transport.ts";
-export * from "./plugin/index.ts";
-export * from "./smtp/index.ts";
-export * from "./control/index.ts";
-export * from "./generation.ts";
-export * from "./runtime.ts";
+
+// For configs and plugins.
+export {
+  cidr,
+  defineConfig,
+  domain,
+  duration,
+  nextHop,
+  onError,
+  parseDuration,
+  parseSize,
+  Secret,
+  secret,
+  size,
+} from "./config/index.ts";
+export { createFileBlob, createMemoryBlob, createMessage, header, openMessage } from "./message/index.ts";
+export { definePlugin } from "./plugin/index.ts";
+export { AccessTable, rejectUnlisted, relayDenied } from "./policy/index.ts";
+export {
+  accessAddressKeys,
+  addressKeys,
+  domainKeys,
+  findFirst,
+  foldKey,
+  networkKeys,
+  nullSenderKey,
+  splitWords,
+} from "./tables/index.ts";
+
+// For the command line and those who embed a gateway.
+export {
+  checkFolders,
+  ConfigProblems,
+  configNames,
+  configSchema,
+  describeConfig,
+  findConfig,
+  listSchemaOptions,
+  loadConfig,
+  resolveConfig,
+} from "./config/index.ts";
+export { askControl } from "./control/index.ts";
+export { createPluginHost, hostOptions, importPlugin, resolvePlugin } from "./plugin/index.ts";
+export { checkConfig, createRuntime } from "./runtime.ts";
+
+// For tests: the parts that can be tried alone, and their stand-ins in memory.
+export { createResolver, createStaticResolver } from "./dns/index.ts";
+export { createGuard, defaultDeadlineMs, Failed, InvalidAnswer } from "./guard/index.ts";
+export { createHooks, listHooks } from "./hooks/index.ts";
+export { createRegistrations, setUpPlugins } from "./plugin/index.ts";
+export {
+  checkAnswer,
+  compilePolicy,
+  createVocabulary,
+  describeSubject,
+  knownWords,
+  rejectedText,
+  stages,
+} from "./policy/index.ts";
+export { createMemoryStore, createSegmentStore } from "./queue/index.ts";
+export { createAddressBook } from "./routing/index.ts";
+export { connectInProcess } from "./smtp/index.ts";
+export { createMemoryStateStore } from "./state/index.ts";
+export { createTableRegistry } from "./tables/index.ts";
+
+export type * from "./config/index.ts";
+export type * from "./control/index.ts";
+export type * from "./delivery/index.ts";
+export type * from "./dns/index.ts";
+export type * from "./generation.ts";
+export type * from "./guard/index.ts";
+export type * from "./hooks/index.ts";
+export type * from "./message/index.ts";
+export type * from "./plugin/index.ts";
+export type * from "./policy/index.ts";
+export type * from "./queue/index.ts";
+export type * from "./rewrite/index.ts";
+export type * from "./routing/index.ts";
+export type * from "./runtime.ts";
+export type * from "./scanning/index.ts";
+export type * from "./smtp/index.ts";
+export type * from "./state/index.ts";
+export type * from "./tables/index.ts";
