@@ -27,7 +27,7 @@ export class Census {
     const open = this.#openByClient.get(client) ?? 0;
     if (!exempt) {
       if (this.#open >= limits.sessions) return "total";
-      if (open >= limits.sessionsPerClient) return "client";
+      if (limits.sessionsPerClient > 0 && open >= limits.sessionsPerClient) return "client";
       if (limits.sessionsPerMinute !== undefined && this.#countNew(client, nowMs) > limits.sessionsPerMinute) {
         return "rate";
       }

@@ -65,7 +65,7 @@ export interface SmtpLimits {
   readonly recipients: number;
   /** Received fields: more is a loop. */
   readonly hops: number;
-  /** Open sessions in all, and of one client address (/64 for IPv6). Clients in `networks` are counted but never refused. */
+  /** Open sessions in all, and of one client address (/64 for IPv6; 0 is no limit). Clients in `networks` are counted but never refused. */
   readonly sessions: number;
   readonly sessionsPerClient: number;
   /** New sessions of one client in a minute; `undefined` is no limit. */
