@@ -1,9 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { InvalidAnswer } from "../guard/guard.ts";
 import type { EnvelopeEdit } from "../message/message.ts";
-import type { Envelope, Session } from "../model/index.ts";
+import type { Envelope } from "../model/index.ts";
 import { applyEnvelopeEdits, uniqueRecipients } from "./envelope-edits.ts";
-import { composeRewriters, identityRewriter, type Rewriter } from "./rewriter.ts";
 
 const envelope: Envelope = {
   sender: "from@a.example",
@@ -57,36 +56,5 @@ describe("envelope edits", () => {
     expect(uniqueRecipients([...envelope.recipients, again])).toEqual(envelope.recipients);
     expect(uniqueRecipients(envelope.recipients)).toBe(envelope.recipients);
     expect(first?.notify).toEqual(["never"]);
-  });
-});
-
-describe("rewriters", () => {
-  const session = {} as Session;
-  const alias = (name: string, to: string[], late: boolean): Rewriter => ({
-    name,
-    rewrite: (given) => {
-      const recipients = to.map((address) => ({ address, original: given.recipients[0]?.original ?? "" }));
-      const next = { ...given, recipients: [...given.recipients.slice(1), ...recipients] };
-      return late ? Promise.resolve(next) : next;
-    },
-  });
-
-  test("none is the identity", () => {
-    expect(composeRewriters([])).toBe(identityRewriter);
-    expect(identityRewriter.rewrite(envelope, session)).toBe(envelope);
-  });
-
-  test.for([false, true])("in order, each recipient once (late %s)", async (late) => {
-    const composed = composeRewriters([
-      alias("a", ["two@b.example", "three@b.example"], late),
-      alias("b", ["four@b.example"], !late),
-    ]);
-    const rewritten = await composed.rewrite(envelope, session);
-    expect(rewritten.recipients.map(({ address }) => address)).toEqual([
-      "two@b.example",
-      "three@b.example",
-      "four@b.example",
-    ]);
-    expect(composed.name).toBe("a, b");
   });
 });

@@ -21,16 +21,25 @@ import type { Restriction } from "../policy/restriction.ts";
 import { createVocabulary } from "../policy/vocabulary.ts";
 import type { ScanAsk } from "../scanning/scanner.ts";
 import { formatSmtpEvent, type SmtpEvent } from "./events.ts";
-import {
-  defaultLimits,
-  type ListenerSettings,
-  type SessionGeneration,
-  type SmtpHost,
-  type SmtpLimits,
-  type SmtpSettings,
-} from "./front.ts";
+import type { ListenerSettings, SessionGeneration, SmtpHost, SmtpLimits, SmtpSettings } from "./front.ts";
 import { connectInProcess, type InProcessClient } from "./in-process.ts";
 import { createSmtpListener, type SmtpListener } from "./listener.ts";
+
+/** As the config has them by default. */
+const defaultLimits: SmtpLimits = Object.freeze({
+  messageSizeBytes: 50 * 1024 * 1024,
+  headerSizeBytes: 1024 * 1024,
+  recipients: 1000,
+  hops: 50,
+  sessions: 1000,
+  sessionsPerClient: 50,
+  errors: 20,
+  junkCommands: 100,
+  commandLineBytes: 2048,
+  commandTimeoutMs: 5 * 60_000,
+  dataTimeoutMs: 60 * 60_000,
+  minRateBytesPerSecond: 128,
+});
 
 export interface FrontOptions {
   readonly listener?: Partial<ListenerSettings>;

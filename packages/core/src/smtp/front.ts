@@ -84,21 +84,6 @@ export interface SmtpLimits {
   readonly minRateBytesPerSecond: number;
 }
 
-export const defaultLimits: SmtpLimits = Object.freeze({
-  messageSizeBytes: 50 * 1024 * 1024,
-  headerSizeBytes: 1024 * 1024,
-  recipients: 1000,
-  hops: 50,
-  sessions: 1000,
-  sessionsPerClient: 50,
-  errors: 20,
-  junkCommands: 100,
-  commandLineBytes: 2048,
-  commandTimeoutMs: 5 * 60_000,
-  dataTimeoutMs: 60 * 60_000,
-  minRateBytesPerSecond: 100,
-});
-
 export interface ListenerSettings {
   /** In `Session.listener`, in logs, and for its own policy lists. */
   readonly name: string;

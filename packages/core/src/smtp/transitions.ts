@@ -41,5 +41,3 @@ const table: Readonly<Record<Verb, Row>> = {
 export function findMisplacement(verb: Verb, state: State): Reply | undefined {
   return table[verb][state];
 }
-
-export const verbs: readonly Verb[] = Object.freeze(Object.keys(table) as Verb[]);
