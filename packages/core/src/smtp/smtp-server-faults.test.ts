@@ -156,7 +156,7 @@ describe("smtp-server faults", () => {
       const talk = await front.greeted();
       for (const line of ["MAIL FROM:<a@there.test>", "RCPT TO:<b@ours.test>", "DATA"]) await talk.say(line);
       for (let minute = 0; minute < 30; minute += 1) {
-        talk.send(`${"x".repeat(998)}\r\n`.repeat(7));
+        talk.send(`${"x".repeat(998)}\r\n`.repeat(8));
         await clock.run(60_000);
       }
       expect(await talk.say(".")).toMatch(/^250 /);
