@@ -38,6 +38,7 @@ export {
 
 // For the command line and those who embed a gateway.
 export {
+  checkFolderOwners,
   checkFolders,
   ConfigProblems,
   configNames,

@@ -1,7 +1,7 @@
 /** Finding, loading and checking a config; units and secrets for plugins' options. Starts nothing. */
 export { describeConfig, type Setting } from "./describe.ts";
 export { onError } from "./failure.ts";
-export { checkFolders } from "./folders.ts";
+export { checkFolderOwners, checkFolders } from "./folders.ts";
 export { configNames, findConfig, systemFolder, type FindOptions } from "./find.ts";
 export { loadConfig, type LoadedConfig, type LoadOptions } from "./load.ts";
 export { didYouMean, findNearest } from "./nearest.ts";
