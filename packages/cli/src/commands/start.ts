@@ -1,5 +1,5 @@
 /** `postern start`: the gateway until a signal or `postern stop` ends it. */
-import { createRuntime } from "@postern/core";
+import { checkFolderOwners, createRuntime } from "@postern/core";
 import { loadRequired, type ConfigOptions } from "../config-source.ts";
 import { embeddedConfig, makeEmbeddedFolder } from "../embedded.ts";
 import { startedText } from "../greeting.ts";
@@ -17,6 +17,7 @@ export async function start(options: StartOptions, cwd: string, output: Output):
   const isEmbedded = options.defaults === true && options.config === undefined;
   const { config, file } = isEmbedded ? embeddedConfig(cwd) : await loadRequired(options, cwd);
   if (isEmbedded) makeEmbeddedFolder(cwd);
+  checkFolderOwners(config);
   // From here on a signal is answered, even one that comes while the queue is being read.
   const stopping = onStop();
   const log = createMailLog(options.json === true, (text) => output.warn(text));
