@@ -1,7 +1,7 @@
 /** Addresses, networks, domains and next-hops as a config writes them: checked here, compiled for matching elsewhere. */
-import { isIP } from "node:net";
 import { z } from "zod";
 import { canonicalDomain } from "../address/domain.ts";
+import { parseNameServer } from "../address/name-server.ts";
 import { networkOf, parseCidr } from "../address/network.ts";
 import { parseNextHop } from "../address/next-hop.ts";
 
@@ -27,9 +27,12 @@ export function domain(): z.ZodType<string, string> {
   return text(canonicalDomain, 'a domain such as "example.com"');
 }
 
-/** `"192.0.2.1"`, `"192.0.2.1:53"`, `"[2001:db8::1]:53"`. */
+/** `"192.0.2.1"`, `"192.0.2.1:53"`, `"2001:db8::1"`, `"[2001:db8::1]:53"`. */
 export function nameServer(): z.ZodType<string, string> {
-  return text(parseNameServer, 'an address such as "192.0.2.1", "192.0.2.1:53" or "[2001:db8::1]:53"');
+  return text(
+    (given) => parseNameServer(given) && given,
+    'an address such as "192.0.2.1", "192.0.2.1:53" or "[2001:db8::1]:53"',
+  );
 }
 
 /** A next-hop: `"example.com"` (its MX), `"[host]"`, `"[host]:port"`, `"host:port"`. */
@@ -39,14 +42,6 @@ export function nextHop(): z.ZodType<string, string> {
     'a next-hop such as "[mail.example.com]:587", "[192.0.2.1]" or "example.com"',
   );
 }
-
-function parseNameServer(given: string): string | undefined {
-  if (isIP(given) !== 0) return given;
-  const match = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(given);
-  return isIP(match?.[1] ?? match?.[2] ?? "") !== 0 && isPort(Number(match?.[3])) ? given : undefined;
-}
-
-const isPort = (port: number): boolean => Number.isInteger(port) && port > 0 && port <= 65_535;
 
 function text(parse: (given: string) => string | undefined, expected: string): z.ZodType<string, string> {
   return z

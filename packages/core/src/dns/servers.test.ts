@@ -1,15 +1,5 @@
 import { expect, test } from "vitest";
-import { parseNameServer, parseResolvConf } from "./servers.ts";
-
-test.each([
-  ["192.0.2.1", "192.0.2.1", 53],
-  ["192.0.2.1:5353", "192.0.2.1", 5353],
-  ["2001:db8::1", "2001:db8::1", 53],
-  ["[2001:db8::1]:5353", "2001:db8::1", 5353],
-  ["fe80::1%eth0", "fe80::1%eth0", 53],
-])("%s", (text, address, port) => {
-  expect(parseNameServer(text)).toEqual({ address, port });
-});
+import { parseResolvConf } from "./servers.ts";
 
 test("resolv.conf: nameserver lines, three at most, the local server when there are none", () => {
   const text =

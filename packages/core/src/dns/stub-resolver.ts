@@ -4,14 +4,15 @@
  */
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import type { Answer } from "dns-packet";
-import { DnsUnavailable } from "../errors.ts";
+import { parseNameServer, type NameServer } from "../address/name-server.ts";
+import { ConfigError, DnsUnavailable } from "../errors.ts";
 import { systemClock, type Clock } from "../model/clock.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import { describe, exchange, type Question } from "./exchange.ts";
 import { canonicalIp, isLocalhost, isLoopback, questionName, reverseName } from "./names.ts";
 import type { Records, RecordType } from "./question.ts";
 import type { MxRecord, Resolver } from "./resolver.ts";
-import { parseNameServer, systemNameServers, type NameServer } from "./servers.ts";
+import { systemNameServers } from "./servers.ts";
 
 export interface ResolverOptions {
   /** Addresses, with `:port` where it is not 53; those of /etc/resolv.conf by default. Throws `ConfigError`. */
@@ -36,7 +37,7 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
   const servers: readonly NameServer[] =
     options.servers === undefined || options.servers.length === 0
       ? systemNameServers()
-      : options.servers.map(parseNameServer);
+      : options.servers.map(readServer);
   const cache = createAnswerCache(cacheEntries, clock);
   const inFlight = new Map<string, Promise<readonly unknown[]>>();
   const waiting: (() => void)[] = [];
@@ -130,6 +131,12 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
     },
     txt: (name) => ask(name, "TXT", readTxt),
   };
+}
+
+function readServer(text: string): NameServer {
+  const server = parseNameServer(text);
+  if (server !== undefined) return server;
+  throw new ConfigError(`dns.servers: "${text}" is no name server; write an address, with a port if it is not 53`);
 }
 
 function readMx(answer: Answer): MxRecord {
