@@ -12,7 +12,7 @@ import {
   type RecordType,
   type Response,
 } from "./question.ts";
-import type { NameServer } from "./servers.ts";
+import type { NameServer } from "../address/name-server.ts";
 
 export interface Question {
   readonly name: string;
