@@ -51,8 +51,11 @@ export class PosternServer extends SMTPServer {
     this.place = place;
     this.#parts = parts;
     // An error before it listens is the answer of `listen`.
-    this.on("error", (error: Error) => {
-      if (this.server.listening) this.host.log({ kind: "failed", session: undefined, where: "listener", error });
+    this.on("error", (error: Error & { readonly meta?: { readonly remoteAddress?: string } }) => {
+      if (!this.server.listening) return;
+      const client = error.meta?.remoteAddress;
+      if (client === undefined) this.host.log({ kind: "failed", session: undefined, where: "listener", error });
+      else this.#turnAway(addressOf(client), `TLS handshake failed: ${error.message}`);
     });
   }
 

@@ -101,3 +101,14 @@ test("a handshake that does not come counts as a session of its client", async (
   other.stream.destroy();
   await front.listener.close(0);
 });
+
+test("a handshake that fails is logged with its client, not as a fault of ours", async () => {
+  const front = await createFront({ tls, listener: { tls: "implicit" } });
+  const { port } = await front.listener.listen();
+  const talk = new Talk(connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" }));
+  talk.send("EHLO client.test\r\n");
+  await talk.rest();
+  while (front.events.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  expect(front.lines()).toEqual([expect.stringMatching(/^NOQUEUE: turned away: 127\.0\.0\.2: TLS handshake failed: /)]);
+  await front.listener.close(0);
+});
