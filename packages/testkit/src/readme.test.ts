@@ -1,5 +1,6 @@
 // The README's examples, run as they stand.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
@@ -10,9 +11,10 @@ const examples = [...readme.matchAll(/^```ts\n([^]*?)^```/gm)].map(([, text = ""
 test("there are some", () => expect(examples.length).toBe(2));
 
 test.each(examples.map((text, index) => [index + 1, text] as const))("example %i", async (_, text) => {
-  // Below this package, so that its imports resolve as an author's would.
-  const home = mkdtempSync(join(folder, "../.readme-"));
+  const home = mkdtempSync(join(tmpdir(), "postern-readme-"));
   try {
+    // Its imports resolve as an author's would.
+    symlinkSync(join(folder, "../../../node_modules"), join(home, "node_modules"));
     writeFileSync(join(home, "example.ts"), text);
     await import(/* @vite-ignore */ join(home, "example.ts"));
   } finally {
