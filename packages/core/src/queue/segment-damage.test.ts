@@ -165,6 +165,21 @@ describe("whole stretches", () => {
   });
 });
 
+test("of the spool only what we wrote is tidied: a directory of `/var` must not cost /var/spool its files", async () => {
+  const files = ["left.body", "7.incoming", "crontab", ".body", "a b.body", "x.incoming.gz"];
+  const others = new Map(files.map((name) => [`/var/queue/spool/${name}`, Buffer.from("x")]));
+  for (const broken of [false, true]) {
+    const octets = Buffer.from(image.get(log) as Buffer);
+    if (broken) octets[60] = (octets[60] as number) ^ 1;
+    const disk = newDisk(new Map([...image, [log, octets], ...others]));
+    const store = storeOn(disk);
+    await store.open();
+    await store.close();
+    const left = files.filter((name) => disk.paths().includes(`/var/queue/spool/${name}`));
+    expect(left).toEqual(["crontab", ".body", "a b.body", "x.incoming.gz"]);
+  }
+});
+
 test("a message whose spooled content is gone or wrong is reported, never half delivered", async () => {
   const disk = newDisk();
   const store = storeOn(disk, { spoolAboveBytes: 200_000 });

@@ -5,9 +5,13 @@ import type { QueueIndex } from "./queue-index.ts";
 import type { SalvageFolder } from "./salvage-folder.ts";
 import type { Damage } from "./store.ts";
 
+/** As our files are named: what else lies here is somebody's, who shares a folder with us by mistake. */
+const ours = /^[0-9A-Za-z_-]{1,64}\.(?:body|incoming)$/;
+
 /**
- * A file nobody speaks of was never acknowledged, or its message is gone: it is unlinked. One that was still coming in never was anyhow. But when the log is damaged (`salvage` given), it may
- * be what is left of a message, and is kept aside. A message whose file is missing stays in the queue, and is reported.
+ * A file nobody speaks of was never acknowledged, or its message is gone: it is unlinked. One that was still coming in never was
+ * anyhow. But when the log is damaged (`salvage` given), it may be what is left of a message, and is kept aside. A message whose file
+ * is missing stays in the queue, and is reported.
  */
 export async function tidySpool(
   folder: string,
@@ -24,6 +28,7 @@ export async function tidySpool(
     }
   }
   for (const name of files) {
+    if (!ours.test(name)) continue;
     const path = `${folder}/${name}`;
     if (salvage === undefined || name.endsWith(incomingSuffix)) {
       await port.unlink(path).catch(() => undefined);
