@@ -1,6 +1,7 @@
 /** `npm run bench -- CASE [options]`: each folder here with a `main.ts` is a case. */
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { BenchError } from "./lib/bench-error.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const cases = readdirSync(here, { withFileTypes: true })
@@ -8,9 +9,15 @@ const cases = readdirSync(here, { withFileTypes: true })
   .map((entry) => entry.name);
 
 const [name, ...args] = process.argv.slice(2);
-if (name === undefined || !cases.includes(name)) {
-  console.error(`usage: npm run bench -- CASE [options]\ncases: ${cases.join(", ")}`);
-  process.exit(64);
+try {
+  if (name === undefined || !cases.includes(name)) {
+    throw new BenchError(`usage: npm run bench -- CASE [options]\ncases: ${cases.join(", ")}`, 64);
+  }
+  const { main } = (await import(`./${name}/main.ts`)) as { main: (args: string[]) => Promise<void> };
+  await main(args);
+} catch (error) {
+  const { code } = error as NodeJS.ErrnoException;
+  if (!(error instanceof BenchError) && code?.startsWith("ERR_PARSE_ARGS") !== true) throw error;
+  console.error(`bench: ${(error as Error).message}`);
+  process.exitCode = error instanceof BenchError ? error.exitCode : 64;
 }
-const { main } = (await import(`./${name}/main.ts`)) as { main: (args: string[]) => Promise<void> };
-await main(args);

@@ -1,25 +1,32 @@
 /** CPU and memory of a process and all its descendants, read from /proc. */
 import { readFileSync, readdirSync } from "node:fs";
 
-export interface Usage {
-  /** User and system time, children that have ended included. */
-  readonly cpuSeconds: number;
-  /** Resident sets added up; shared pages count in each. */
-  readonly rssBytes: number;
-}
-
 const ticksPerSecond = 100; // USER_HZ, fixed in the kernel's interface to user space
-const pageBytes = 4096;
 
 interface Stat {
   readonly pid: number;
   readonly parent: number;
   readonly cpuTicks: number;
-  readonly rssPages: number;
 }
 
-/** Sum over `pid` and everything below it. A process that ends meanwhile is left out. */
-export function readUsage(pid: number): Usage {
+/** User and system time of `pid` and everything below it, children that have ended included. */
+export function readCpuSeconds(pid: number): number {
+  return readFamily(pid).reduce((total, { cpuTicks }) => total + cpuTicks, 0) / ticksPerSecond;
+}
+
+/** Proportional set sizes added up, so that a page shared by many counts once. Needs the right to trace the processes. */
+export function readMemoryBytes(pid: number): number {
+  return readFamily(pid).reduce((total, member) => total + readPss(member.pid), 0);
+}
+
+/** One process; `VmRSS`, or `VmHWM` for its peak. Throws when it is gone. */
+export function readStatusBytes(pid: number, field: "VmRSS" | "VmHWM"): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "latin1"));
+  return Number(line?.[1]) * 1024;
+}
+
+/** A process that ends meanwhile is left out. */
+function readFamily(pid: number): readonly Stat[] {
   const stats = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map((name) => readStat(Number(name)))
@@ -30,11 +37,7 @@ export function readUsage(pid: number): Usage {
     before = family.size;
     for (const stat of stats) if (family.has(stat.parent)) family.add(stat.pid);
   }
-  const members = stats.filter((stat) => family.has(stat.pid));
-  return {
-    cpuSeconds: sum(members, (stat) => stat.cpuTicks) / ticksPerSecond,
-    rssBytes: sum(members, (stat) => stat.rssPages) * pageBytes,
-  };
+  return stats.filter((stat) => family.has(stat.pid));
 }
 
 function readStat(pid: number): Stat | undefined {
@@ -46,12 +49,16 @@ function readStat(pid: number): Stat | undefined {
       .split(" ")
       .map(Number);
     const [utime = 0, stime = 0, cutime = 0, cstime = 0] = fields.slice(11, 15);
-    return { pid, parent: fields[1] ?? 0, cpuTicks: utime + stime + cutime + cstime, rssPages: fields[21] ?? 0 };
+    return { pid, parent: fields[1] ?? 0, cpuTicks: utime + stime + cutime + cstime };
   } catch {
     return undefined;
   }
 }
 
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
+function readPss(pid: number): number {
+  try {
+    return Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "latin1"))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }

@@ -1,7 +1,11 @@
 /** One run: `smtp-source` → system → `smtp-sink`, both counted, with the system's CPU and memory. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readUsage } from "../lib/process-usage.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { measureLatency } from "../lib/latency-client.ts";
+import { readCpuSeconds, readMemoryBytes } from "../lib/process-usage.ts";
+import { programPath } from "../../test/services/programs.ts";
+import type { Load } from "./loads.ts";
 import type { CountingSink } from "./sink.ts";
 
 /** A relay under test: listens on loopback and sends everything to the sink. */
@@ -13,56 +17,69 @@ export interface System {
   stop(): Promise<void>;
 }
 
-export interface Load {
-  readonly label: string;
-  readonly messages: number;
-  readonly sizeBytes: number;
-  readonly sessions: number;
-  /** Many messages over each session, or a session for each message. */
-  readonly keepSession: boolean;
-}
-
-export interface Result {
+export interface Rates {
   readonly acceptPerSecond: number;
   readonly endToEndPerSecond: number;
   /** CPU seconds per 1,000 messages. */
   readonly cpuPerThousand: number;
-  readonly peakRssBytes: number;
+  /** Proportional set size of all its processes, sampled. */
+  readonly peakMemoryBytes: number;
 }
 
 const longestRunMs = 180_000;
+const sampleEveryMs = 250;
+/** After the last message has arrived a system still tidies its queue: that is its work too. */
+const afterworkMs = 500;
+const latencySessions = 2;
 
-export async function runLoad(system: System, sink: CountingSink, load: Load): Promise<Result> {
+export async function runLoad(system: System, sink: CountingSink, load: Load): Promise<Rates> {
   const target = sink.messages() + load.messages;
-  const before = readUsage(system.pid);
-  let peakRssBytes = before.rssBytes;
+  const cpuBefore = readCpuSeconds(system.pid);
+  let peakMemoryBytes = readMemoryBytes(system.pid);
   const sampler = setInterval(() => {
-    peakRssBytes = Math.max(peakRssBytes, readUsage(system.pid).rssBytes);
-  }, 200);
+    peakMemoryBytes = Math.max(peakMemoryBytes, readMemoryBytes(system.pid));
+  }, sampleEveryMs);
   try {
     const startedAt = performance.now();
     const received = sink.reached(target, longestRunMs);
-    await send(system.port, load);
-    const acceptedAt = performance.now();
-    await received;
-    const doneAt = performance.now();
-    const cpuSeconds = readUsage(system.pid).cpuSeconds - before.cpuSeconds;
+    const [acceptedAt, doneAt] = await Promise.all([
+      send(system.port, load).then(() => performance.now()),
+      received.then(() => performance.now()),
+    ]);
+    clearInterval(sampler);
+    await delay(afterworkMs);
+    const cpuSeconds = readCpuSeconds(system.pid) - cpuBefore;
     return {
       acceptPerSecond: load.messages / ((acceptedAt - startedAt) / 1000),
       endToEndPerSecond: load.messages / ((doneAt - startedAt) / 1000),
       cpuPerThousand: (cpuSeconds / load.messages) * 1000,
-      peakRssBytes,
+      peakMemoryBytes,
     };
   } finally {
     clearInterval(sampler);
   }
 }
 
+/** Waits for the 250, in milliseconds, under a light load of its own; ends when all of it has arrived. */
+export async function runLatency(
+  system: System,
+  sink: CountingSink,
+  { latency, sizeBytes }: Load,
+): Promise<readonly number[]> {
+  const before = sink.messages();
+  const waits = await measureLatency({ port: system.port, sizeBytes, sessions: latencySessions, ...latency });
+  await sink.reached(before + waits.length, longestRunMs);
+  return waits;
+}
+
 async function send(port: number, { messages, sizeBytes, sessions, keepSession }: Load): Promise<void> {
   const args = ["-s", String(sessions), "-m", String(messages), "-l", String(sizeBytes)];
   if (keepSession) args.push("-d");
   args.push("-f", "sender@source.test", "-t", "user@example.test", `127.0.0.1:${port}`);
-  const source = spawn("smtp-source", args, { stdio: ["ignore", "inherit", "inherit"], timeout: longestRunMs });
+  const source = spawn(programPath("smtp-source"), args, {
+    stdio: ["ignore", "inherit", "inherit"],
+    timeout: longestRunMs,
+  });
   const [status] = (await once(source, "exit")) as [number | null];
   if (status !== 0) throw new Error(`smtp-source ended with ${status}`);
 }

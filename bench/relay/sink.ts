@@ -1,5 +1,6 @@
 /** `smtp-sink` from the Postfix package, counting what it takes. */
 import { spawn } from "node:child_process";
+import { programPath } from "../../test/services/programs.ts";
 
 export interface CountingSink {
   readonly port: number;
@@ -15,7 +16,7 @@ const counter = /mesg=(\d+)/g;
 export function startSink(port: number): CountingSink {
   const args = ["-c", `127.0.0.1:${port}`, "1000"];
   if (process.getuid?.() === 0) args.unshift("-u", "nobody");
-  const child = spawn("smtp-sink", args, { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(programPath("smtp-sink"), args, { stdio: ["ignore", "pipe", "inherit"] });
   let messages = 0;
   let waiting: { count: number; resolve: () => void } | undefined;
   let line = "";
