@@ -30,6 +30,7 @@ it("draws lengths in proportion to the longest of the panel, and something for n
   expect(widths.map(({ name }) => name)).toEqual(["bar", "strong", "bar"]);
   const [slow, fast, dead] = widths.map(({ width }) => width) as [number, number, number];
   expect(fast / slow).toBeCloseTo(4, 1);
+  expect(fast).toBeLessThan(360); // the panel's width
   expect(dead).toBe(1);
 });
 
