@@ -2,7 +2,8 @@
 
 const longestLine = 998;
 const bareLineEnd = /\r(?!\n)|(?<!\r)\n/;
-const longLine = /[^\r\n]{999,}/g;
+// From the start of a line alone: tried at every octet, a line that just fits would be read a thousand times.
+const longLine = /(?<![^\r\n])[^\r\n]{999,}/g;
 
 /**
  * `text`, one character an octet, with every bare CR and LF made CR LF, and lines beyond 998 octets broken, in fields by folding.
