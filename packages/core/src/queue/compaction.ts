@@ -108,6 +108,7 @@ export class Compaction {
     // Before the next: its remove records may speak of this one's messages.
     await port.syncFolder(folder);
     segments.shift();
+    this.#options.index.forget(segment);
     await segment.file.close();
   }
 
@@ -127,7 +128,12 @@ export class Compaction {
           for (let copied = false; !copied;) {
             const place = index.get(id);
             if (place?.segment !== segment || place.offset !== offset) return;
-            copied = await this.#copy(id, place);
+            place.held += 1;
+            try {
+              copied = await this.#copy(id, place);
+            } finally {
+              place.held -= 1;
+            }
           }
         }),
       );

@@ -1,28 +1,35 @@
 /**
  * Messages that were committed a moment ago, with their content, so that mail delivered at once is not read back from disk.
- * Bounded by octets; the oldest goes first. What is not here is on disk.
+ * Bounded by octets: what comes when there is no room is not held, for what came before it is delivered before it; what has lain here
+ * for long makes room. What is not here is on disk.
  */
 import type { Blob } from "../message/index.ts";
-import type { QueuedMessage } from "../model/index.ts";
+import type { Clock, QueuedMessage } from "../model/index.ts";
 import type { Schedule, Settlement } from "./store.ts";
 
 export interface HandedOff {
   readonly message: QueuedMessage;
   readonly content: Blob;
+  /** Monotonic. */
+  readonly since: number;
   settled: readonly Settlement[];
   schedule: Schedule | undefined;
 }
 
 /** Message, envelope and map entry, roughly. */
 const overheadBytes = 1024;
+/** Mail that is delivered at once is delivered within this time. */
+const freshMs = 5000;
 
 export class HandOff {
   readonly #held = new Map<string, HandedOff>();
   readonly #maxBytes: number;
+  readonly #clock: Clock;
   #bytes = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, clock: Clock) {
     this.#maxBytes = maxBytes;
+    this.#clock = clock;
   }
 
   get(id: string): HandedOff | undefined {
@@ -30,12 +37,12 @@ export class HandOff {
   }
 
   put(message: QueuedMessage, content: Blob): void {
-    const held = { message, content, settled: [], schedule: undefined };
+    const now = this.#clock.monotonic();
+    const held = { message, content, since: now, settled: [], schedule: undefined };
     const cost = costOf(held);
-    if (cost > this.#maxBytes) return;
+    if (!this.#makeRoom(cost, now)) return;
     this.#held.set(message.id, held);
     this.#bytes += cost;
-    if (this.#bytes > this.#maxBytes) this.#evict();
   }
 
   delete(id: string): void {
@@ -45,17 +52,24 @@ export class HandOff {
     this.#bytes -= costOf(held);
   }
 
-  #evict(): void {
-    for (const id of this.#held.keys()) {
-      if (this.#bytes <= this.#maxBytes) return;
+  #makeRoom(cost: number, now: number): boolean {
+    if (cost > this.#maxBytes) return false;
+    for (const [id, { since }] of this.#held) {
+      if (this.#bytes + cost <= this.#maxBytes) return true;
+      if (now - since < freshMs) return false;
       this.delete(id);
     }
+    return true;
   }
 }
 
 /** A chunk may be a small part of a large buffer that it keeps alive. */
 function costOf({ message, content }: HandedOff): number {
   let bytes = overheadBytes + message.envelope.recipients.length * 128;
-  for (const chunk of content.chunks ?? content.head ?? []) bytes += chunk.buffer.byteLength;
+  let last: ArrayBufferLike | undefined;
+  for (const { buffer } of content.chunks ?? content.head ?? []) {
+    if (buffer !== last) bytes += buffer.byteLength;
+    last = buffer;
+  }
   return bytes;
 }

@@ -1,4 +1,8 @@
 /** Mistakes a store could make, planted between it and the disk, to prove that the simulation finds them. */
+import type { CheckpointedMessage, ListedSegment, NumberedPlace } from "./checkpoint-format.ts";
+import { readCheckpoint } from "./checkpoint-reader.ts";
+import { writeCheckpoint } from "./checkpointing.ts";
+import type { LogPosition, Place, Segment } from "./queue-index.ts";
 import type { FilePort, PortFile } from "./file-port.ts";
 import { marker, recordHeaderBytes, recordKinds } from "./segment-format.ts";
 
@@ -43,10 +47,78 @@ export const plantedFaults: Readonly<Record<string, Planted>> = Object.freeze({
       return seen.size === seen.add(id).size;
     });
   },
+  "a checkpoint without one of its messages": (port) =>
+    withCheckpoint(port, ({ messages, ...all }) => ({ ...all, messages: messages.slice(1) })),
+  "a checkpoint without outcomes": (port) =>
+    withCheckpoint(port, ({ messages, ...all }) => ({
+      ...all,
+      messages: messages.map((message) => ({ ...message, settled: [] })),
+    })),
+  "a checkpoint that keeps what was removed": (port) => {
+    const ever = new Map<string, CheckpointedMessage>();
+    return withCheckpoint(port, ({ messages, ...all }) => {
+      for (const message of messages) ever.set(message.id, message);
+      return { ...all, messages: [...ever.values()] };
+    });
+  },
+  "a checkpoint that covers what it does not hold": (port) =>
+    withCheckpoint(port, ({ covered, ...all }) => ({ ...all, covered: { segment: covered.segment + 1, offset: 0 } })),
 });
 
+interface Checkpoint {
+  readonly covered: LogPosition;
+  readonly listed: readonly ListedSegment[];
+  readonly messages: readonly CheckpointedMessage[];
+}
+
+/** Every checkpoint is another one, and sound. */
+function withCheckpoint(port: FilePort, change: (checkpoint: Checkpoint) => Checkpoint): FilePort {
+  return portOver(port, {
+    rename: async (from, to) => {
+      if (to.endsWith("/checkpoint")) await rewriteCheckpoint(port, from, change);
+      return port.rename(from, to);
+    },
+  });
+}
+
+async function rewriteCheckpoint(
+  port: FilePort,
+  path: string,
+  change: (checkpoint: Checkpoint) => Checkpoint,
+): Promise<void> {
+  let listed: readonly ListedSegment[] = [];
+  const messages: CheckpointedMessage[] = [];
+  const file = await port.open(path, "write");
+  const covered = await readCheckpoint(file, {
+    segments: (all) => {
+      listed = all;
+      return true;
+    },
+    message: (message) => void messages.push(message),
+  });
+  if (covered === undefined) return;
+  const changed = change({ covered, listed, messages });
+  const all = changed.messages.map((message) => [message.id, placeOf(message)] as const);
+  await file.truncate(0);
+  await writeCheckpoint(file, changed.covered, changed.listed, { all: () => all.values() });
+  await file.sync();
+}
+
+function placeOf({ segment, schedule, settled, ...rest }: CheckpointedMessage): Place {
+  const numbered = (number: number) => ({ number }) as Segment;
+  const note = (at: NumberedPlace) => ({ ...at, value: undefined, segment: numbered(at.segment) });
+  return {
+    ...rest,
+    segment: numbered(segment),
+    schedule: schedule && note(schedule),
+    settled: settled.map(note),
+    removal: undefined,
+    held: 0,
+  };
+}
+
 /** The file with some of its calls changed. */
-function fileOver(file: PortFile, changes: Partial<PortFile>): PortFile {
+export function fileOver(file: PortFile, changes: Partial<PortFile>): PortFile {
   return {
     write: (chunks, position) => file.write(chunks, position),
     read: (position, length) => file.read(position, length),
@@ -58,7 +130,8 @@ function fileOver(file: PortFile, changes: Partial<PortFile>): PortFile {
   };
 }
 
-function portOver(port: FilePort, changes: Partial<FilePort>): FilePort {
+/** The port with some of its calls changed. */
+export function portOver(port: FilePort, changes: Partial<FilePort>): FilePort {
   return {
     open: (path, mode) => port.open(path, mode),
     list: (folder) => port.list(folder),

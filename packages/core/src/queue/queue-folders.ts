@@ -10,6 +10,11 @@ export interface QueueFolders {
   readonly log: string;
   readonly spool: string;
   readonly damaged: string;
+  /** A file; the second name is that of the next one while it is written. */
+  readonly checkpoint: string;
+  readonly newCheckpoint: string;
+  /** A file: room for bad days. */
+  readonly reserve: string;
 }
 
 export function queueFolders(directory: string): QueueFolders {
@@ -20,6 +25,9 @@ export function queueFolders(directory: string): QueueFolders {
     log: `${root}/log`,
     spool: `${root}/spool`,
     damaged: `${root}/damaged`,
+    checkpoint: `${root}/checkpoint`,
+    newCheckpoint: `${root}/checkpoint.new`,
+    reserve: `${root}/reserve`,
   };
 }
 

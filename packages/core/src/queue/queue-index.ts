@@ -1,8 +1,10 @@
 /**
- * Where everything stands: for each message a place in the log, about 200 octets of memory. It keeps account of how much of
- * each segment is still needed.
+ * Where everything stands: for each message a place in the log. It keeps account of how much of each segment is still needed.
+ * A place is an object from when somebody asks for it until `rest`; before and after it is a row of a packed table, about 110 octets
+ * of memory with its id.
  */
 import type { PortFile } from "./file-port.ts";
+import { RestingPlaces } from "./resting-places.ts";
 import { recordHeaderBytes } from "./segment-format.ts";
 import type { Schedule, Settlement } from "./store.ts";
 
@@ -18,6 +20,12 @@ export interface Segment {
   liveBytes: number;
   /** Messages whose record is here. Without any the segment is not needed, once all older ones are gone. */
   liveMessages: number;
+}
+
+/** An octet of the log. */
+export interface LogPosition {
+  readonly segment: number;
+  readonly offset: number;
 }
 
 /** Something said of a message after its record. */
@@ -44,46 +52,74 @@ export interface Place {
   schedule: Note<Schedule> | undefined;
   /** Set when the message was removed: resolves when that is durable. */
   removal: Promise<void> | undefined;
+  /** By so many who wait for something and count on its being the same object then. */
+  held: number;
 }
 
-const nothingSettled: readonly Note<readonly Settlement[]>[] = Object.freeze([]);
+export const nothingSettled: readonly Note<readonly Settlement[]>[] = Object.freeze([]);
 
 export class QueueIndex {
-  readonly #places = new Map<string, Place>();
+  /** A number is a row of `#resting`. */
+  readonly #places = new Map<string, Place | number>();
+  readonly #resting = new RestingPlaces();
+  /** Dropped, and the removal not in the log yet. */
+  readonly #leaving = new Map<string, Place>();
 
   get size(): number {
     return this.#places.size;
   }
 
-  get(id: string): Place | undefined {
-    return this.#places.get(id);
+  has(id: string): boolean {
+    return this.#places.has(id);
   }
 
-  entries(): IterableIterator<[string, Place]> {
-    return this.#places.entries();
+  get(id: string): Place | undefined {
+    const known = this.#places.get(id);
+    if (typeof known !== "number") return known;
+    const place = this.#resting.read(known);
+    this.#resting.delete(known);
+    this.#places.set(id, place);
+    return place;
+  }
+
+  /** Each id with its due time. */
+  *waiting(): Generator<{ readonly id: string; readonly nextAttemptAt: number }> {
+    for (const [id, known] of this.#places) {
+      yield { id, nextAttemptAt: typeof known === "number" ? this.#resting.nextAttemptAt(known) : known.nextAttemptAt };
+    }
+  }
+
+  /** Ids of messages whose content is a file. */
+  *spooled(): Generator<string> {
+    for (const [id, known] of this.#places)
+      if (typeof known === "number" ? this.#resting.isSpooled(known) : known.spooled) yield id;
+  }
+
+  /**
+   * All that a restart would have to find, what is being removed last. May go on while the index changes: what changes behind its back
+   * is in the log after the place where it began. Places that nobody holds are packed on the way; do not keep what it gives.
+   */
+  *all(): Generator<readonly [id: string, place: Place]> {
+    for (const [id, known] of this.#places) {
+      if (typeof known === "number") yield [id, this.#resting.read(known)];
+      else {
+        if (isAtRest(known)) this.#places.set(id, this.#resting.add(known));
+        yield [id, known];
+      }
+    }
+    yield* this.#leaving;
   }
 
   /** A message's record is durable there. It says all that was known then, so what was said before is not needed any more. */
-  put(
-    id: string,
-    at: Pick<Place, "segment" | "offset" | "headBytes" | "bodyBytes" | "spooled" | "nextAttemptAt">,
-  ): void {
+  put(id: string, at: PlacedMessage): void {
     this.drop(id);
-    const { segment, offset, headBytes, bodyBytes, spooled, nextAttemptAt } = at;
-    const place = {
-      segment,
-      offset,
-      headBytes,
-      bodyBytes,
-      spooled,
-      nextAttemptAt,
-      settled: nothingSettled,
-      schedule: undefined,
-      removal: undefined,
-    };
-    this.#places.set(id, place);
-    segment.liveMessages += 1;
-    segment.liveBytes += recordHeaderBytes + headBytes + bodyBytes;
+    this.restore(id, { ...at, settled: nothingSettled, schedule: undefined });
+  }
+
+  /** As `put`, with what was said since; its notes are in the log. The id must not be there. */
+  restore(id: string, place: PlacedMessage & Pick<Place, "settled" | "schedule">): void {
+    count(place, 1);
+    this.#places.set(id, this.#resting.add(place));
   }
 
   /** Compaction has copied a message and all in `copied`; what was said since stays. */
@@ -103,12 +139,39 @@ export class QueueIndex {
   }
 
   drop(id: string): Place | undefined {
-    const place = this.#places.get(id);
+    const place = this.get(id);
     if (place === undefined) return undefined;
     this.#places.delete(id);
     count(place, -1);
     return place;
   }
+
+  /** As `drop`; until `removed` a restart must find it. */
+  leave(id: string): Place | undefined {
+    const place = this.drop(id);
+    if (place !== undefined) this.#leaving.set(id, place);
+    return place;
+  }
+
+  removed(id: string): void {
+    this.#leaving.delete(id);
+  }
+
+  /** The segment's file is gone. */
+  forget(segment: Segment): void {
+    this.#resting.forget(segment);
+    for (const [id, place] of this.#leaving) if (place.segment === segment) this.#leaving.delete(id);
+  }
+}
+
+/** A message's record, and nothing said of it since. */
+export type PlacedMessage = Pick<Place, "segment" | "offset" | "headBytes" | "bodyBytes" | "spooled" | "nextAttemptAt">;
+
+/** Nobody counts on this object, and all that it says is in the log. */
+function isAtRest({ held, removal, schedule, settled }: Place): boolean {
+  if (held > 0 || removal !== undefined) return false;
+  if (schedule !== undefined && schedule.segment === undefined) return false;
+  return settled.every(({ segment }) => segment !== undefined);
 }
 
 /** Something said of a message is durable there. */
@@ -129,7 +192,7 @@ export function pendingNote<V>(value: V): Note<V> {
   return { value, segment: undefined, offset: 0, headBytes: 0 };
 }
 
-function count(place: Place, sign: 1 | -1): void {
+function count(place: Pick<Place, "segment" | "headBytes" | "bodyBytes" | "settled" | "schedule">, sign: 1 | -1): void {
   const { segment, headBytes, bodyBytes } = place;
   segment.liveMessages += sign;
   segment.liveBytes += sign * (recordHeaderBytes + headBytes + bodyBytes);

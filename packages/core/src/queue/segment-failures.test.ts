@@ -134,7 +134,13 @@ test("room: what is under way counts, and mail is refused before the disk is ful
   const store = await open();
   expect(store.hasRoom(90_000)).toBe(true);
   await store.close();
-  const careful = createSegmentStore({ directory: "/var/queue", clock: systemClock, port: disk, minFreeBytes: 50_000 });
+  const careful = createSegmentStore({
+    directory: "/var/queue",
+    clock: systemClock,
+    port: disk,
+    minFreeBytes: 50_000,
+    reserveBytes: 0,
+  });
   await careful.open();
   const answers = await Promise.allSettled(Array.from({ length: 8 }, (_, at) => commit(careful, `m${at}`, 10_000)));
   expect(answers.filter(({ status }) => status === "fulfilled").length).toBe(4);
@@ -160,4 +166,41 @@ test("the log does not grow while one old message stays", async () => {
   const again = await open();
   expect([...again.waiting()]).toEqual([{ id: "old", nextAttemptAt: 77 }]);
   expect(await again.entry("old")).toMatchObject({ pending: [1], schedule: { attempts: 3, reason: "later" } });
+});
+
+test("on a full disk outcomes and removals are still written, new mail is not taken, and the reserve comes back", async () => {
+  let now = 0;
+  const timers: (() => void)[] = [];
+  const clock = {
+    now: () => now,
+    monotonic: () => now,
+    setTimer: (call: () => void, delayMs: number) => {
+      if (delayMs < 60_000) return systemClock.setTimer(call, delayMs);
+      timers.push(call);
+      return { cancel: () => undefined };
+    },
+  };
+  const { store, disk, open } = await bench({ reserveBytes: 20_000, clock });
+  await commit(store, "a", 1000);
+  await commit(store, "b", 1000);
+  expect(disk.octetsOf("/var/queue/reserve").length).toBe(20_000);
+  const used = [...disk.image().values()].reduce((sum, { length }) => sum + length, 0);
+  disk.capacityBytes = used + 10;
+  now += 2000;
+  await store.settle("a", [{ index: 0, outcome }]);
+  await store.remove("b");
+  expect(disk.paths()).not.toContain("/var/queue/reserve");
+  // There are octets free now, but they are not for mail.
+  now += 2000;
+  await expect(commit(store, "c", 100)).rejects.toMatchObject({ code: "STORE_FULL", temporary: true });
+  disk.capacityBytes = used + 100_000;
+  now += 60_000;
+  for (const call of timers.splice(0)) call();
+  await expect.poll(() => disk.paths().includes("/var/queue/reserve")).toBe(true);
+  now += 2000;
+  await commit(store, "c", 100);
+  await store.close();
+  const again = await open();
+  expect([...again.waiting()].map(({ id }) => id)).toEqual(["a", "c"]);
+  expect((await again.entry("a"))?.pending).toEqual([1]);
 });

@@ -41,6 +41,8 @@ export interface SegmentLogOptions {
   /** A segment has been begun; in order. */
   readonly onSegment: (segment: Segment) => void;
   readonly onError: (error: Error) => void;
+  /** The disk is full: true when there is more room now than there was. */
+  readonly makeRoom: () => Promise<boolean>;
 }
 
 const maxBatchBytes = 8 * 1024 * 1024;
@@ -125,10 +127,11 @@ export class SegmentLog {
         const error = storeError("be written", cause);
         this.#options.onError(error);
         this.#failed = true;
+        const hasRoom = error.code === "STORE_FULL" && (await this.#options.makeRoom());
         const arrived = this.#queue;
         this.#queue = [...batch.filter((append) => append.failed(error, false)), ...arrived];
-        // What came meanwhile deserves its own try; the rest waits.
-        if (arrived.length === 0) return;
+        // What came meanwhile deserves its own try; the rest waits, but for room.
+        if (arrived.length === 0 && !hasRoom) return;
       }
     }
   }

@@ -1,8 +1,10 @@
 /**
- * From files to an index: reads every segment in order and applies what its records say. Damage costs the records it hits and no
+ * From files to an index: takes what a checkpoint knows, reads the segments behind it in order and applies what their records say. Damage costs the records it hits and no
  * other; its octets are kept aside. The torn end of the newest segment is cut.
  */
+import { type Restored, restoreCheckpoint } from "./checkpoint-restore.ts";
 import type { FilePort } from "./file-port.ts";
+import type { QueueFolders } from "./queue-folders.ts";
 import { landNote, pendingNote, QueueIndex, replaceNote, type Segment } from "./queue-index.ts";
 import type { SalvageFolder } from "./salvage-folder.ts";
 import {
@@ -34,6 +36,8 @@ export interface Replayed {
   readonly discards: readonly DiscardHead[];
   /** The highest number there ever was, as far as the folder knows. */
   readonly lastNumber: number;
+  /** The checkpoint that was used. */
+  readonly checkpoint: Pick<Restored, "covered" | "sizeBytes"> | undefined;
 }
 
 interface Found {
@@ -42,19 +46,35 @@ interface Found {
   readonly discards: readonly DiscardHead[];
 }
 
-export async function replay(folder: string, port: FilePort, salvage: SalvageFolder): Promise<Replayed> {
+export async function replay(
+  { log: folder, checkpoint }: Pick<QueueFolders, "log" | "checkpoint">,
+  port: FilePort,
+  salvage: SalvageFolder,
+): Promise<Replayed> {
   const found = await findSegments(folder, port);
+  const restored = await restoreCheckpoint(
+    checkpoint,
+    port,
+    found.map(({ segment }) => segment),
+  );
+  const covered = restored?.covered ?? { segment: 0, offset: 0 };
   const discardedFrom = new Map<number, number>();
   for (const { discards } of found) for (const { segment, from } of discards) discardedFrom.set(segment, from);
-  const index = new QueueIndex();
+  const index = restored?.index ?? new QueueIndex();
   const damage: Damage[] = [...missingSegments(found, folder, discardedFrom)];
   const discards: DiscardHead[] = [];
   const segments: Segment[] = [];
   for (const [at, { segment, header }] of found.entries()) {
     const end = discardedFrom.get(segment.number) ?? Infinity;
     const newest = at === found.length - 1;
+    if (header === undefined && !newest) damage.push(headerDamage(segment));
+    if (segment.number < covered.segment) {
+      segments.push(segment);
+      continue;
+    }
     const gaps: Gap[] = [];
-    const scan = await scanSegment(segment.file, segment.salt, segmentHeaderBytes, (record) => {
+    const start = segment.number === covered.segment ? covered.offset : segmentHeaderBytes;
+    const scan = await scanSegment(segment.file, segment.salt, start, (record) => {
       if (record.offset >= end) return;
       try {
         apply(index, segment, record);
@@ -70,14 +90,14 @@ export async function replay(folder: string, port: FilePort, salvage: SalvageFol
         if (!newest) gaps.push(scan.tail);
       } else discards.push({ segment: segment.number, from: scan.soundEnd });
     }
-    if (header === undefined && !newest) damage.push(headerDamage(segment));
     for (const gap of gaps)
       if (gap.offset < end)
         damage.push(await keepGap(segment, gap, salvage, "records of the log are not what was written"));
     if (newest && isEmpty(scan) && (await removeEmpty(segment, port, folder))) continue;
     segments.push(segment);
   }
-  return { segments, index, damage, discards, lastNumber: found.at(-1)?.segment.number ?? 0 };
+  const lastNumber = Math.max(found.at(-1)?.segment.number ?? 0, restored?.lastNumber ?? 0);
+  return { segments, index, damage, discards, lastNumber, checkpoint: restored };
 }
 
 async function findSegments(folder: string, port: FilePort): Promise<readonly Found[]> {
@@ -127,6 +147,8 @@ function apply(index: QueueIndex, segment: Segment, { offset, header, head }: Sc
   } else if (kind === recordKinds.settled) {
     const place = index.get((JSON.parse(head.toString()) as SettledHead).id);
     if (place === undefined) return;
+    // A checkpoint written meanwhile may know it already.
+    if (place.settled.some((known) => known.segment === segment && known.offset === offset)) return;
     const note = pendingNote(undefined as never);
     landNote(note, segment, offset, headBytes);
     place.settled = [...place.settled, note];

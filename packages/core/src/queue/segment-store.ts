@@ -3,15 +3,18 @@
  *
  *   DIRECTORY/lock           held while the process lives
  *   DIRECTORY/log/           segments (`segment-format.ts` says what is in them)
- *   DIRECTORY/spool/         ID.body, contents above `spoolAboveBytes`
+ *   DIRECTORY/spool/         ID.body, contents above `spoolAboveBytes` and those that came in a file; N.incoming, contents on their way in
  *   DIRECTORY/damaged/       what could not be read, kept aside
+ *   DIRECTORY/reserve        room to be given back when the disk is full
+ *   DIRECTORY/checkpoint     what a start need not read again (`checkpoint-format.ts`)
  */
 import { randomInt } from "node:crypto";
 import createDebug from "debug";
 import { PosternError } from "../errors.ts";
-import { type Blob, createMemoryBlob } from "../message/index.ts";
+import { type Blob, concatBlobs, createMemoryBlob, type SpoolFiles } from "../message/index.ts";
 import type { Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
 import { AfterwardsAppend, MessageAppend, RemoveAppend, ScheduleAppend, SettledAppend } from "./appends.ts";
+import { Checkpointing } from "./checkpointing.ts";
 import { Compaction } from "./compaction.ts";
 import type { FilePort, FileLock } from "./file-port.ts";
 import { FreeSpace } from "./free-space.ts";
@@ -23,6 +26,7 @@ import { readBody, readMessage } from "./record-reader.ts";
 import { SalvageFolder } from "./salvage-folder.ts";
 import type { MessageHead, SpoolReference } from "./segment-format.ts";
 import { SegmentLog } from "./segment-log.ts";
+import { Reserve } from "./reserve.ts";
 import { replay } from "./segment-replay.ts";
 import { entryOf, mergeSettlements } from "./settlements.ts";
 import { SpoolFolder } from "./spool-folder.ts";
@@ -41,7 +45,9 @@ export interface SegmentStoreOptions {
   readonly random?: () => number;
   /** Room to be left on the disk; commits that would take it are refused with `STORE_FULL`. 64 MiB. */
   readonly minFreeBytes?: number;
-  /** Larger contents go to a file of their own. 256 KiB. */
+  /** Room that is taken beforehand, for outcomes and removals on a full disk. An eighth of `minFreeBytes`, 8 MiB at most. */
+  readonly reserveBytes?: number;
+  /** Larger contents go to a file of their own. 4 MiB: what was held in memory as it came in is written once, into the log. */
   readonly spoolAboveBytes?: number;
   /** A new segment is begun when one is so large. 64 MiB. */
   readonly segmentBytes?: number;
@@ -53,10 +59,12 @@ export interface SegmentStoreOptions {
 
 export const segmentStoreDefaults = Object.freeze({
   minFreeBytes: 64 * 1024 * 1024,
-  spoolAboveBytes: 256 * 1024,
+  spoolAboveBytes: 4 * 1024 * 1024,
   segmentBytes: 64 * 1024 * 1024,
   handOffBytes: 32 * 1024 * 1024,
 });
+
+const maxReserveBytes = 8 * 1024 * 1024;
 
 export function createSegmentStore(options: SegmentStoreOptions): QueueStore {
   return new SegmentStore(options);
@@ -69,6 +77,8 @@ interface Opened {
   readonly log: SegmentLog;
   readonly segments: readonly Segment[];
   readonly compaction: Compaction;
+  readonly checkpointing: Checkpointing;
+  readonly reserve: Reserve;
 }
 
 /** Ids become file names. */
@@ -90,13 +100,21 @@ class SegmentStore implements QueueStore {
       port: nodeFilePort,
       random: () => randomInt(2 ** 32) / 2 ** 32,
       onError: () => undefined,
+      reserveBytes: Math.min(
+        maxReserveBytes,
+        Math.floor((options.minFreeBytes ?? segmentStoreDefaults.minFreeBytes) / 8),
+      ),
       ...options,
     };
     const { clock, directory, handOffBytes, minFreeBytes, port } = this.#options;
     this.#folders = queueFolders(directory);
     this.#spool = new SpoolFolder(this.#folders.spool, port);
-    this.#handOff = new HandOff(handOffBytes);
+    this.#handOff = new HandOff(handOffBytes, clock);
     this.#space = new FreeSpace(() => port.free(directory), clock, minFreeBytes);
+  }
+
+  get incoming(): SpoolFiles {
+    return this.#spool;
   }
 
   get size(): number {
@@ -118,9 +136,27 @@ class SegmentStore implements QueueStore {
   async #openLocked(lock: FileLock): Promise<OpenReport> {
     const { clock, port, random, segmentBytes } = this.#options;
     const salvage = new SalvageFolder(this.#folders.damaged, port);
-    const { segments: old, index, damage, discards, lastNumber } = await replay(this.#folders.log, port, salvage);
+    const {
+      segments: old,
+      index,
+      damage,
+      discards,
+      lastNumber,
+      checkpoint,
+    } = await replay(this.#folders, port, salvage);
     const spoolDamage = await tidySpool(this.#folders.spool, port, index, damage.length > 0 ? salvage : undefined);
     const segments = [...old];
+    const reserve = new Reserve({
+      path: this.#folders.reserve,
+      folder: this.#folders.root,
+      port,
+      clock,
+      bytes: this.#options.reserveBytes,
+      hasRoom: async (bytes) => {
+        await this.#space.refresh();
+        return this.#space.hasRoom(bytes);
+      },
+    });
     const folder = this.#folders.log;
     const onError = (error: Error) => this.#report(error);
     const log = new SegmentLog(lastNumber, old.at(-1)?.number ?? 0, discards, {
@@ -130,40 +166,56 @@ class SegmentStore implements QueueStore {
       random,
       segmentBytes,
       onError,
+      makeRoom: async () => {
+        const released = await reserve.release();
+        await this.#space.refresh();
+        return released;
+      },
       onSegment: (segment) => {
         segments.push(segment);
         compaction.consider();
+        checkpointing.consider();
       },
     });
+    const checkpointing: Checkpointing = new Checkpointing({
+      folders: this.#folders,
+      port,
+      index,
+      segments,
+      everyBytes: segmentBytes,
+      hasRoom: (bytes) => this.#space.hasRoom(bytes),
+      onError,
+      last: checkpoint,
+    });
     const compaction: Compaction = new Compaction({ folder, port, clock, index, log, segments, segmentBytes, onError });
-    this.#opened = { lock, index, log, segments, compaction };
+    this.#opened = { lock, index, log, segments, compaction, checkpointing, reserve };
+    await reserve.hold();
     await this.#space.refresh();
     compaction.consider();
     debug("opened %s: %d segments, %d messages", folder, segments.length, index.size);
     return { waiting: index.size, damage: [...damage, ...spoolDamage] };
   }
 
-  *waiting(): Generator<WaitingMessage> {
-    for (const [id, { nextAttemptAt }] of this.#opened?.index.entries() ?? []) yield { id, nextAttemptAt };
+  waiting(): Iterable<WaitingMessage> {
+    return this.#opened?.index.waiting() ?? [];
   }
 
   entry(id: string): MaybePromise<QueueEntry | undefined> {
-    const place = this.#opened?.index.get(id);
-    if (place === undefined) return undefined;
+    if (this.#opened?.index.has(id) !== true) return undefined;
     const held = this.#handOff.get(id);
     if (held !== undefined) return entryOf(held.message, held.settled, held.schedule);
     return this.#read(id, async (at) => (await readMessage(at)).entry);
   }
 
   content(id: string): MaybePromise<Blob | undefined> {
-    const place = this.#opened?.index.get(id);
-    if (place === undefined) return undefined;
+    if (this.#opened?.index.has(id) !== true) return undefined;
     const held = this.#handOff.get(id);
-    if (held?.content.chunks !== undefined) return held.content;
+    if (held !== undefined) return held.content;
     return this.#read(id, async (at) => {
-      if (!at.spooled) return createMemoryBlob(at.bodyBytes === 0 ? [] : [await readBody(at)]);
+      const inLog = createMemoryBlob(at.bodyBytes === 0 ? [] : [await readBody(at)]);
+      if (!at.spooled) return inLog;
       const { spool } = await readMessage(at);
-      return spool === undefined ? undefined : this.#spool.read(spool);
+      return spool === undefined ? undefined : concatBlobs([inLog, this.#spool.read(spool)]);
     });
   }
 
@@ -173,16 +225,19 @@ class SegmentStore implements QueueStore {
       const place = this.#opened?.index.get(id);
       if (place === undefined) return undefined;
       const { segment, offset } = place;
+      place.held += 1;
       try {
         return await read(place);
       } catch (error) {
         if (place.segment === segment && place.offset === offset) throw error;
+      } finally {
+        place.held -= 1;
       }
     }
   }
 
   hasRoom(sizeBytes: number): boolean {
-    return this.#space.hasRoom(sizeBytes + overheadBytes);
+    return this.#space.hasRoom(this.#needed(sizeBytes));
   }
 
   commit(message: QueuedMessage, content: Blob): Promise<void> {
@@ -191,26 +246,30 @@ class SegmentStore implements QueueStore {
       return Promise.reject(storeError("take a message", new Error("its id is no file name")));
     const bytes = content.sizeBytes + overheadBytes;
     // The common case makes no promise of its own: in memory, and room.
-    if (!this.#space.hasRoom(bytes)) return this.#commitIfRoom(message, content, bytes);
+    if (!this.hasRoom(content.sizeBytes)) return this.#commitIfRoom(message, content, bytes);
     return this.#commit(message, content, bytes);
   }
 
   async #commitIfRoom(message: QueuedMessage, content: Blob, bytes: number): Promise<void> {
     await this.#space.refresh();
-    if (!this.#space.hasRoom(bytes)) throw new PosternError("STORE_FULL", "the disk of the queue is nearly full");
+    if (!this.hasRoom(content.sizeBytes)) throw new PosternError("STORE_FULL", "the disk of the queue is nearly full");
     return this.#commit(message, content, bytes);
+  }
+
+  /** What a message takes; the reserve comes before it. */
+  #needed(sizeBytes: number): number {
+    return sizeBytes + overheadBytes + (this.#opened?.reserve.missingBytes ?? 0);
   }
 
   #commit(message: QueuedMessage, content: Blob, bytes: number): Promise<void> {
     const { spoolAboveBytes } = this.#options;
     this.#space.take(bytes);
-    const small = content.sizeBytes <= spoolAboveBytes;
-    const committed =
-      small && content.chunks !== undefined
+    const spooled = content.sizeBytes > spoolAboveBytes || content.tail !== undefined;
+    const committed = spooled
+      ? this.#commitSpooled(message, content)
+      : content.chunks !== undefined
         ? this.#append(message, content, undefined)
-        : small
-          ? inMemory(content).then((blob) => this.#append(message, blob, undefined))
-          : this.#commitSpooled(message, content);
+        : inMemory(content).then((blob) => this.#append(message, blob, undefined));
     return committed.then(
       () => this.#space.release(bytes, true),
       (cause: unknown) => {
@@ -221,9 +280,9 @@ class SegmentStore implements QueueStore {
   }
 
   async #commitSpooled(message: QueuedMessage, content: Blob): Promise<void> {
-    const spool = await this.#spool.write(message.id, content);
+    const { head, spool } = await this.#spool.keep(message.id, content);
     try {
-      await this.#append(message, content, spool);
+      await this.#append(message, createMemoryBlob(head), spool);
     } catch (error) {
       // A crash before the log is written again may bring the record back; its content must be there then.
       this.#opened?.log.append(new AfterwardsAppend(() => void this.#spool.remove(spool.file)), false);
@@ -231,15 +290,15 @@ class SegmentStore implements QueueStore {
     }
   }
 
-  #append(message: QueuedMessage, content: Blob, spool: SpoolReference | undefined): Promise<void> {
+  /** `inLog`: the content, or with `spool` what stands before it. In memory. */
+  #append(message: QueuedMessage, inLog: Blob, spool: SpoolReference | undefined): Promise<void> {
     const opened = this.#opened;
     if (opened === undefined) throw closed();
     const head: MessageHead = spool === undefined ? { message } : { message, spool };
-    const body = spool === undefined ? (content.chunks ?? []) : [];
-    const append = new MessageAppend(JSON.stringify(head), body, spool === undefined ? content.sizeBytes : 0, (at) => {
+    const append = new MessageAppend(JSON.stringify(head), inLog.chunks ?? [], inLog.sizeBytes, (at) => {
       opened.index.put(message.id, { ...at, spooled: spool !== undefined, nextAttemptAt: 0 });
-      // A file may be its giver's, who lets go of it after the commit: such a content is read from our own.
-      if (content.chunks !== undefined) this.#handOff.put(message, content);
+      // From our own file: another may be its giver's, who lets go of it after the commit.
+      this.#handOff.put(message, spool === undefined ? inLog : concatBlobs([inLog, this.#spool.read(spool)]));
     });
     opened.log.append(append, true);
     return append.promise;
@@ -272,10 +331,11 @@ class SegmentStore implements QueueStore {
 
   remove(id: string): Promise<void> {
     const opened = this.#opened;
-    const place = opened?.index.drop(id);
+    const place = opened?.index.leave(id);
     if (opened === undefined || place === undefined) return Promise.resolve();
     this.#handOff.delete(id);
     const append = new RemoveAppend(id, () => {
+      opened.index.removed(id);
       // Only now: until then a crash brings the message back, and it must be whole.
       if (place.spooled) void this.#spool.remove(`${id}.body`);
       opened.compaction.consider();
@@ -290,6 +350,8 @@ class SegmentStore implements QueueStore {
     if (opened === undefined) return;
     await opened.compaction.stop();
     await opened.log.flush();
+    await opened.checkpointing.finish();
+    await opened.reserve.close();
     this.#opened = undefined;
     await opened.log.close();
     await Promise.all(opened.segments.map(({ file }) => file.close()));

@@ -136,6 +136,18 @@ export class SimulatedDisk implements FilePort {
     return this.#inode(path).shown;
   }
 
+  /** Rot, or somebody's hand: the file is another one, or gone, and durably so. */
+  replace(path: string, octets: Buffer | undefined): void {
+    this.#shown.delete(path);
+    this.#durable.delete(path);
+    if (octets === undefined) return;
+    const inode = new Inode();
+    inode.shown = Buffer.from(octets);
+    inode.durable = Buffer.from(octets);
+    this.#shown.set(path, inode);
+    this.#durable.set(path, inode);
+  }
+
   paths(): string[] {
     return [...this.#shown.keys()];
   }

@@ -4,7 +4,7 @@
  * every acknowledged message is there, whole, once; settled recipients stay settled; what was removed stays away; nothing else is there.
  * What was asked for and never answered may have happened or not.
  */
-import { createMemoryBlob } from "../message/index.ts";
+import { concatBlobs, createMemoryBlob, createSpoolBlob } from "../message/index.ts";
 import { delivered, type Clock, type QueuedMessage } from "../model/index.ts";
 import type { Planted } from "./planted-faults.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -77,6 +77,8 @@ class Life {
   readonly #planted: Planted;
   readonly #trace: (line: string) => void;
   readonly #clock = new HandClock();
+  /** All there were when the store was opened. */
+  readonly #checkpoints: Buffer[] = [];
   readonly #promised = new Map<string, Promised>();
   readonly #faulty: DiskFaults;
   /** Chances of this life. */
@@ -136,12 +138,14 @@ class Life {
   #commit(): void {
     const id = `m${this.#promised.size}`;
     const octets = this.#newContent();
-    const blob = this.#random() < 0.8 ? createMemoryBlob([octets]) : unbufferedBlob(octets);
+    const dice = this.#random();
+    const blob = dice < 0.8 ? createMemoryBlob([octets]) : unbufferedBlob(octets);
     const { message } = sampleMessage(id, 1 + this.#pick(3), blob);
     const promised: Promised = { message, octets, state: "asked", settled: new Map(), removal: "none" };
     this.#promised.set(id, promised);
     this.#trace(`commit ${id}, ${message.envelope.recipients.length} recipients, ${octets.length} octets`);
-    this.#store.commit(message, blob).then(
+    const committed = dice < 0.7 ? this.#store.commit(message, blob) : this.#commitIncoming(message, octets);
+    committed.then(
       () => {
         promised.state = "acknowledged";
         this.#trace(`  ${id} is acknowledged`);
@@ -151,6 +155,22 @@ class Life {
         this.#trace(`  ${id} is refused: ${String(error)}`);
       },
     );
+  }
+
+  /** As a large message comes: in a file of the store's, the beginning of which was replaced by something in memory. */
+  async #commitIncoming(message: QueuedMessage, octets: Buffer): Promise<void> {
+    const store = this.#store;
+    const file = await store.incoming?.create();
+    if (file === undefined) throw new Error("the store has no files for what comes in");
+    const inMemory = this.#pick(octets.length + 1);
+    const from = this.#pickOf([0, 7, 300]);
+    try {
+      await file.append([Buffer.alloc(from, "x"), octets.subarray(inMemory)]);
+      const rest = createSpoolBlob(file, octets.length - inMemory, from);
+      await store.commit(message, concatBlobs([createMemoryBlob([octets.subarray(0, inMemory)]), rest]));
+    } finally {
+      await file.dispose();
+    }
   }
 
   /** Noise, large or small, sometimes with a piece of the log in it. */
@@ -259,6 +279,7 @@ class Life {
       port: this.#planted(this.#disk),
       random: this.#random,
       minFreeBytes: 0,
+      reserveBytes: this.#pickOf([0, 3000]),
       spoolAboveBytes: this.#pickOf([500, 1500]),
       segmentBytes: this.#pickOf([1500, 6000, 20_000]),
       handOffBytes: this.#pickOf([0, 8000]),
@@ -269,6 +290,7 @@ class Life {
   /** Opens, perhaps with the power going in the middle of it, and compares. */
   async #open(): Promise<void> {
     this.#sound = false;
+    this.#harmCheckpoint();
     for (let cuts = this.#pick(3); cuts > 0; cuts -= 1) {
       this.#disk.cutAt = this.#disk.calls + this.#pick(30);
       let over = false;
@@ -336,6 +358,23 @@ class Life {
 
   #violate(id: string, text: string): void {
     this.violations.push(`seed ${this.#seed}: message ${id} ${text}`);
+  }
+
+  /** It is a help and no more: without it, with a damaged one and with one of long ago the store knows the same. */
+  #harmCheckpoint(): void {
+    const path = "/var/queue/checkpoint";
+    if (!this.#disk.paths().includes(path)) return;
+    const octets = Buffer.from(this.#disk.octetsOf(path));
+    this.#checkpoints.push(octets);
+    if (this.#random() < 0.6) return;
+    this.faults += 1;
+    const kind = this.#pickOf(["lost", "rotten", "short", "old"] as const);
+    this.#trace(`the checkpoint is ${kind}`);
+    const rotten = Buffer.from(octets);
+    const at = this.#pick(octets.length);
+    if (rotten.length > 0) rotten[at] = (rotten[at] as number) ^ (1 << this.#pick(8));
+    const now = { lost: undefined, rotten, short: octets.subarray(0, at), old: this.#pickOf(this.#checkpoints) }[kind];
+    this.#disk.replace(path, now);
   }
 
   #nextFault(call: DiskCall): string | undefined {
