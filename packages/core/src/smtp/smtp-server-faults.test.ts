@@ -97,6 +97,13 @@ describe("smtp-server faults", () => {
       expect(said).toMatch(/^(?:250 2\.0\.0 Ok\r\n){12}421 4\.7\.0 Too many errors[^\r]*\r\n$/);
     });
 
+    test("the same recipient again and again", async () => {
+      const talk = await (await createFront({ limits: { recipients: 2, errors: 3 } })).greeted();
+      talk.send(`MAIL FROM:<a@there.test>\r\n${"RCPT TO:<b@ours.test>\r\n".repeat(2000)}`);
+      const said = await talk.rest();
+      expect(said).toMatch(/^(?:250 [^\r]*\r\n){1003}(?:452 4\.5\.3 [^\r]*\r\n){3}421 4\.7\.0 [^\r]*\r\n$/);
+    });
+
     test("errors, and a message that begins anew", async () => {
       const front = await createFront({ limits: { errors: 2 } });
       const talk = await front.greeted();

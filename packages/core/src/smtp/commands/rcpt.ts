@@ -9,23 +9,24 @@ const utf8Needed = reply(553, "5.6.7", "Non-ASCII address without SMTPUTF8");
 const tooMany = reply(452, "4.5.3", "Too many recipients");
 const ok = reply(250, "2.1.5", "Ok");
 
-/** RCPT commands beyond the limit before they count as errors (Postfix's smtpd_recipient_overshoot_limit). */
+/** RCPT commands beyond the limit, whatever became of them, before more are errors (Postfix's smtpd_recipient_overshoot_limit). */
 const overshoot = 1000;
 
 export const rcpt: Command = (dialogue, argument) => {
   const { transaction, session, limits } = dialogue;
   if (transaction === undefined || argument.slice(0, 3).toUpperCase() !== "TO:") return dialogue.say(syntax);
   transaction.attempts += 1;
+  if (transaction.attempts > limits.recipients + overshoot) {
+    dialogue.countError();
+    return dialogue.say(tooMany);
+  }
   const taken = takePath(argument.slice(3));
   if (!taken.ok) return dialogue.say(recipientFault(taken.reason));
   const parameters = parseRcptParameters(taken.rest);
   if (isRefused(parameters)) return dialogue.say(parameters.refusal);
   const path = parsePath(taken.path, { allowPostmaster: true, smtputf8: transaction.plain.smtputf8 });
   if (!path.ok) return dialogue.say(recipientFault(path.reason));
-  if (transaction.plain.recipients.length >= limits.recipients) {
-    if (transaction.attempts > limits.recipients + overshoot) dialogue.countError();
-    return dialogue.say(tooMany);
-  }
+  if (transaction.plain.recipients.length >= limits.recipients) return dialogue.say(tooMany);
 
   const recipient: Recipient = { address: path.address, original: taken.path, ...parameters };
   const occasion = { stage: "rcpt", command: "RCPT", recipient };
