@@ -59,7 +59,7 @@ export async function main(args: string[]): Promise<void> {
   const needsPeer = chosen.filter((name) => (parts[name] as Measured).peer === true);
   if (needsPeer.length > 0 && findProgram("smtp-source") === undefined) {
     throw new BenchError(
-      `${needsPeer.join(" and ")} need smtp-source and smtp-sink: apt-get install postfix, or leave them out with --only`,
+      `smtp-source and smtp-sink are not installed: apt-get install postfix, or leave out ${needsPeer.join(" and ")} with --only`,
     );
   }
   using folder = temporaryFolder();

@@ -22,6 +22,11 @@ export interface RelayEvidence {
   readonly unavailable: readonly { readonly system: string; readonly reason: string }[];
 }
 
+/** Others worked on the machine while it was measured. */
+export function wasBusy({ machine, loadAverage }: RelayEvidence): boolean {
+  return loadAverage[0] > machine.cores;
+}
+
 /** What ratios refer to, when it was measured. */
 export const baseSystem = "postfix";
 
@@ -56,13 +61,17 @@ export function formatEvidence(evidence: RelayEvidence): string {
   return [preface(evidence), ...sections].join("\n");
 }
 
-function preface({ date, command, machine, runs, quick, loadAverage, versions }: RelayEvidence): string {
+function preface(evidence: RelayEvidence): string {
+  const { date, command, machine, runs, quick, loadAverage, versions } = evidence;
+  const disturbed = wasBusy(evidence)
+    ? "\n**The machine was busy with other work: these figures are provisional.**\n"
+    : "";
   const others = Object.entries(versions).map(([name, version]) => `, ${name} ${version}`);
   const hasty = quick ? "\n**A quick run with a quarter of the messages: not to be quoted.**\n" : "";
   return `# Relaying, side by side: ${date.slice(0, 10)}
 
 Made by \`${command}\`, which anybody can run; the same figures are beside this in JSON.
-${hasty}
+${hasty}${disturbed}
 * **Machine:** ${formatMachine(machine)}${others.join("")}. Load average ${loadAverage[0].toFixed(2)} before, ${loadAverage[1].toFixed(2)} after.
 * **Path:** \`smtp-source\` (20 sessions) → system → \`smtp-sink\`, all on this machine over loopback. Source and sink take their
   share of the same cores, so the rates of fast systems are held down more than those of slow ones.

@@ -1,13 +1,14 @@
 /** The README's paragraph about speed, between two marks, so that its figures are always those of the last evidence. */
 import { BenchError } from "../lib/bench-error.ts";
-import { baseSystem, type RelayEvidence } from "./report.ts";
+import { baseSystem, wasBusy, type RelayEvidence } from "./report.ts";
 import { ratiosOf } from "./row.ts";
 
 const begin = "<!-- figures: npm run bench -- relay --write -->";
 const end = "<!-- end of figures -->";
 
 /** Two sentences and the picture. `page` is the evidence, relative to the README. */
-export function speedSection({ loads, rows, machine, date, runs }: RelayEvidence, page: string): string {
+export function speedSection(evidence: RelayEvidence, page: string): string {
+  const { loads, rows, machine, date, runs } = evidence;
   const known = loads.flatMap(({ label }) => {
     const ratios = ratiosOf(rows, label, "postern", baseSystem);
     return ratios === undefined ? [] : [{ label, ...ratios }];
@@ -22,9 +23,9 @@ export function speedSection({ loads, rows, machine, date, runs }: RelayEvidence
   return [
     `On ${machine.cores} cores, with equal durability, twelve restriction words and every hook tapped, Postern relays ` +
       `${sayLoad(first.label)} ${first.rate.toFixed(1)} times as fast as Postfix ${machine.postfix ?? ""} as packaged, ` +
-      `with 1/${first.cpuPart.toFixed(1)} of its CPU${range} ([figures and method](${page}), ${date.slice(0, 10)}, median of ${runs}).`,
-    "Source, system and sink shared one machine over loopback, and Postfix did more for each message than was measured here " +
-      "(a process a task, a queue that other programs can read): read the ratios, and measure on yours with `npm run bench -- relay`.",
+      `with 1/${first.cpuPart.toFixed(1)} of its CPU${range} ([figures and method](${page}), ${date.slice(0, 10)}, median of ${runs}${wasBusy(evidence) ? ", provisional: the machine was busy with other work" : ""}).`,
+    "Source, system and sink shared that machine over loopback, where neither network nor DNS slows anybody down: read the " +
+      "ratios, not the rates, and measure on yours with `npm run bench -- relay`.",
     "",
     "![Messages a second and CPU for each system](docs/evidence/relay.svg)",
   ].join("\n");
