@@ -226,6 +226,19 @@ describe("what is returned", () => {
     for (const each of [head, parts[2]?.head]) expect(each?.includes("Content-Transfer-Encoding: 8bit")).toBe(eightBit);
   });
 
+  test("what a peer said in UTF-8 makes no report 8-bit, unless its sender uses SMTPUTF8", async () => {
+    const outcome = bounced("550 5.1.1 Empfänger unbekannt", {
+      inReplyTo: "RCPT TO",
+      remote: "mx.example.test[192.0.2.1]:25",
+    });
+    const failed = [{ recipient: recipient("joe@example.test"), outcome }];
+    const plain = await partsOf({ content: blobOf(letter), failed });
+    expect(plain.bounce.message.envelope.body).toBe("7bit");
+    expect(plain.parts[0]?.body).toContain("Empf\\x{E4}nger");
+    const utf8 = await partsOf({ content: blobOf(letter), failed, envelope: { smtputf8: true } });
+    expect(utf8.parts[0]?.body).toContain(latin("Empfänger"));
+  });
+
   test("never is more read than the limit", async () => {
     const asked: number[] = [];
     const blob = blobOf(long);

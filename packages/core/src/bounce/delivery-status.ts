@@ -4,6 +4,7 @@ import { isAscii } from "../address/index.ts";
 import { formatDate, header, type FieldText } from "../message/index.ts";
 import { logText, type Outcome, type QueuedMessage, type Recipient } from "../model/index.ts";
 import type { Part } from "./body-parts.ts";
+import { asciiOf } from "./ascii-text.ts";
 import type { FailedRecipient } from "./failed-recipient.ts";
 
 interface StatusRequest {
@@ -80,12 +81,4 @@ function formatOriginal({ orcpt }: Recipient): string | undefined {
 function remoteMta({ remote }: Outcome): string | undefined {
   if (remote === undefined) return undefined;
   return remoteHost.exec(remote)?.[1] ?? remoteLiteral.exec(remote)?.[1];
-}
-
-/** RFC 6533 §3: an address in UTF-8 has `\x{HEX}` for what is not ASCII where only ASCII may stand; so has any other text here. */
-function asciiOf(text: string): string {
-  if (isAscii(text)) return text;
-  return text
-    .toWellFormed()
-    .replace(/[^\u0000-\u007f]/gu, (character) => `\\x{${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`);
 }

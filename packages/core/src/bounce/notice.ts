@@ -1,6 +1,7 @@
 /** The part for people: who was not reached, and what was said about it. */
 import { isAscii } from "../address/index.ts";
 import { logText, type QueuedMessage } from "../model/index.ts";
+import { asciiOf } from "./ascii-text.ts";
 import type { Part } from "./body-parts.ts";
 import type { FailedRecipient } from "./failed-recipient.ts";
 import type { ReturnedExtent } from "./returned-content.ts";
@@ -28,7 +29,7 @@ export function noticePart({ original, failed, reporter, returned }: NoticeReque
     ...(expired
       ? [wrap("Where the reason is temporary, delivery was tried until the time allowed for it was over.")]
       : []),
-    ...failed.map(describe),
+    ...failed.map((each) => describe(each, original.envelope.smtputf8 ? (text) => text : asciiOf)),
     wrap(`Your message is known here as ${logText(original.id)}. ${closing(returned)}`),
   ];
   const text = paragraphs.map((lines) => `${lines}\r\n`).join("\r\n");
@@ -48,10 +49,11 @@ function closing(returned: ReturnedExtent | undefined): string {
 
 /**
  * `<a@example.test>: mx.example.test[192.0.2.1]:25 answered RCPT TO with: 550 5.1.1 No such user`. The code is repeated where the
- * text does not have it.
+ * text does not have it. What a peer said in UTF-8 stays so only for a sender who uses SMTPUTF8: it must not make a report 8-bit
+ * that some relay on its way back cannot take.
  */
-function describe({ recipient, outcome }: FailedRecipient): string {
-  const reason = logText(outcome.text);
+function describe({ recipient, outcome }: FailedRecipient, plain: (text: string) => string): string {
+  const reason = plain(logText(outcome.text));
   const code = logText(outcome.enhanced, 16);
   const coded = reason.includes(code) ? reason : `${code} ${reason}`;
   const { inReplyTo, remote } = outcome;
