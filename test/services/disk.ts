@@ -1,7 +1,7 @@
 // Disks that fill up and lose power, for root: a small tmpfs, and an ext4 in a file whose power can be cut. Both are unmounted at
 // the end, whoever still has files open there.
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { programPath } from "./programs.ts";
 import { temporaryFolder } from "./folder.ts";
@@ -59,18 +59,23 @@ export function mountTmpfs(folder: string, size: string): Disk {
 /** `size` as truncate(1) takes it, `64M`. */
 export function mountPowerDisk(folder: string, size: string): PowerDisk {
   const path = join(folder, "disk");
-  const image = join(folder, "disk.img");
+  const imageOf = (life: number) => join(folder, `disk-${life}.img`);
+  let life = 0;
   mkdirSync(path);
-  run("truncate", "-s", size, image);
-  run("mkfs.ext4", "-q", "-F", image);
+  run("truncate", "-s", size, imageOf(life));
+  run("mkfs.ext4", "-q", "-F", imageOf(life));
   // It must not sync by itself meanwhile: only what was asked for is to be safe.
-  const mount = () => run("mount", "-o", "loop,noatime,commit=3600", image, path);
+  const mount = () => run("mount", "-o", "loop,noatime,commit=3600", imageOf(life), path);
   mount();
   return {
     path,
     cut: () => shutDown(path),
     restore: () => {
-      run("umount", path);
+      unmount(path);
+      // A copy of what had reached the disk: the dead file system may live on in a mount namespace that somebody else made meanwhile.
+      run("cp", "--sparse=always", imageOf(life), imageOf(life + 1));
+      rmSync(imageOf(life));
+      life += 1;
       mount();
     },
     [Symbol.dispose]: () => unmount(path),

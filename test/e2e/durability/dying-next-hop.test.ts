@@ -9,6 +9,7 @@ import { isAcknowledged, sendAll } from "./load.ts";
 import { startNextHop, type Mood } from "./next-hop.ts";
 import { relayTo } from "./relay.ts";
 
+const timeout = 120_000;
 const count = sample(60, 2000);
 const numbers = Array.from({ length: count }, (_, at) => at);
 
@@ -31,7 +32,7 @@ const inDoubt: readonly Mood[] = [
 ];
 
 describe("a next-hop that fails", () => {
-  it.each(moods)("%s: nothing is lost, and nothing doubled without need", async (mood) => {
+  it.each(moods)("%s: nothing is lost, and nothing doubled without need", { timeout }, async (mood) => {
     // All of the first ones, so that the destination counts as dead once, then every third.
     await using nextHop = await startNextHop({ mood: (at) => (at < 10 || at % 3 === 0 ? mood : "take") });
     await using gateway = await startGateway({ config: relayTo(nextHop.port) });
@@ -55,7 +56,7 @@ describe("a next-hop that fails", () => {
     else expect(repeated.size).toBeGreaterThan(0);
   });
 
-  it("is down for a while: all arrives once when it is back", async () => {
+  it("is down for a while: all arrives once when it is back", { timeout }, async () => {
     const first = await startNextHop();
     await first.close();
     await using gateway = await startGateway({ config: relayTo(first.port) });

@@ -16,7 +16,7 @@ import { relayTo } from "./relay.ts";
 
 const count = sample(20_000, 1_000_000);
 const messagesARound = sample(1000, 5000);
-const rounds = sample(3, 7);
+const rounds = sample(5, 7);
 const fillQueue = fileURLToPath(new URL("fill-queue.ts", import.meta.url));
 
 describeWith(["smtp-source"], "many waiting messages", () => {
