@@ -8,6 +8,14 @@ const cases = readdirSync(here, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && existsSync(`${here}${entry.name}/main.ts`))
   .map((entry) => entry.name);
 
+// Whoever started a process ends it on "exit", which a signal alone would skip.
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => process.exit(status));
+}
+
 const [name, ...args] = process.argv.slice(2);
 try {
   if (name === undefined || !cases.includes(name)) {

@@ -17,6 +17,7 @@ export function startSink(port: number): CountingSink {
   const args = ["-c", `127.0.0.1:${port}`, "1000"];
   if (process.getuid?.() === 0) args.unshift("-u", "nobody");
   const child = spawn(programPath("smtp-sink"), args, { stdio: ["ignore", "pipe", "inherit"] });
+  process.once("exit", () => child.kill());
   let messages = 0;
   let waiting: { count: number; resolve: () => void } | undefined;
   let line = "";
