@@ -51,7 +51,8 @@ export {
 } from "./config/index.ts";
 export { askControl } from "./control/index.ts";
 export { createPluginHost, hostOptions, importPlugin, resolvePlugin } from "./plugin/index.ts";
-export { checkConfig, createRuntime } from "./runtime.ts";
+export { checkConfig } from "./config-check.ts";
+export { createRuntime } from "./runtime.ts";
 
 // For tests: the parts that can be tried alone, and their stand-ins in memory.
 export { createResolver, createStaticResolver } from "./dns/index.ts";
@@ -86,7 +87,7 @@ export type * from "./policy/index.ts";
 export type * from "./queue/index.ts";
 export type * from "./rewrite/index.ts";
 export type * from "./routing/index.ts";
-export type * from "./runtime.ts";
+export type * from "./runtime-contract.ts";
 export type * from "./scanning/index.ts";
 export type * from "./smtp/index.ts";
 export type * from "./state/index.ts";

@@ -28,6 +28,8 @@ const layers = [
   "smtp",
   "control",
   "generation.ts",
+  "runtime-contract.ts",
+  "config-check.ts",
   "runtime.ts",
   "index.ts",
 ];

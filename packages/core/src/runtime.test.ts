@@ -13,7 +13,8 @@ import { createMemoryBlob } from "./message/index.ts";
 import { delivered, type QueuedMessage } from "./model/index.ts";
 import { definePlugin, type Gateway, type PluginInstance } from "./plugin/index.ts";
 import { createMemoryStore, type QueueStore } from "./queue/index.ts";
-import { createRuntime, type Runtime, type RuntimeOptions } from "./runtime.ts";
+import { createRuntime } from "./runtime.ts";
+import type { Runtime, RuntimeOptions } from "./runtime-contract.ts";
 
 let folder = "";
 beforeEach(() => {

@@ -1,0 +1,39 @@
+/** A config put to work without a listener or a queue: its plugins loaded, its generation built, and closed again. */
+import type { ResolvedConfig } from "./config/index.ts";
+import { createResolver } from "./dns/index.ts";
+import { buildGeneration, type GenerationListing, type GenerationParts } from "./generation.ts";
+import { createGuard } from "./guard/index.ts";
+import { systemClock } from "./model/index.ts";
+import { createPluginHost, type PluginInstance } from "./plugin/index.ts";
+import type { RuntimeOptions } from "./runtime-contract.ts";
+import { createMemoryStateStore } from "./state/index.ts";
+
+/** Does all that a start does up to listening, and closes it again. Rejects as `createRuntime` does. */
+export async function checkConfig(config: ResolvedConfig, options: RuntimeOptions = {}): Promise<GenerationListing> {
+  const clock = options.clock ?? systemClock;
+  const stateStore = createMemoryStateStore({ clock });
+  const parts: GenerationParts = {
+    clock,
+    guard: createGuard(clock, () => undefined),
+    resolver: options.resolver ?? createResolver(config.dns),
+    space: (name) => stateStore.space(name),
+    log: () => undefined,
+    note: undefined,
+    lookUpClients: false,
+  };
+  const instances = await loadInstances(config, options);
+  const generation = await buildGeneration(config, instances, parts);
+  const { listing } = generation;
+  await generation.retire();
+  return listing;
+}
+
+/** The config's plugins and those that were given beside them. */
+export async function loadInstances(
+  config: ResolvedConfig,
+  options: RuntimeOptions,
+): Promise<readonly PluginInstance[]> {
+  const { file, directory, plugins } = config;
+  const { searchFrom = [], instances = [] } = options;
+  return [...(await createPluginHost({ file, directory, searchFrom }).load(plugins)), ...instances];
+}
