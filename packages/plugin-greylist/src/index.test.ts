@@ -11,11 +11,11 @@ import { expect, test } from "vitest";
 import greylist from "./index.ts";
 
 test("a stranger comes in after the delay of the config", async () => {
-  const { restrictions, clock, spaces, close } = await openPlugin(greylist, { delay: "5m", onError: "defer" });
-  const word = restrictions.get("greylist");
+  const plugin = await openPlugin(greylist, { delay: "5m", onError: "defer" });
+  const word = plugin.restrictions.get("greylist");
   if (word === undefined) throw new Error("no word");
   await testRestriction(word, {
-    clock,
+    clock: plugin.clock,
     cases: [
       { name: "explain leaves no trace", dry: true, expect: "deferIfPermit 450 4.7.1 Greylisted, try again later" },
       { name: "first", expect: /^deferIfPermit 450 4\.7\.1 / },
@@ -31,15 +31,15 @@ test("a stranger comes in after the delay of the config", async () => {
       { name: "no arguments", args: ["5m"], expect: /^config: / },
     ],
   });
-  spaces.get("triplets")?.fail();
-  await testRestriction(word, { clock, cases: [{ name: "the store is lost", expect: "fails: error" }] });
-  await close();
+  plugin.spaces.get("triplets")?.fail();
+  await testRestriction(word, { clock: plugin.clock, cases: [{ name: "the store is lost", expect: "fails: error" }] });
+  await plugin.close();
 });
 
 test("hostile senders and names break no edge", async () => {
-  const { restrictions, clock, close } = await openPlugin(greylist);
-  const word = restrictions.get("greylist");
-  const judge = await word?.compile([], { clock } as never);
+  const plugin = await openPlugin(greylist);
+  const word = plugin.restrictions.get("greylist");
+  const judge = await word?.compile([], { clock: plugin.clock } as never);
   await fuzzAnswer((hostile) =>
     judge?.({
       stage: "rcpt",
@@ -49,7 +49,7 @@ test("hostile senders and names break no edge", async () => {
       dry: false,
     }),
   );
-  await close();
+  await plugin.close();
 });
 
 test.each([
