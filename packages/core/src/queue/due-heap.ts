@@ -1,96 +1,103 @@
 /**
- * Keys ordered by due time: an indexed binary heap. 64 octets a key beside the key itself, O(log n) for every change, so that a
- * million waiting messages are cheap to hold and one of them is quickly found.
+ * Keys ordered by due time: an indexed binary heap in plain arrays, about 50 octets a key with the key itself, O(log n) for every
+ * change, so that a million waiting messages are cheap to hold and one of them is quickly found.
  */
+import { IdTable, widened } from "./id-table.ts";
 
 export class DueHeap {
+  readonly #ids = new IdTable();
+  /** By place in the heap. */
   #due = new Float64Array(64);
-  readonly #keys: string[] = [];
-  readonly #places = new Map<string, number>();
+  #rows = new Uint32Array(64);
+  /** By the id's number. */
+  #places = new Uint32Array(64);
+  #size = 0;
 
   get size(): number {
-    return this.#keys.length;
+    return this.#size;
   }
 
   has(key: string): boolean {
-    return this.#places.has(key);
+    return this.#ids.find(key) >= 0;
   }
 
-  keys(): IterableIterator<string> {
-    return this.#places.keys();
+  *keys(): Generator<string> {
+    for (const row of this.#ids.rows()) yield this.#ids.idOf(row);
   }
 
   /** Due time of the first key; `Infinity` when empty. */
   get firstDue(): number {
-    return this.#keys.length === 0 ? Infinity : (this.#due[0] ?? Infinity);
+    return this.#size === 0 ? Infinity : (this.#due[0] ?? Infinity);
   }
 
   /** Adds a key or moves it to another time. */
   set(key: string, due: number): void {
-    const known = this.#places.get(key);
-    if (known !== undefined) {
-      this.#sift(known, key, due);
+    const known = this.#ids.find(key);
+    if (known >= 0) {
+      this.#sift(this.#places[known] as number, known, due);
       return;
     }
-    const place = this.#keys.length;
+    const place = this.#size;
+    this.#size += 1;
     if (place === this.#due.length) {
-      const wider = new Float64Array(this.#due.length * 2);
-      wider.set(this.#due);
-      this.#due = wider;
+      this.#due = widened(this.#due, new Float64Array(place * 2));
+      this.#rows = widened(this.#rows, new Uint32Array(place * 2));
+      this.#places = widened(this.#places, new Uint32Array(place * 2));
     }
-    this.#keys.push(key);
-    this.#sift(place, key, due);
+    this.#sift(place, this.#ids.add(key), due);
   }
 
   /** Gives all the same time. */
   setAll(due: number): void {
-    this.#due.fill(due, 0, this.#keys.length);
+    this.#due.fill(due, 0, this.#size);
   }
 
   /** Takes the first key out if it is due at `now`. */
   popDue(now: number): string | undefined {
-    const first = this.#keys[0];
-    if (first === undefined || this.firstDue > now) return undefined;
-    this.delete(first);
-    return first;
+    if (this.firstDue > now) return undefined;
+    const first = this.#rows[0] as number;
+    const key = this.#ids.idOf(first);
+    this.#delete(first);
+    return key;
   }
 
   delete(key: string): boolean {
-    const place = this.#places.get(key);
-    if (place === undefined) return false;
-    this.#places.delete(key);
-    const last = this.#keys.length - 1;
-    const moved = this.#keys[last] as string;
-    const due = this.#due[last] as number;
-    this.#keys.pop();
-    if (place !== last) this.#sift(place, moved, due);
-    return true;
+    const row = this.#ids.find(key);
+    if (row >= 0) this.#delete(row);
+    return row >= 0;
   }
 
-  /** Puts `key` at `place` or wherever the order wants it, up or down from there. */
-  #sift(start: number, key: string, due: number): void {
+  #delete(row: number): void {
+    const place = this.#places[row] as number;
+    this.#ids.delete(row);
+    this.#size -= 1;
+    const last = this.#size;
+    if (place !== last) this.#sift(place, this.#rows[last] as number, this.#due[last] as number);
+  }
+
+  /** Puts a key at `place` or wherever the order wants it, up or down from there. */
+  #sift(start: number, row: number, due: number): void {
     let place = start;
     while (place > 0) {
       const parent = (place - 1) >> 1;
       if ((this.#due[parent] as number) <= due) break;
-      this.#put(place, this.#keys[parent] as string, this.#due[parent] as number);
+      this.#put(place, this.#rows[parent] as number, this.#due[parent] as number);
       place = parent;
     }
-    const { length } = this.#keys;
     for (;;) {
       let child = 2 * place + 1;
-      if (child >= length) break;
-      if (child + 1 < length && (this.#due[child + 1] as number) < (this.#due[child] as number)) child += 1;
+      if (child >= this.#size) break;
+      if (child + 1 < this.#size && (this.#due[child + 1] as number) < (this.#due[child] as number)) child += 1;
       if ((this.#due[child] as number) >= due) break;
-      this.#put(place, this.#keys[child] as string, this.#due[child] as number);
+      this.#put(place, this.#rows[child] as number, this.#due[child] as number);
       place = child;
     }
-    this.#put(place, key, due);
+    this.#put(place, row, due);
   }
 
-  #put(place: number, key: string, due: number): void {
-    this.#keys[place] = key;
+  #put(place: number, row: number, due: number): void {
+    this.#rows[place] = row;
     this.#due[place] = due;
-    this.#places.set(key, place);
+    this.#places[row] = place;
   }
 }

@@ -1,9 +1,10 @@
 /**
  * Where everything stands: for each message a place in the log. It keeps account of how much of each segment is still needed.
- * A place is an object from when somebody asks for it until `rest`; before and after it is a row of a packed table, about 110 octets
+ * A place is an object from when somebody asks for it until `rest`; before and after it is a row of a packed table, about 70 octets
  * of memory with its id.
  */
 import type { PortFile } from "./file-port.ts";
+import { IdTable } from "./id-table.ts";
 import { RestingPlaces } from "./resting-places.ts";
 import { recordHeaderBytes } from "./segment-format.ts";
 import type { Schedule, Settlement } from "./store.ts";
@@ -59,40 +60,44 @@ export interface Place {
 export const nothingSettled: readonly Note<readonly Settlement[]>[] = Object.freeze([]);
 
 export class QueueIndex {
-  /** A number is a row of `#resting`. */
-  readonly #places = new Map<string, Place | number>();
+  readonly #ids = new IdTable();
+  /** Places that are objects, by the number of their id; all others are packed. */
+  readonly #awake = new Map<number, Place>();
   readonly #resting = new RestingPlaces();
   /** Dropped, and the removal not in the log yet. */
   readonly #leaving = new Map<string, Place>();
 
   get size(): number {
-    return this.#places.size;
+    return this.#ids.size;
   }
 
   has(id: string): boolean {
-    return this.#places.has(id);
+    return this.#ids.find(id) >= 0;
   }
 
   get(id: string): Place | undefined {
-    const known = this.#places.get(id);
-    if (typeof known !== "number") return known;
-    const place = this.#resting.read(known);
-    this.#resting.delete(known);
-    this.#places.set(id, place);
+    const row = this.#ids.find(id);
+    if (row < 0) return undefined;
+    const known = this.#awake.get(row);
+    if (known !== undefined) return known;
+    const place = this.#resting.read(row);
+    this.#resting.delete(row);
+    this.#awake.set(row, place);
     return place;
   }
 
   /** Each id with its due time. */
   *waiting(): Generator<{ readonly id: string; readonly nextAttemptAt: number }> {
-    for (const [id, known] of this.#places) {
-      yield { id, nextAttemptAt: typeof known === "number" ? this.#resting.nextAttemptAt(known) : known.nextAttemptAt };
+    for (const row of this.#ids.rows()) {
+      const nextAttemptAt = this.#awake.get(row)?.nextAttemptAt ?? this.#resting.nextAttemptAt(row);
+      yield { id: this.#ids.idOf(row), nextAttemptAt };
     }
   }
 
   /** Ids of messages whose content is a file. */
   *spooled(): Generator<string> {
-    for (const [id, known] of this.#places)
-      if (typeof known === "number" ? this.#resting.isSpooled(known) : known.spooled) yield id;
+    for (const row of this.#ids.rows())
+      if (this.#awake.get(row)?.spooled ?? this.#resting.isSpooled(row)) yield this.#ids.idOf(row);
   }
 
   /**
@@ -100,12 +105,13 @@ export class QueueIndex {
    * is in the log after the place where it began. Places that nobody holds are packed on the way; do not keep what it gives.
    */
   *all(): Generator<readonly [id: string, place: Place]> {
-    for (const [id, known] of this.#places) {
-      if (typeof known === "number") yield [id, this.#resting.read(known)];
-      else {
-        if (isAtRest(known)) this.#places.set(id, this.#resting.add(known));
-        yield [id, known];
+    for (const row of this.#ids.rows()) {
+      const place = this.#awake.get(row);
+      if (place !== undefined && isAtRest(place)) {
+        this.#awake.delete(row);
+        this.#resting.set(row, place);
       }
+      yield [this.#ids.idOf(row), place ?? this.#resting.read(row)];
     }
     yield* this.#leaving;
   }
@@ -119,7 +125,7 @@ export class QueueIndex {
   /** As `put`, with what was said since; its notes are in the log. The id must not be there. */
   restore(id: string, place: PlacedMessage & Pick<Place, "settled" | "schedule">): void {
     count(place, 1);
-    this.#places.set(id, this.#resting.add(place));
+    this.#resting.set(this.#ids.add(id), place);
   }
 
   /** Compaction has copied a message and all in `copied`; what was said since stays. */
@@ -141,7 +147,9 @@ export class QueueIndex {
   drop(id: string): Place | undefined {
     const place = this.get(id);
     if (place === undefined) return undefined;
-    this.#places.delete(id);
+    const row = this.#ids.find(id);
+    this.#awake.delete(row);
+    this.#ids.delete(row);
     count(place, -1);
     return place;
   }

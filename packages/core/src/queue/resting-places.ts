@@ -1,7 +1,8 @@
 /**
- * Places of messages that nothing is being done about, packed: 45 octets each, so that a million waiting messages are cheap to
- * hold. A row is the index's for as long as it has its number.
+ * Places of messages that nothing is being done about, packed: 37 octets each, so that a million waiting messages are cheap to
+ * hold. The rows have the numbers that the index has for their ids.
  */
+import { widened } from "./id-table.ts";
 import { nothingSettled, type Place, type Segment } from "./queue-index.ts";
 
 const columns = 7;
@@ -14,16 +15,14 @@ export class RestingPlaces {
   #numbers = new Uint32Array(columns * 64);
   #due = new Float64Array(64);
   #flags = new Uint8Array(64);
-  #used = 0;
-  readonly #free: number[] = [];
   readonly #settled = new Map<number, Place["settled"]>();
   /** Segments by the number their rows have for them. */
   readonly #segments: (Segment | undefined)[] = [];
   readonly #segmentRows = new Map<Segment, number>();
 
-  /** The row's number. The place's notes must be in the log. */
-  add(place: Omit<Place, "removal" | "held">): number {
-    const row = this.#free.pop() ?? this.#newRow();
+  /** The place's notes must be in the log. */
+  set(row: number, place: Omit<Place, "removal" | "held">): void {
+    if (row >= this.#due.length) this.#widen(row);
     const { schedule, settled } = place;
     const at = row * columns;
     const numbers = this.#numbers;
@@ -44,7 +43,6 @@ export class RestingPlaces {
       this.#settled.set(row, settled);
     }
     this.#flags[row] = flags;
-    return row;
   }
 
   read(row: number): Place {
@@ -83,7 +81,6 @@ export class RestingPlaces {
 
   delete(row: number): void {
     if (((this.#flags[row] as number) & settledFlag) !== 0) this.#settled.delete(row);
-    this.#free.push(row);
   }
 
   /** The segment's file is gone, and with it all that rows could say of it. */
@@ -104,20 +101,10 @@ export class RestingPlaces {
     return row;
   }
 
-  #newRow(): number {
-    const row = this.#used;
-    this.#used += 1;
-    if (row === this.#due.length) {
-      const rows = row + Math.max(row >> 1, 64);
-      this.#numbers = grown(this.#numbers, new Uint32Array(rows * columns));
-      this.#due = grown(this.#due, new Float64Array(rows));
-      this.#flags = grown(this.#flags, new Uint8Array(rows));
-    }
-    return row;
+  #widen(row: number): void {
+    const rows = row + Math.max(row >> 1, 64);
+    this.#numbers = widened(this.#numbers, new Uint32Array(rows * columns));
+    this.#due = widened(this.#due, new Float64Array(rows));
+    this.#flags = widened(this.#flags, new Uint8Array(rows));
   }
-}
-
-function grown<T extends Uint32Array | Float64Array | Uint8Array>(old: T, next: T): T {
-  next.set(old);
-  return next;
 }
