@@ -77,6 +77,15 @@ function buildProgram({ cwd, output }: Surroundings): Command {
   add(config, "show", "every setting with its value; no secrets").action(async (options: ConfigOptions) =>
     showConfig(await loadRequired(options, cwd), options.json, output),
   );
+  const queue = program.command("queue").description("the queue");
+  add(queue, "verify", "read every octet of a queue that no gateway runs on; change nothing").action(
+    async (options: ConfigOptions) =>
+      (await import("./commands/queue.ts")).verify((await loadRequired(options, cwd)).config, options.json, output),
+  );
+  add(queue, "salvage", "make a damaged queue a sound one; keep aside what cannot be read").action(
+    async (options: ConfigOptions) =>
+      (await import("./commands/queue.ts")).salvage((await loadRequired(options, cwd)).config, options.json, output),
+  );
   const plugin = program.command("plugin").description("the plugins");
   add(plugin, "list", "each plugin of the config, in order").action(async (options: ConfigOptions) =>
     listPlugins(await loadRequired(options, cwd), options.json, output),

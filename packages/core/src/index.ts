@@ -51,6 +51,7 @@ export {
 } from "./config/index.ts";
 export { askControl } from "./control/index.ts";
 export { createPluginHost, hostOptions, importPlugin, resolvePlugin } from "./plugin/index.ts";
+export { salvageQueue, verifyQueue } from "./queue/index.ts";
 export { checkConfig } from "./config-check.ts";
 export { createRuntime } from "./runtime.ts";
 

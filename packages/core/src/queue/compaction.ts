@@ -67,6 +67,21 @@ export class Compaction {
     await this.#running;
   }
 
+  /** Says all that lives again in new segments, and takes away those that are there now. After `stop`. */
+  async rewrite(): Promise<void> {
+    const last = this.#options.segments.at(-1)?.number ?? 0;
+    this.#stopped = false;
+    try {
+      for (let oldest = this.#oldest; oldest !== undefined && oldest.number <= last; oldest = this.#oldest) {
+        await this.#copyLive(oldest);
+        if (oldest.liveMessages > 0) throw new Error(`${oldest.path} holds messages that cannot be copied`);
+        await this.#unlink(oldest);
+      }
+    } finally {
+      this.#stopped = true;
+    }
+  }
+
   #isDue(): boolean {
     const oldest = this.#oldest;
     return oldest !== undefined && (oldest.liveMessages === 0 || this.#isMostlyDead());

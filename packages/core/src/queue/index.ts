@@ -11,3 +11,5 @@ export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.ts";
 export { createSegmentStore, segmentStoreDefaults, type SegmentStoreOptions } from "./segment-store.ts";
 export type { FileLock, FilePort, PortFile } from "./file-port.ts";
 export { nodeFilePort } from "./node-file-port.ts";
+export { verifyQueue, type VerifyReport } from "./verify-queue.ts";
+export { type KeptAside, salvageQueue, type SalvageReport } from "./salvage-queue.ts";

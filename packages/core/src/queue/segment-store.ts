@@ -86,7 +86,7 @@ const soundId = /^[0-9A-Za-z_-]{1,64}$/;
 /** Envelope and record header of an ordinary message, for the account of free space. */
 const overheadBytes = 1024;
 
-class SegmentStore implements QueueStore {
+export class SegmentStore implements QueueStore {
   readonly #options: Required<SegmentStoreOptions>;
   readonly #folders: QueueFolders;
   readonly #spool: SpoolFolder;
@@ -356,6 +356,15 @@ class SegmentStore implements QueueStore {
     await opened.log.close();
     await Promise.all(opened.segments.map(({ file }) => file.close()));
     opened.lock.release();
+  }
+
+  /** Writes the whole queue anew, without what cannot be read. For salvage, before the store is closed. */
+  async rewrite(): Promise<void> {
+    if (this.#opened === undefined) throw closed();
+    const { compaction, log } = this.#opened;
+    await log.flush();
+    await compaction.stop();
+    await compaction.rewrite();
   }
 
   #report(error: Error): void {
