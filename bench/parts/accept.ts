@@ -13,6 +13,7 @@ export async function openAccept({ folder, sizeBytes }: PartScope): Promise<Part
     ids: createIdSource(() => clock.now(), Math.random),
     acquire: (sessionId) => generation.forSession(sessionId),
     spooler: createSpooler({ files: createNamelessFiles(folder), maxSizeBytes: 50 * 2 ** 20 }),
+    hasRoom: () => true,
     enqueue: () => Promise.resolve(),
     log: (event) => void (logged += formatSmtpEvent(event).length),
   };

@@ -286,6 +286,7 @@ class RunningGateway implements Runtime {
         maxSizeBytes: messageSizeBytes,
         maxHeaderBytes: headerSizeBytes,
       }),
+      hasRoom: (bytes) => this.#store.hasRoom(bytes),
       enqueue: (message, content) => this.submit(message, content),
       log: (event) => this.#tell(event, formatSmtpEvent),
     };

@@ -253,6 +253,13 @@ test.each([
   expect(content.fault !== undefined || content.tooLarge).toBe(true);
 });
 
+test("MAIL with a size for which there is no room is refused before the content is sent", async () => {
+  const front = await createFront({ hasRoom: (bytes) => bytes < 1000 });
+  const talk = await front.greeted();
+  expect(await talk.say("MAIL FROM:<a@there.test> SIZE=1000")).toMatch(/^452 4\.3\.1 /);
+  expect(await talk.say("MAIL FROM:<a@there.test> SIZE=999")).toMatch(/^250 /);
+});
+
 describe("the client goes while its message is being queued", () => {
   test("the message stays, and its content is there until the queue has it", async () => {
     let finish: () => void = () => {};

@@ -55,6 +55,7 @@ export interface FrontOptions {
   readonly clock?: Clock;
   readonly resolver?: SessionGeneration["resolver"];
   readonly enqueue?: SmtpHost["enqueue"];
+  readonly hasRoom?: SmtpHost["hasRoom"];
   readonly spooler?: Spooler;
   readonly rewriter?: SessionGeneration["rewriter"];
 }
@@ -140,6 +141,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
     spooler:
       options.spooler ??
       createSpooler({ files: createNamelessFiles(tmpdir()), maxSizeBytes: settings.limits.messageSizeBytes * 2 }),
+    hasRoom: options.hasRoom ?? (() => true),
     enqueue:
       options.enqueue ?? (async (message, content) => void queue.push({ message, text: await readText(content) })),
     log: (event) => void events.push(event),

@@ -23,6 +23,8 @@ export interface SmtpHost {
   acquire(sessionId?: string): SessionGeneration;
   /** Where bodies wait until they are queued. */
   readonly spooler: Spooler;
+  /** Is there room for so many octets more? An estimate, for MAIL with SIZE (RFC 1870 §6.1); `enqueue` has the last word. */
+  hasRoom(bytes: number): boolean;
   /** Resolves when the message is on stable storage. `STORE_FULL` becomes 452 4.3.1, anything else 451 4.3.0. */
   enqueue(message: QueuedMessage, content: Blob): Promise<void>;
   /** Must not throw and must not wait. */

@@ -1,6 +1,7 @@
 /** MAIL (RFC 5321 §4.1.1.2): the reverse-path and what the message is said to be. Nothing of a refused MAIL stays. */
 import { addressFaults, parsePath, takePath, type AddressFaultReason } from "../../address/index.ts";
 import { reply, type Reply, type Transaction } from "../../model/index.ts";
+import { noSpace } from "../failure.ts";
 import { OpenTransaction } from "../open-transaction.ts";
 import { isRefused, parseMailParameters } from "../parameters.ts";
 import type { Command } from "./index.ts";
@@ -17,6 +18,9 @@ export const mail: Command = (dialogue, argument) => {
   if (isRefused(parameters)) return dialogue.say(parameters.refusal);
   const path = parsePath(taken.path, { allowNull: true, smtputf8: parameters.smtputf8 });
   if (!path.ok) return dialogue.say(senderFault(path.reason));
+
+  // Before the content is sent for nothing.
+  if (!dialogue.host.hasRoom(parameters.declaredSizeBytes ?? 0)) return dialogue.say(noSpace);
 
   const { session } = dialogue;
   const plain: Omit<Transaction, "recipients"> = {
