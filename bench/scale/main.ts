@@ -22,7 +22,7 @@ interface Start {
   readonly rssBytes: number;
 }
 
-const roundMessages = 20_000;
+const roundMessages = 50_000;
 const rounds = 5;
 
 export async function main(args: string[]): Promise<void> {

@@ -35,7 +35,7 @@ export interface CheckpointingOptions {
 }
 
 /** The log grows by so many times a checkpoint's size before the next: what they cost is a part of what the mail costs. */
-const growthPerCheckpoint = 4;
+const growthPerCheckpoint = 8;
 /** A log that has grown by less is not worth one when the store is closed. */
 const closingBytes = 1024 * 1024;
 const pieceBytes = 256 * 1024;

@@ -11,7 +11,7 @@ export class IdTable {
   /** Row + 1 by hash, 0 where there is none. Linear probing, at most half full. */
   #slots = new Uint32Array(128);
   #hashes = new Uint32Array(64);
-  #octets = new Uint8Array(64 * rowBytes);
+  #octets: Buffer = Buffer.alloc(64 * rowBytes);
   readonly #others = new Map<number, string>();
   readonly #free: number[] = [];
   /** Rows ever given; those above are new. */
@@ -66,7 +66,7 @@ export class IdTable {
     const start = row * rowBytes;
     const length = this.#octets[start] as number;
     if (length === elsewhere) return this.#others.get(row) ?? "";
-    return String.fromCharCode(...this.#octets.subarray(start + 1, start + 1 + length));
+    return this.#octets.toString("latin1", start + 1, start + 1 + length);
   }
 
   /** All numbers in use; may go on while ids come and go. */
@@ -108,7 +108,7 @@ export class IdTable {
     if (row === this.#hashes.length) {
       const rows = row + Math.max(row >> 1, 64);
       this.#hashes = widened(this.#hashes, new Uint32Array(rows));
-      this.#octets = widened(this.#octets, new Uint8Array(rows * rowBytes));
+      this.#octets = widened(this.#octets, Buffer.alloc(rows * rowBytes));
     }
     return row;
   }
