@@ -18,10 +18,16 @@ const origin = {
   trusted: true,
 };
 
-/** Messages a second. */
-export async function accept(store: QueueStore, { bytes, nextId }: Accepting, messages: number): Promise<number> {
+export interface Accepted {
+  readonly perSecond: number;
+  /** CPU of this process, microseconds a message. */
+  readonly cpuMicros: number;
+}
+
+export async function accept(store: QueueStore, { bytes, nextId }: Accepting, messages: number): Promise<Accepted> {
   let left = messages;
   const started = performance.now();
+  const before = process.cpuUsage();
   const write = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
@@ -32,5 +38,7 @@ export async function accept(store: QueueStore, { bytes, nextId }: Accepting, me
     }
   };
   await Promise.all(Array.from({ length: writers }, write));
-  return (messages / (performance.now() - started)) * 1000;
+  const perSecond = (messages / (performance.now() - started)) * 1000;
+  const { user, system } = process.cpuUsage(before);
+  return { perSecond, cpuMicros: (user + system) / messages };
 }

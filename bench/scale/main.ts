@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { createIdSource, systemClock } from "../../packages/core/src/model/index.ts";
 import { createSegmentStore, type QueueStore } from "../../packages/core/src/queue/index.ts";
 import { median } from "../lib/statistics.ts";
-import { accept, type Accepting } from "./accept.ts";
+import { accept, type Accepted, type Accepting } from "./accept.ts";
 
 interface Start {
   readonly waiting: number;
@@ -66,13 +66,13 @@ async function measure(parent: string, accepting: Accepting, messages: number) {
     bytes: accepting.bytes,
     logBytes: sizeOfFolder(join(directory, "log")),
     checkpointBytes,
-    acceptedPerSecond: { empty, full, share: full / empty },
+    accepted: { empty, full, share: full.perSecond / empty.perSecond },
     start: { fromCheckpoint, afterKill, fromLog },
   };
 }
 
 async function compareRates(parent: string, full: QueueStore, accepting: Accepting) {
-  const rates: { empty: number[]; full: number[] } = { empty: [], full: [] };
+  const rates: { empty: Accepted[]; full: Accepted[] } = { empty: [], full: [] };
   for (let round = 0; round < rounds; round += 1) {
     const directory = join(parent, `empty-${round}`);
     const empty = await openIn(directory);
@@ -81,7 +81,14 @@ async function compareRates(parent: string, full: QueueStore, accepting: Accepti
     rmSync(directory, { recursive: true });
     rates.full.push(await accept(full, accepting, roundMessages));
   }
-  return { empty: median(rates.empty), full: median(rates.full) };
+  return { empty: medians(rates.empty), full: medians(rates.full) };
+}
+
+function medians(rounds: readonly Accepted[]): Accepted {
+  return {
+    perSecond: median(rounds.map(({ perSecond }) => perSecond)),
+    cpuMicros: median(rounds.map(({ cpuMicros }) => cpuMicros)),
+  };
 }
 
 async function openIn(directory: string): Promise<QueueStore> {
@@ -103,10 +110,10 @@ function sizeOfFolder(folder: string): number {
 }
 
 function format(result: Awaited<ReturnType<typeof measure>>): string {
-  const { messages, bytes, logBytes, checkpointBytes, acceptedPerSecond: rate } = result;
+  const { messages, bytes, logBytes, checkpointBytes, accepted } = result;
   const lines = [
     `${messages} waiting messages of ${bytes} octets: log ${megabytes(logBytes)}, checkpoint ${megabytes(checkpointBytes)}`,
-    `  accepted: ${Math.round(rate.full)}/s, ${Math.round(rate.share * 100)} % of the empty queue's ${Math.round(rate.empty)}/s`,
+    `  accepted: ${Math.round(accepted.full.perSecond)}/s, ${Math.round(accepted.share * 100)} % of the empty queue's ${Math.round(accepted.empty.perSecond)}/s; CPU a message ${accepted.full.cpuMicros.toFixed(1)} µs, empty ${accepted.empty.cpuMicros.toFixed(1)} µs`,
   ];
   const names = {
     fromCheckpoint: "start from a checkpoint",
