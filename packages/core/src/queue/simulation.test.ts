@@ -2,10 +2,10 @@ import { describe, expect, test } from "vitest";
 import { plantedFaults, plantedSeeds } from "./planted-faults.ts";
 import { simulate } from "./simulation.ts";
 
-const long = process.env["POSTERN_TEST_LONG"] === "1";
-const seeds = Number(process.env["POSTERN_SIMULATE_SEEDS"] ?? (long ? 50_000 : 2000));
+/** A first look; thousands of lives are lived in `test/simulation`. */
+const seeds = 150;
 
-test(`${seeds} lives with faults and power cuts break no promise`, { timeout: 3_600_000 }, async () => {
+test(`${seeds} lives with faults and power cuts break no promise`, { timeout: 60_000 }, async () => {
   let faults = 0;
   for (let seed = 1; seed <= seeds; seed += 1) {
     const result = await simulate(seed);
