@@ -64,9 +64,12 @@ describeUnless(requireMount(), "a disk that fills up", () => {
     }
     // It starts on the full disk, and delivering makes room.
     await using gateway = await startGateway(options);
-    expect((await sendAll(gateway.port, [number++], { sizeBytes })).map(({ reply }) => reply)).toEqual([
-      expect.stringMatching(noRoom),
-    ]);
+    // The last sessions counted each other: a few messages may fit when one comes at a time.
+    for (let tries = 0; (sent.at(-1)?.reply.startsWith("250") ?? true) || tries === 0; tries += 1) {
+      expect(tries * sizeBytes).toBeLessThan(1.5 * megabyte + 2 * sizeBytes);
+      sent.push(...(await sendAll(gateway.port, [number++], { sizeBytes })));
+    }
+    expect(sent.at(-1)?.reply).toMatch(noRoom);
     nextHop.setMood("take");
     await completion(sent, nextHop);
     await until(async () => {
