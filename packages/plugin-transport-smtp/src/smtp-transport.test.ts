@@ -353,14 +353,18 @@ const midway: readonly [string, Script, string, RegExp][] = [
   ["an early yes", { during: { after: 200_000, act: "250 2.0.0 thanks" } }, "deferred 4.5.0", /protocol error/],
 ];
 // Megabytes through two sockets of one process: on a machine that stalls this takes long.
-test.each(midway)("%s in the middle of the content", { timeout: 30_000, retry: 1 }, async (_what, script, status, text) => {
-  for (const content of [large, streamed(large)]) {
-    const { peer, statuses, outcomes } = await sendTo({ ehlo: ["PIPELINING"], ...script }, { content });
-    expect(statuses).toEqual([status]);
-    expect(outcomes["a@peer.test"]?.text).toMatch(text);
-    expect(peer.contents).toEqual([]);
-  }
-});
+test.each(midway)(
+  "%s in the middle of the content",
+  { timeout: 30_000, retry: 1 },
+  async (_what, script, status, text) => {
+    for (const content of [large, streamed(large)]) {
+      const { peer, statuses, outcomes } = await sendTo({ ehlo: ["PIPELINING"], ...script }, { content });
+      expect(statuses).toEqual([status]);
+      expect(outcomes["a@peer.test"]?.text).toMatch(text);
+      expect(peer.contents).toEqual([]);
+    }
+  },
+);
 
 test("a content that cannot be read to its end is never ended with a dot", async () => {
   const { peer, statuses } = await sendTo({}, { content: streamed(blob(small), new Error("read failed")) });
