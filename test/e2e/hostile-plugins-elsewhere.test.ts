@@ -46,18 +46,14 @@ async function drive<T>(clock: FakeClock, work: Promise<T>, seconds = 250): Prom
 describe("a table", () => {
   const table = (lookup: LookupTable["lookup"]): PluginDefinition =>
     plugin((gateway) =>
-      gateway.tables.register({
+      gateway.tables.register("hostile", (name) => ({
         type: "hostile",
-        description: "Misbehaves.",
-        open: (name) => ({
-          type: "hostile",
-          name,
-          kind: "indexed",
-          trusted: true,
-          lookup,
-          close: async () => undefined,
-        }),
-      }),
+        name,
+        kind: "indexed",
+        trusted: true,
+        lookup,
+        close: async () => undefined,
+      })),
     );
   const text = "\r\n250 Ok".repeat(150_000);
   const more = [
@@ -165,7 +161,7 @@ describe("the gateway's life", () => {
       ),
     "opening a table": (call) =>
       plugin((gateway) => {
-        gateway.tables.register({ type: "hostile", description: "Misbehaves.", open: call as () => never });
+        gateway.tables.register("hostile", call as () => never);
         gateway.tables.use("hostile:x");
       }),
   };

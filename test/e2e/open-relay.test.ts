@@ -80,20 +80,16 @@ function probe(hook: HookAnswer | undefined, queued: (sender: string, addresses:
       word("throws", () => {
         throw new Error("thrown");
       });
-      gateway.tables.register({
+      gateway.tables.register("down", (name) => ({
         type: "down",
-        description: "Cannot be asked.",
-        open: (name) => ({
-          type: "down",
-          name,
-          kind: "indexed",
-          trusted: true,
-          close: async () => undefined,
-          lookup() {
-            throw new TableUnavailable(`down:${name}`, "down");
-          },
-        }),
-      });
+        name,
+        kind: "indexed",
+        trusted: true,
+        close: async () => undefined,
+        lookup() {
+          throw new TableUnavailable(`down:${name}`, "down");
+        },
+      }));
       const { answer } = hook ?? {};
       if (answer !== undefined) {
         for (const point of Object.values(gateway.hooks.smtp) as { kind: string; tap(call: unknown): void }[]) {

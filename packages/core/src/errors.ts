@@ -91,9 +91,12 @@ export class PluginError extends PosternError {
 /** The table could not be asked: never "not found". All the way to the wire this is 451. */
 export class TableUnavailable extends PosternError {
   readonly table: string;
-  constructor(table: string, message: string, options: PosternErrorOptions = {}) {
+  /** The table is alive, this key alone has no answer: too many results, a pattern over its limit. Opens no breaker. */
+  readonly onlyThisKey: boolean;
+  constructor(table: string, message: string, options: PosternErrorOptions & { readonly onlyThisKey?: boolean } = {}) {
     super("TABLE_UNAVAILABLE", `table ${table}: ${message}`, options);
     this.table = table;
+    this.onlyThisKey = options.onlyThisKey === true;
   }
 }
 

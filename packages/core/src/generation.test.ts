@@ -37,18 +37,14 @@ function versioned(
             ? reject(`generation ${version}, mail ${count(ask.session).mails}`)
             : undefined,
       });
-      gateway.tables.register({
+      gateway.tables.register("diary", (name) => ({
         type: "diary",
-        description: "Notes its end.",
-        open: (name) => ({
-          type: "diary",
-          name,
-          kind: "indexed",
-          trusted: true,
-          lookup: () => undefined,
-          close: async () => void diary.push(`${version}: table closed`),
-        }),
-      });
+        name,
+        kind: "indexed",
+        trusted: true,
+        lookup: () => undefined,
+        close: async () => void diary.push(`${version}: table closed`),
+      }));
       gateway.tables.use("diary:x");
       gateway.onClose(() => void diary.push(`${version}: first closed`));
       gateway.onClose(() => void diary.push(`${version}: second closed`));

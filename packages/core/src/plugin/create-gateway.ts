@@ -8,7 +8,7 @@ import type { Restriction } from "../policy/restriction.ts";
 import type { Vocabulary } from "../policy/vocabulary.ts";
 import { ownScanner } from "../scanning/registration.ts";
 import type { StateSpace, StateValue } from "../state/state-store.ts";
-import type { LookupTable, TableSpec } from "../tables/table.ts";
+import type { LookupTable, OpenTable, TableSpec } from "../tables/table.ts";
 import type { TableRegistry } from "../tables/registry.ts";
 import type { Gateway, PluginLog, Service } from "./gateway.ts";
 import type { PluginInstance } from "./host.ts";
@@ -70,9 +70,9 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       parts.vocabulary.register(restriction, owner);
     },
     tables: Object.freeze({
-      register(type: Parameters<TableRegistry["register"]>[0]): void {
+      register(type: string, open: OpenTable, description = ""): void {
         assertOpen();
-        parts.tables.register(type, owner);
+        parts.tables.register({ type, description, open }, owner);
       },
       use(spec: TableSpec): Pick<LookupTable, "lookup"> {
         assertOpen();

@@ -3,7 +3,7 @@ import type { Clock, MaybePromise, Session } from "../model/index.ts";
 import type { OnError } from "../guard/owner.ts";
 import type { PluginHooks } from "../hooks/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import type { LookupTable, TableSpec, TableType } from "../tables/table.ts";
+import type { LookupTable, OpenTable, TableSpec } from "../tables/table.ts";
 import type { StateSpace, StateValue } from "../state/state-store.ts";
 import type { Restriction } from "../policy/restriction.ts";
 import type { Scanner } from "../scanning/scanner.ts";
@@ -32,8 +32,8 @@ export interface Gateway {
    */
   restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void;
   readonly tables: {
-    /** Registers a table type. */
-    register(type: TableType): void;
+    /** Registers a table type: how a table of it is opened, and a sentence for `postern table list`. */
+    register(type: string, open: OpenTable, description?: string): void;
     /** A handle on a table; it is opened before ready. */
     use(spec: TableSpec): Pick<LookupTable, "lookup">;
   };

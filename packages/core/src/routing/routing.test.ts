@@ -12,7 +12,7 @@ const openTable = async (spec: TableSpec): Promise<LookupTable> => ({
   trusted: true,
   lookup: (key) => {
     if (typeof spec === "string") throw new TableUnavailable(spec, "down");
-    return Object.entries(spec).find(([known]) => foldKey(known) === foldKey(key))?.[1];
+    return Object.entries(spec as Record<string, string>).find(([known]) => foldKey(known) === foldKey(key))?.[1];
   },
   close: async () => {},
 });

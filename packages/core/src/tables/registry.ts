@@ -8,7 +8,15 @@ import type { Clock } from "../model/clock.ts";
 import { GuardedTable, type LookupObserver } from "./guarded-table.ts";
 import { createInline, openObject } from "./inline.ts";
 import { staticType } from "./static.ts";
-import type { LookupTable, TableScope, TableSpec, TableType } from "./table.ts";
+import type {
+  LookupTable,
+  TableObject,
+  TableParameters,
+  TablePurpose,
+  TableScope,
+  TableSpec,
+  TableType,
+} from "./table.ts";
 import { createTexthash, type TableWarning } from "./texthash.ts";
 
 export interface TableRegistryOptions {
@@ -31,8 +39,8 @@ export interface TableRegistry {
   /** Throws `PluginError` when the type is taken or is no word. */
   register(type: TableType, owner: Owner): void;
   types(): readonly TableTypeListing[];
-  /** `type:name` or an inline object. Throws `ConfigError` for a mistake of the operator. */
-  open(spec: TableSpec): Promise<LookupTable>;
+  /** `type:name`, or an object. A table is opened once for each purpose. Throws `ConfigError` for a mistake of the operator. */
+  open(spec: TableSpec, purpose?: TablePurpose): Promise<LookupTable>;
   /** Closes all that was opened; nothing can be opened after. */
   close(): Promise<void>;
 }
@@ -50,6 +58,11 @@ const packaged: ReadonlySet<string> = new Set(
 /** Whether a word of the config means a table: `texthash:./clients`. */
 export function isTableName(text: string): boolean {
   return splitSpec(text) !== undefined;
+}
+
+/** An object with a `type` is a table with parameters; a key "type" of an inline object cannot be mistaken unless its value is such a word. */
+function isTableObject(spec: Exclude<TableSpec, string>): spec is TableObject {
+  return typeof spec.type === "string" && typeForm.test(spec.type);
 }
 
 function splitSpec(spec: string): { type: string; name: string } | undefined {
@@ -75,12 +88,13 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     types.set(type.type, { type, owner });
   }
 
-  function open(spec: TableSpec): Promise<LookupTable> {
+  function open(spec: TableSpec, purpose: TablePurpose = {}): Promise<LookupTable> {
     if (closed) return Promise.reject(new ConfigError("tables are closed"));
-    const key = typeof spec === "string" ? spec.trim() : JSON.stringify(spec);
+    const written = typeof spec === "string" ? spec.trim() : spec;
+    const key = JSON.stringify([written, purpose.trustedOnly === true, purpose.withoutSubstitution === true]);
     let table = opened.get(key);
     if (table === undefined) {
-      table = typeof spec === "string" ? openNamed(spec.trim()) : openInlineObject(spec);
+      table = openSpec(written, purpose);
       opened.set(key, table);
       // Whoever asked hears of it; a mistake is not remembered.
       table.catch(() => opened.delete(key));
@@ -88,22 +102,40 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     return table;
   }
 
-  async function openInlineObject(spec: Exclude<TableSpec, string>): Promise<LookupTable> {
+  async function openSpec(spec: TableSpec, purpose: TablePurpose): Promise<LookupTable> {
+    if (typeof spec === "string") {
+      const parts = splitSpec(spec);
+      if (parts === undefined)
+        throw new ConfigError(`"${spec}" is no table: write type:name, as in texthash:./clients`);
+      return openType(parts.type, parts.name, spec, {}, purpose);
+    }
     if (typeof spec !== "object" || spec === null || Array.isArray(spec)) {
       throw new ConfigError("a table is type:name or an object of keys and values");
+    }
+    if (isTableObject(spec)) {
+      const { type, name = "", ...parameters } = spec;
+      return openType(type, name, name === "" ? type : `${type}:${name}`, parameters, purpose);
     }
     return new GuardedTable(openObject(spec, warn), coreOwner, guard, options.observer);
   }
 
-  async function openNamed(spec: string): Promise<LookupTable> {
-    const parts = splitSpec(spec);
-    if (parts === undefined) throw new ConfigError(`"${spec}" is no table: write type:name, as in texthash:./clients`);
-    const known = types.get(parts.type);
-    if (known === undefined) throw new ConfigError(unknownType(parts.type, spec));
-    const scope: TableScope = { directory, clock, open };
-    const table = await runAtSetup(guard, known.owner, `table ${spec}`, checkOpened, () =>
-      known.type.open(parts.name, scope),
+  async function openType(
+    type: string,
+    name: string,
+    label: string,
+    parameters: TableParameters,
+    purpose: TablePurpose,
+  ): Promise<LookupTable> {
+    const known = types.get(type);
+    if (known === undefined) throw new ConfigError(unknownType(type, label));
+    const scope: TableScope = { directory, clock, purpose, warn, open: (inner) => open(inner, purpose) };
+    const table = await runAtSetup(guard, known.owner, `table ${label}`, checkOpened, () =>
+      known.type.open(name, scope, parameters),
     );
+    if (purpose.trustedOnly === true && !table.trusted) {
+      await table.close();
+      throw new ConfigError(`table ${label}: a stranger could write its values; they may not be used here`);
+    }
     return new GuardedTable(table, known.owner, guard, options.observer);
   }
 

@@ -35,20 +35,51 @@ export interface LookupTable {
   close(): Promise<void>;
 }
 
+/** What the asker forbids, as Postfix does for some of its tables. Nothing unless said. */
+export interface TablePurpose {
+  /** The answer names files, users, transports or mailboxes: a table that a stranger could fill is refused (DICT_FLAG_NO_UNAUTH). */
+  readonly trustedOnly?: boolean;
+  /** `$1` in a value is a mistake: the key is a stranger's and must not reach the answer (DICT_FLAG_NO_REGSUB). */
+  readonly withoutSubstitution?: boolean;
+}
+
 export interface TableScope {
   /** Folder from which relative names resolve. */
   readonly directory: string;
   readonly clock: Clock;
-  /** Opens a table inside another. */
+  readonly purpose: TablePurpose;
+  /** A mistake that Postfix lets pass with a warning, a file that changed for the worse: one line for the log. */
+  warn(message: string): void;
+  /** Opens a table inside another, for the same purpose. */
   open(spec: TableSpec): Promise<LookupTable>;
 }
 
-/** `type:name`, or an inline object of key → value. */
-export type TableSpec = string | Readonly<Record<string, string>>;
+/** Parameters of a table that is written as an object: `hosts`, `query`, `result_format`. */
+export type TableParameters = Readonly<Record<string, unknown>>;
 
-/** What a table plugin registers. `open` throws `ConfigError` for a mistake of the operator. */
+/** A table with its parameters in the config: `{ "type": "mysql", "hosts": "127.0.0.1", "query": "…" }`. */
+export interface TableObject extends TableParameters {
+  readonly type: string;
+  /** What would stand after the colon: `{ "type": "mysql", "name": "./aliases.cf", "cache": … }`. */
+  readonly name?: string;
+  /** Answers are kept this long, found or not; none unless said. `entries` bounds their number. */
+  readonly cache?: { readonly ttl: string | number; readonly entries?: number };
+  /** The longest that one lookup may take. */
+  readonly deadline?: string | number;
+}
+
+/** `type:name`, an object with a `type`, or an object of key → value. */
+export type TableSpec = string | TableObject | Readonly<Record<string, string>>;
+
+/**
+ * What a plugin registers. `name` is what stands after the colon, "" when an object gives none; `parameters` are the object's,
+ * without `type`, `name`, `cache` and `deadline`, and empty for `type:name`. Throws `ConfigError` for a mistake of the operator.
+ */
+export type OpenTable = (name: string, scope: TableScope, parameters: TableParameters) => MaybePromise<LookupTable>;
+
 export interface TableType {
   readonly type: string;
+  /** One sentence for `postern table list`. */
   readonly description: string;
-  open(name: string, scope: TableScope): MaybePromise<LookupTable>;
+  readonly open: OpenTable;
 }
