@@ -28,12 +28,18 @@ export { AccessTable, rejectUnlisted, relayDenied } from "./policy/index.ts";
 export {
   accessAddressKeys,
   addressKeys,
+  createMemoryTable,
   domainKeys,
+  EntryMap,
   findFirst,
   foldKey,
+  isGrouped,
+  logicalLines,
   networkKeys,
   nullSenderKey,
+  readTableFile,
   splitWords,
+  withoutBraces,
 } from "./tables/index.ts";
 
 // For the command line and those who embed a gateway.

@@ -5,7 +5,10 @@
 export * from "./find.ts";
 export * from "./fold.ts";
 export type { LookupObserver, LookupResult } from "./guarded-table.ts";
+export * from "./logical-lines.ts";
+export * from "./memory-table.ts";
 export * from "./registry.ts";
 export * from "./search-order.ts";
 export * from "./split-words.ts";
+export * from "./table-file.ts";
 export * from "./table.ts";

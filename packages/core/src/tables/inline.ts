@@ -3,7 +3,7 @@ import { ConfigError } from "../errors.ts";
 import { createMemoryTable, EntryMap } from "./memory-table.ts";
 import { isGrouped, splitWords, withoutBraces } from "./split-words.ts";
 import type { LookupTable, TableType } from "./table.ts";
-import type { TableWarning } from "./texthash.ts";
+import type { TableWarning } from "./table-file.ts";
 
 export function createInline(warn: TableWarning): TableType {
   return {

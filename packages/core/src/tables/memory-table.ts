@@ -2,8 +2,17 @@
 import type { Located, LookupTable } from "./table.ts";
 import { foldKey } from "./fold.ts";
 
-/** Entries by folded key. */
-export class EntryMap {
+/** What a table in memory holds, by folded key (`foldKey`). A registry's table folds for its type: fold no key twice. */
+export interface TableEntries {
+  readonly size: number;
+  get(folded: string): string | undefined;
+  locate(folded: string): Located | undefined;
+  /** In the order in which they were written. */
+  all(): Iterable<Located>;
+}
+
+/** Entries that are written down one by one. */
+export class EntryMap implements TableEntries {
   readonly #entries = new Map<string, Located>();
 
   /** The first of equal keys stays, as in a table file; false when the key is there already. */
@@ -25,24 +34,28 @@ export class EntryMap {
     return this.#entries.size;
   }
 
-  get(key: string): Located | undefined {
-    return this.#entries.get(foldKey(key));
+  get(folded: string): string | undefined {
+    return this.#entries.get(folded)?.value;
   }
 
-  values(): Iterable<Located> {
+  locate(folded: string): Located | undefined {
+    return this.#entries.get(folded);
+  }
+
+  all(): Iterable<Located> {
     return this.#entries.values();
   }
 }
 
-export function createMemoryTable(type: string, name: string, entries: EntryMap): LookupTable {
+export function createMemoryTable(type: string, name: string, entries: TableEntries): LookupTable {
   return Object.freeze({
     type,
     name,
     kind: "indexed" as const,
     trusted: true,
-    lookup: (key: string) => entries.get(key)?.value,
-    entries: () => entries.values(),
-    locate: (key: string) => entries.get(key),
+    lookup: (key: string) => entries.get(key),
+    entries: () => entries.all(),
+    locate: (key: string) => entries.locate(key),
     close: () => Promise.resolve(),
   });
 }

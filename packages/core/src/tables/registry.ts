@@ -17,7 +17,8 @@ import type {
   TableSpec,
   TableType,
 } from "./table.ts";
-import { createTexthash, type TableWarning } from "./texthash.ts";
+import type { TableWarning } from "./table-file.ts";
+import { texthashType } from "./texthash.ts";
 
 export interface TableRegistryOptions {
   /** Relative file names resolve from here: the config's folder, or for a command line the current one. */
@@ -163,7 +164,7 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     await Promise.all(closing);
   }
 
-  for (const type of [staticType, createInline(warn), createTexthash(warn)]) register(type, coreOwner);
+  for (const type of [staticType, createInline(warn), texthashType]) register(type, coreOwner);
   return {
     register,
     types: () =>
