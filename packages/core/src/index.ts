@@ -28,6 +28,7 @@ export { AccessTable, rejectUnlisted, relayDenied } from "./policy/index.ts";
 export {
   accessAddressKeys,
   addressKeys,
+  aliasKeys,
   createMemoryTable,
   domainKeys,
   EntryMap,
@@ -37,8 +38,18 @@ export {
   logicalLines,
   networkKeys,
   nullSenderKey,
+  parseTemplate,
+  readAnswerRules,
+  readSqlQuery,
   readTableFile,
+  readTableParameters,
+  searchOrders,
+  senderKeys,
   splitWords,
+  tlsPolicyKeys,
+  transportKeys,
+  unmatchedExtension,
+  withExtension,
   withoutBraces,
 } from "./tables/index.ts";
 
