@@ -1,93 +1,119 @@
 /**
- * Search orders: which keys are tried for one question, and in which order (Postfix's mail_addr_find and smtpd_check). The first key
- * is whole; every later one is a part and goes to indexed tables only. Pure.
+ * The catalogue of search orders: for every kind of table that Postfix asks, the keys it tries. An order has turns, each a search of its
+ * own with a whole first key: a client's name, then its address.
  */
-import { formatLocalPart, parseMailbox } from "../address/mailbox.ts";
-import { splitExtension } from "../address/extension.ts";
-import { parseIp } from "../address/ip.ts";
+import {
+  accessAddressKeys,
+  addressKeys,
+  aliasKeys,
+  nullSenderKey,
+  senderKeys,
+  transportKeys,
+} from "./address-orders.ts";
+import { domainKeys, networkKeys, tlsPolicyKeys, type ParentStyle } from "./domain-orders.ts";
 
-/** The key that stands for the null sender `<>` in access tables (smtpd_null_access_lookup_key). */
-export const nullSenderKey = "<>";
+export * from "./address-orders.ts";
+export * from "./domain-orders.ts";
 
-interface AddressParts {
-  /** As written in an address, then without its quotes when that differs. */
-  readonly forms: readonly string[];
-  readonly bareForms: readonly string[];
-  readonly domain: string;
+/** Keys of one search: the first goes to all tables, the others to indexed tables only. */
+export type SearchTurn = readonly string[];
+
+export interface SearchOptions {
+  /** A set of characters; empty for none. */
+  readonly recipientDelimiter?: string;
+  /** Is the domain our origin or of the class `local`? None is unless said otherwise. */
+  readonly isLocal?: (domain: string) => boolean;
+  /** Against the table's custom: `parent` for access tables, `dotted` for transport tables. */
+  readonly parents?: ParentStyle;
+  /** client: the name that belongs to the address. */
+  readonly clientName?: string;
+  /** sasl-password: the sender, when passwords depend on it, and the host that the next-hop led to. */
+  readonly sender?: string;
+  readonly host?: string;
 }
 
-/** Our addresses come canonical; the length of a local part was judged where it came in. */
-const anyMailbox = { smtputf8: true, maxLocalPartOctets: 320 } as const;
-
-function splitAddress(address: string, recipientDelimiter: string): AddressParts | undefined {
-  const mailbox = parseMailbox(address, anyMailbox);
-  if (!mailbox.ok) return undefined;
-  const { localPart } = splitExtension(mailbox.localPart, recipientDelimiter);
-  return {
-    forms: formsOf(mailbox.localPart),
-    bareForms: localPart === mailbox.localPart ? [] : formsOf(localPart),
-    domain: mailbox.domain,
-  };
+export interface SearchOrder {
+  /** What is looked up, for `postern table query`. */
+  readonly key: string;
+  /** The tables that are asked so. */
+  readonly tables: string;
+  turns(key: string, options?: SearchOptions): readonly SearchTurn[];
 }
 
-/** External form first, internal form if it differs (MA_FORM_EXTERNAL_FIRST). */
-function formsOf(localPart: string): readonly string[] {
-  const external = formatLocalPart(localPart);
-  return external === localPart ? [external] : [external, localPart];
+const domainOf = (address: string): string => address.slice(address.lastIndexOf("@") + 1);
+
+function generic(key: string, { recipientDelimiter = "", isLocal = () => false }: SearchOptions = {}): SearchTurn[] {
+  return [addressKeys(key, { recipientDelimiter, isLocal: key.includes("@") && isLocal(domainOf(key)) })];
 }
 
-/** A host name and its parent domains; an address in place of a name has no parents. */
-export function domainKeys(name: string): string[] {
-  if (name === "") return [];
-  const keys = [name];
-  if (parseIp(name) !== undefined || (name.startsWith("[") && name.endsWith("]"))) return keys;
-  for (let dot = name.indexOf(".", 1); dot >= 0; dot = name.indexOf(".", dot + 2)) {
-    const parent = name.slice(dot + 1);
-    if (parent === "") break;
-    keys.push(parent);
-  }
-  return keys;
-}
+const byAddress = (tables: string): SearchOrder => Object.freeze({ key: "mail address", tables, turns: generic });
 
-/** A client's address and its parent networks: `1.2.3.4`, `1.2.3`, `1.2`, `1`; IPv6 at the colons of its short form. */
-export function networkKeys(address: string): string[] {
-  const delimiter = address.includes(":") ? ":" : ".";
-  const keys: string[] = [];
-  for (let end = address.length; end > 0; end = address.lastIndexOf(delimiter, end - 1))
-    keys.push(address.slice(0, end));
-  return keys;
-}
+/** Without bare local parts. */
+const sender = (key: string, { recipientDelimiter = "" }: SearchOptions = {}): SearchTurn[] => [
+  senderKeys(key === nullSenderKey ? "" : key, recipientDelimiter),
+];
 
-/** Access tables by mail address: `user+ext@dom`, `user@dom`, `dom` and its parents, `user+ext@`, `user@`; `<>` for "". */
-export function accessAddressKeys(address: string, recipientDelimiter: string): string[] {
-  if (address === "") return [nullSenderKey];
-  const parts = splitAddress(address, recipientDelimiter);
-  if (parts === undefined) return [address];
-  const { forms, bareForms, domain } = parts;
-  return [
-    ...forms.map((form) => `${form}@${domain}`),
-    ...bareForms.map((form) => `${form}@${domain}`),
-    ...domainKeys(domain),
-    ...forms.map((form) => `${form}@`),
-    ...bareForms.map((form) => `${form}@`),
-  ];
-}
+const orders = {
+  access: {
+    key: "mail address, or <>",
+    tables: "check_sender_access, check_recipient_access",
+    turns: (key, { recipientDelimiter = "", parents = "parent" } = {}) => [
+      accessAddressKeys(key === nullSenderKey ? "" : key, recipientDelimiter, parents),
+    ],
+  },
+  client: {
+    key: "client address",
+    tables: "check_client_access",
+    turns: (key, { clientName, parents = "parent" } = {}) => [
+      ...(clientName === undefined ? [] : [domainKeys(clientName, parents)]),
+      networkKeys(key),
+    ],
+  },
+  helo: {
+    key: "host name",
+    tables: "check_helo_access",
+    turns: (key, { parents = "parent" } = {}) => [domainKeys(key, parents)],
+  },
+  canonical: byAddress("canonical, sender_canonical and recipient_canonical"),
+  virtual: byAddress("virtual aliases"),
+  relocated: byAddress("relocated users"),
+  generic: byAddress("generic addresses of outbound mail"),
+  bcc: byAddress("sender_bcc and recipient_bcc"),
+  "sender-login": byAddress("owners of sender addresses"),
+  recipients: byAddress("recipients of local and relay domains"),
+  mailbox: {
+    key: "mail address",
+    tables: "recipients of virtualMailbox domains",
+    turns: (key, { recipientDelimiter = "" } = {}) => [addressKeys(key, { recipientDelimiter, isLocal: false })],
+  },
+  transport: {
+    key: "mail address",
+    tables: "routes",
+    turns: (key, { recipientDelimiter = "", parents = "dotted" } = {}) => [
+      transportKeys(key, recipientDelimiter, parents),
+      ["*"],
+    ],
+  },
+  aliases: {
+    key: "local part, or local mail address",
+    tables: "aliases of local users",
+    turns: (key, { recipientDelimiter = "" } = {}) => [aliasKeys(key, recipientDelimiter)],
+  },
+  "sender-relayhost": { key: "sender address, or <>", tables: "sender-dependent relayhosts", turns: sender },
+  "sender-transport": { key: "sender address, or <>", tables: "sender-dependent transports", turns: sender },
+  "tls-policy": { key: "next-hop", tables: "TLS policies of next-hops", turns: (key) => [tlsPolicyKeys(key)] },
+  "sasl-password": {
+    key: "next-hop",
+    tables: "passwords for next-hops",
+    turns: (key, { sender: from, host, ...options } = {}) => [
+      ...(from === undefined || from === "" ? [] : sender(from, options)),
+      ...(host === undefined || host === key ? [] : [[host]]),
+      [key],
+    ],
+  },
+} satisfies Record<string, SearchOrder>;
 
-export interface GenericOrder {
-  readonly recipientDelimiter: string;
-  /** The domain is one of those whose users have accounts here: bare local parts are tried. */
-  readonly isLocal: boolean;
-}
+export type SearchOrderName = keyof typeof orders;
 
-/** Recipient lists, canonical and alias tables: `user+ext@dom`, `user@dom`, for local domains `user+ext`, `user`, last `@dom`. */
-export function addressKeys(address: string, { recipientDelimiter, isLocal }: GenericOrder): string[] {
-  const parts = splitAddress(address, recipientDelimiter);
-  if (parts === undefined) return [address];
-  const { forms, bareForms, domain } = parts;
-  return [
-    ...forms.map((form) => `${form}@${domain}`),
-    ...bareForms.map((form) => `${form}@${domain}`),
-    ...(isLocal ? [...forms, ...bareForms] : []),
-    `@${domain}`,
-  ];
-}
+/** By the names of `postern table query --as`. */
+export const searchOrders: Readonly<Record<SearchOrderName, SearchOrder>> = Object.freeze(orders);
