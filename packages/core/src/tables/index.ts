@@ -7,6 +7,8 @@ export * from "./find.ts";
 export * from "./fold.ts";
 export type { LookupObserver, LookupResult } from "./guarded-table.ts";
 export * from "./logical-lines.ts";
+export * from "./match-flavours.ts";
+export * from "./match-list.ts";
 export * from "./memory-table.ts";
 export * from "./registry.ts";
 export * from "./search-order.ts";

@@ -1,0 +1,179 @@
+/**
+ * Match lists (match_list.c): literals, `/file/name` whose words stand in its place, tables in which only existence counts, `!` before
+ * any of them for "not". The first item that matches decides. What the items of a list mean is its flavour's to say.
+ */
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { ConfigError } from "../errors.ts";
+import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import { findFirst } from "./find.ts";
+import { logicalLines } from "./logical-lines.ts";
+import { isTableName } from "./registry.ts";
+import type { SearchTurn } from "./search-order.ts";
+import { splitWords } from "./split-words.ts";
+import type { LookupTable, TableSpec } from "./table.ts";
+
+/** `"example.test"`, `"!192.0.2.1"`, `"/etc/postern/networks"`, `"./networks"`, `"texthash:./domains"`, or a table as an object. */
+export type MatchItem = TableSpec;
+export type MatchItems = MatchItem | readonly MatchItem[];
+
+export interface MatchListScope {
+  /** Where the list stands in the config, for errors: `domains.relay`. */
+  readonly path: string;
+  /** Relative file names resolve from here. */
+  readonly directory: string;
+  openTable(spec: TableSpec): Promise<LookupTable>;
+  /** Told of lines of a file that are left out. */
+  warn?(message: string): void;
+}
+
+export interface MatchFlavour<Question> {
+  /** A literal, although it looks like `type:name`. */
+  looksLiteral?(text: string): boolean;
+  /** Does any of the literals match? Throws `ConfigError` for what is none; `fault` makes it. */
+  compile(
+    literals: readonly string[],
+    fault: (literal: string, why: string) => ConfigError,
+  ): (asked: Question) => boolean;
+  /** The keys to ask a table. */
+  turns(asked: Question): readonly SearchTurn[];
+}
+
+export interface MatchList<Question> {
+  /** Throws `TableUnavailable` when it depends on a table that cannot be asked: that is neither yes nor no. */
+  matches(asked: Question): MaybePromise<boolean>;
+  /** What is written plainly and without `!`. */
+  readonly literals: readonly string[];
+  readonly tables: readonly LookupTable[];
+}
+
+/** One or more items of the same sign. */
+interface Segment<Question> {
+  readonly match: boolean;
+  test(asked: Question): MaybePromise<boolean>;
+}
+
+type Item =
+  | { readonly match: boolean; readonly place: string; readonly literal: string }
+  | { readonly match: boolean; readonly place: string; readonly table: LookupTable };
+
+const deepestFile = 8;
+
+/** Opens the tables and reads the files. Throws `ConfigError` that names the item, and in a file its line. */
+export async function openMatchList<Question>(
+  items: MatchItems,
+  flavour: MatchFlavour<Question>,
+  scope: MatchListScope,
+): Promise<MatchList<Question>> {
+  const read: Item[] = [];
+  const list = isList(items) ? items : [items];
+  for (const [index, item] of list.entries()) {
+    const place = isList(items) ? `${scope.path}[${index}]` : scope.path;
+    for await (const known of readItem(item, true, place, 0)) read.push(known);
+  }
+  const segments = compileSegments(read, flavour);
+
+  function from(start: number, asked: Question): MaybePromise<boolean> {
+    for (let at = start; at < segments.length; at++) {
+      const segment = segments[at] as Segment<Question>;
+      const hit = segment.test(asked);
+      if (isPromise(hit)) return hit.then((late) => (late ? segment.match : from(at + 1, asked)));
+      if (hit) return segment.match;
+    }
+    return false;
+  }
+
+  return Object.freeze({
+    matches: (asked: Question) => from(0, asked),
+    literals: read.flatMap((item) => ("literal" in item && item.match ? [item.literal] : [])),
+    tables: read.flatMap((item) => ("table" in item ? [item.table] : [])),
+  });
+
+  async function* readItem(written: MatchItem, sign: boolean, place: string, depth: number): AsyncGenerator<Item> {
+    if (typeof written !== "string") {
+      yield { match: sign, place, table: await openAt(place, written) };
+      return;
+    }
+    const text = written.trim().replace(/^[!\s]+/, "");
+    const match = isNegated(written) ? !sign : sign;
+    if (text === "") throw new ConfigError(`${place}: "${written}" names nothing`);
+    if (/^\.{0,2}\//.test(text)) yield* readFileItems(resolve(scope.directory, text), match, place, depth + 1);
+    else if (isTableName(text) && flavour.looksLiteral?.(text) !== true) {
+      yield { match, place, table: await openAt(place, text) };
+    } else yield { match, place, literal: text };
+  }
+
+  async function* readFileItems(path: string, sign: boolean, place: string, depth: number): AsyncGenerator<Item> {
+    if (depth > deepestFile)
+      throw new ConfigError(`${place}: ${path}: files name each other, more than ${deepestFile} deep`);
+    const lines = logicalLines(await readOctets(path, place), (line, what) =>
+      scope.warn?.(`${path}, line ${line}: ${what}`),
+    );
+    for (const { line, text } of lines) {
+      for (const word of splitWords(text)) yield* readItem(word, sign, `${place}: ${path}, line ${line}`, depth);
+    }
+  }
+
+  async function openAt(place: string, spec: TableSpec): Promise<LookupTable> {
+    try {
+      return await scope.openTable(spec);
+    } catch (error) {
+      if (error instanceof ConfigError) throw new ConfigError(`${place}: ${error.message}`, { cause: error });
+      throw error;
+    }
+  }
+}
+
+export function isList(items: MatchItems): items is readonly MatchItem[] {
+  return Array.isArray(items);
+}
+
+/** `!!x` is x. */
+function isNegated(written: string): boolean {
+  const signs = /^[!\s]*/.exec(written)?.[0] ?? "";
+  return signs.replaceAll(/\s/g, "").length % 2 === 1;
+}
+
+async function readOctets(path: string, place: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "there is no such file" : `it cannot be read (${code})`;
+    throw new ConfigError(`${place}: ${path}: ${why}`, { cause: error });
+  }
+}
+
+/** Neighbours of the same sign need no order among themselves: all their literals are one set. */
+function compileSegments<Question>(items: readonly Item[], flavour: MatchFlavour<Question>): Segment<Question>[] {
+  const segments: Segment<Question>[] = [];
+  for (let at = 0; at < items.length;) {
+    const item = items[at] as Item;
+    if ("table" in item) {
+      segments.push({ match: item.match, test: (asked) => isInTable(item.table, flavour.turns(asked), 0) });
+      at++;
+      continue;
+    }
+    const places = new Map<string, string>();
+    for (; at < items.length; at++) {
+      const next = items[at] as Item;
+      if ("table" in next || next.match !== item.match) break;
+      places.set(next.literal, next.place);
+    }
+    const test = flavour.compile(
+      [...places.keys()],
+      (literal, why) => new ConfigError(`${places.get(literal) ?? ""}: "${literal}" ${why}`),
+    );
+    segments.push({ match: item.match, test });
+  }
+  return segments;
+}
+
+function isInTable(table: LookupTable, turns: readonly SearchTurn[], start: number): MaybePromise<boolean> {
+  for (let at = start; at < turns.length; at++) {
+    const found = findFirst([table], turns[at] as SearchTurn);
+    if (isPromise(found)) return found.then((late) => late !== undefined || isInTable(table, turns, at + 1));
+    if (found !== undefined) return true;
+  }
+  return false;
+}
