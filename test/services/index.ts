@@ -12,5 +12,6 @@ export * from "./postfix.ts";
 export * from "./programs.ts";
 export * from "./redis.ts";
 export * from "./service.ts";
+export * from "./slapd.ts";
 export * from "./smtp-sink.ts";
 export * from "./smtp-source.ts";
