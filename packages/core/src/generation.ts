@@ -86,6 +86,7 @@ export async function buildGeneration(
     clock,
     guard,
     warn: (text) => parts.log("warn", "core", text),
+    note: (text) => parts.log("info", "core", text),
     observer: hooks.table.lookup,
   });
   const { hostname, directory } = config;

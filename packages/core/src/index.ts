@@ -42,6 +42,7 @@ export {
   readAnswerRules,
   readSqlQuery,
   readTableFile,
+  refuseParameters,
   readTableParameters,
   searchOrders,
   senderKeys,

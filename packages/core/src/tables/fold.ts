@@ -2,8 +2,21 @@
 
 const ascii = /^[\u0000-\u007f]*$/;
 
-/** Lower case; outside ASCII the case folding of Unicode, so that `ß` equals `ss` and both sigmas are one. */
+/** Lower case; outside ASCII the full case folding of Unicode, so that `ß` equals `ss` and both sigmas are one. */
 export function foldKey(key: string): string {
-  const lower = key.toLowerCase();
-  return ascii.test(lower) ? lower : lower.replaceAll("ß", "ss").replaceAll("ς", "σ");
+  if (!ascii.test(key)) return foldUnicode(key);
+  // What is lower case already comes back itself, without a copy.
+  return key.toLowerCase();
+}
+
+/**
+ * ICU's default folding. Down, up and down again brings all forms of a letter together, one letter at a time, since
+ * `toLowerCase` looks at the neighbours of a sigma; a dotless i has no upper case of its own.
+ */
+function foldUnicode(key: string): string {
+  let folded = "";
+  for (const letter of key) {
+    folded += letter === "ı" ? letter : letter.toLowerCase().toUpperCase().toLowerCase().replaceAll("ς", "σ");
+  }
+  return folded;
 }

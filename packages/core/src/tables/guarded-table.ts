@@ -1,12 +1,18 @@
 /**
  * A table behind its guard: whatever is wrong inside becomes `TableUnavailable`, a late answer too, so that a caller has
- * three results to think of and no more.
+ * three results to think of and no more. What is in memory pays a branch for it; the rest is in `backend.ts`.
  */
 import { TableUnavailable } from "../errors.ts";
-import { Failed, InvalidAnswer, type Guard } from "../guard/guard.ts";
+import { Failed, type Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
+import type { Clock } from "../model/clock.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import { AnswerCache } from "./answer-cache.ts";
+import { Backend } from "./backend.ts";
+import { Breaker } from "./breaker.ts";
 import { foldKey } from "./fold.ts";
+import { checkAnswer, isSound, unavailable } from "./table-answer.ts";
+import type { TableCare } from "./table-object.ts";
 import type { Located, LookupAsk, LookupTable } from "./table.ts";
 
 export type LookupResult = "found" | "notFound" | "unavailable";
@@ -17,16 +23,16 @@ export interface LookupObserver {
   call(table: string, key: string, result: LookupResult): void;
 }
 
-/** Characters of a value; socketmap_max_reply_size is the same. */
-const longestValue = 100_000;
-
-/** The value, checked. An empty one is a mistake of the table, not "not found" (maps_find). */
-function checkValue(answer: unknown): string | undefined {
-  if (answer === undefined) return undefined;
-  if (typeof answer !== "string") throw new InvalidAnswer("a table answers with a string or undefined");
-  if (answer === "") throw new InvalidAnswer("empty value; a table answers undefined for what it does not have");
-  if (answer.length > longestValue) throw new InvalidAnswer(`value longer than ${longestValue} characters`);
-  return answer;
+export interface GuardedTableParts {
+  /** With the table's own deadline when it has one. */
+  readonly owner: Owner;
+  readonly guard: Guard;
+  readonly clock: Clock;
+  readonly warn: (message: string) => void;
+  readonly observer: LookupObserver | undefined;
+  readonly care: TableCare;
+  /** It only asks other tables: their failures are reported and counted where they happen. */
+  readonly composed: boolean;
 }
 
 export class GuardedTable implements LookupTable {
@@ -37,52 +43,103 @@ export class GuardedTable implements LookupTable {
   readonly entries?: () => Iterable<Located>;
   readonly locate?: (key: string) => Located | undefined;
   readonly #inner: LookupTable;
-  readonly #owner: Owner;
-  readonly #guard: Guard;
+  readonly #parts: GuardedTableParts;
   readonly #observer: LookupObserver | undefined;
   readonly #label: string;
+  readonly #folds: boolean;
+  readonly #cache: AnswerCache | undefined;
+  /** From the first answer that comes later than the question, or at once with a cache. */
+  #backend: Backend | undefined;
 
-  constructor(inner: LookupTable, owner: Owner, guard: Guard, observer: LookupObserver | undefined) {
+  constructor(inner: LookupTable, parts: GuardedTableParts) {
     this.type = inner.type;
     this.name = inner.name;
     this.kind = inner.kind;
     this.trusted = inner.trusted;
     if (inner.entries !== undefined) this.entries = () => inner.entries?.() ?? [];
-    if (inner.locate !== undefined) this.locate = (key) => inner.locate?.(this.#fold(key));
+    if (inner.locate !== undefined) this.locate = (key) => inner.locate?.(this.#folds ? foldKey(key) : key);
     this.#inner = inner;
-    this.#owner = owner;
-    this.#guard = guard;
-    this.#observer = observer;
+    this.#parts = parts;
+    this.#observer = parts.observer;
     this.#label = `${inner.type}:${inner.name}`;
+    this.#folds = inner.kind === "indexed";
+    this.#cache = parts.care.cache === undefined ? undefined : new AnswerCache(parts.care.cache);
+    if (this.#cache !== undefined) this.#backend = this.#createBackend();
   }
 
   lookup(key: string, ask?: LookupAsk): MaybePromise<string | undefined> {
-    const folded = this.#fold(key);
-    let answer: unknown;
-    try {
-      answer = this.#inner.lookup(folded, ask);
-    } catch (error) {
-      return this.#result(folded, this.#guard.fail(this.#owner, this.#label, error));
-    }
-    const settled = this.#guard.settle(this.#owner, this.#label, checkValue, answer);
-    return isPromise(settled) ? settled.then((late) => this.#result(folded, late)) : this.#result(folded, settled);
+    const folded = this.#folds ? foldKey(key) : key;
+    if (this.#observer?.tapped === true) return this.#observed(this.#observer, folded, ask);
+    return this.#find(folded, ask);
   }
 
   close(): Promise<void> {
+    this.#cache?.clear();
     return this.#inner.close();
   }
 
-  #fold(key: string): string {
-    return this.kind === "indexed" ? foldKey(key) : key;
+  #find(key: string, ask: LookupAsk | undefined): MaybePromise<string | undefined> {
+    if (this.#backend !== undefined) return this.#backend.lookup(key, ask);
+    if (ask?.signal !== undefined && !this.#parts.composed)
+      return (this.#backend = this.#createBackend()).lookup(key, ask);
+    const { owner, guard, composed } = this.#parts;
+    let answer: unknown;
+    let late: boolean;
+    try {
+      answer = this.#inner.lookup(key, ask);
+      if (isSound(answer)) return answer;
+      late = isPromise(answer);
+    } catch (error) {
+      if (composed && error instanceof TableUnavailable) throw error;
+      throw unavailable(this.#label, guard.fail(owner, this.#label, error));
+    }
+    if (!late) throw unavailable(this.#label, guard.settle(owner, this.#label, checkAnswer, answer) as Failed);
+    if (composed) return this.#composedAnswer(answer as Promise<unknown>);
+    this.#backend = this.#createBackend();
+    return this.#backend.follow(key, answer);
   }
 
-  #result(key: string, settled: string | undefined | Failed): string | undefined {
-    const failed = settled instanceof Failed;
-    if (this.#observer?.tapped === true) {
-      this.#observer.call(this.#label, key, failed ? "unavailable" : settled === undefined ? "notFound" : "found");
+  async #composedAnswer(answer: PromiseLike<unknown>): Promise<string | undefined> {
+    const { owner, guard } = this.#parts;
+    const told = answer.then(undefined, (error: unknown) => {
+      if (error instanceof TableUnavailable) return error;
+      throw error;
+    });
+    const check = (raw: unknown) => (raw instanceof TableUnavailable ? raw : checkAnswer(raw));
+    const settled = await guard.settle(owner, this.#label, check, told);
+    if (settled instanceof TableUnavailable) throw settled;
+    if (settled instanceof Failed) throw unavailable(this.#label, settled);
+    return settled;
+  }
+
+  #observed(observer: LookupObserver, key: string, ask: LookupAsk | undefined): MaybePromise<string | undefined> {
+    const told = (value: string | undefined) => {
+      observer.call(this.#label, key, value === undefined ? "notFound" : "found");
+      return value;
+    };
+    const failed = (error: unknown): never => {
+      observer.call(this.#label, key, "unavailable");
+      throw error;
+    };
+    try {
+      const answer = this.#find(key, ask);
+      return isPromise(answer) ? answer.then(told, failed) : told(answer);
+    } catch (error) {
+      return failed(error);
     }
-    if (!failed) return settled;
-    if (settled.error instanceof TableUnavailable) throw settled.error;
-    throw new TableUnavailable(this.#label, "no answer", { cause: settled.error });
+  }
+
+  #createBackend(): Backend {
+    const { owner, guard, clock, warn, composed } = this.#parts;
+    return new Backend({
+      inner: this.#inner,
+      label: this.#label,
+      owner,
+      guard,
+      clock,
+      warn,
+      cache: this.#cache,
+      breaker: composed ? undefined : new Breaker(),
+    });
   }
 }

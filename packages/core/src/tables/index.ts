@@ -14,4 +14,5 @@ export * from "./registry.ts";
 export * from "./search-order.ts";
 export * from "./split-words.ts";
 export * from "./table-file.ts";
+export { refuseParameters } from "./table-object.ts";
 export * from "./table.ts";

@@ -2,6 +2,7 @@
 import { ConfigError } from "../errors.ts";
 import { createMemoryTable, EntryMap } from "./memory-table.ts";
 import { isGrouped, splitWords, withoutBraces } from "./split-words.ts";
+import { refuseParameters } from "./table-object.ts";
 import type { LookupTable, TableType } from "./table.ts";
 import type { TableWarning } from "./table-file.ts";
 
@@ -9,7 +10,8 @@ export function createInline(warn: TableWarning): TableType {
   return {
     type: "inline",
     description: "Keys and values written in the config itself.",
-    open(name) {
+    open(name, _scope, parameters) {
+      refuseParameters(`inline:${name}`, parameters);
       const fail = (why: string) => new ConfigError(`table inline:${name}: ${why}; write inline:{ key=value, … }`);
       if (!isGrouped(name)) throw fail("its entries stand in braces");
       const entries = new EntryMap();

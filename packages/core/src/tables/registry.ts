@@ -6,19 +6,18 @@ import { InvalidAnswer, type Guard } from "../guard/guard.ts";
 import { coreOwner, type Owner } from "../guard/owner.ts";
 import type { Clock } from "../model/clock.ts";
 import { GuardedTable, type LookupObserver } from "./guarded-table.ts";
+import { createDebugType } from "./debug-table.ts";
+import { createEnviron } from "./environ.ts";
+import { failType } from "./fail.ts";
 import { createInline, openObject } from "./inline.ts";
+import { pipeMapType } from "./pipe-map.ts";
+import { createRandMap } from "./rand-map.ts";
 import { staticType } from "./static.ts";
-import type {
-  LookupTable,
-  TableObject,
-  TableParameters,
-  TablePurpose,
-  TableScope,
-  TableSpec,
-  TableType,
-} from "./table.ts";
+import { splitObject, type SplitObject, type TableCare } from "./table-object.ts";
+import type { LookupTable, TableObject, TablePurpose, TableScope, TableSpec, TableType } from "./table.ts";
 import type { TableWarning } from "./table-file.ts";
 import { texthashType } from "./texthash.ts";
+import { unionMapType } from "./union-map.ts";
 
 export interface TableRegistryOptions {
   /** Relative file names resolve from here: the config's folder, or for a command line the current one. */
@@ -27,6 +26,12 @@ export interface TableRegistryOptions {
   readonly guard: Guard;
   /** Mistakes in a table's file that Postfix lets pass with a warning. */
   readonly warn: TableWarning;
+  /** What `debug:type:name` has to tell; to `warn` unless said. */
+  readonly note?: (message: string) => void;
+  /** In [0, 1), for `randmap`. */
+  readonly random?: () => number;
+  /** For `environ`. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly observer?: LookupObserver;
 }
 
@@ -50,10 +55,9 @@ const typeForm = /^[a-z][a-z0-9_-]{0,39}$/;
 
 /** Types that Postfix has and core has not: each is a package of its own. */
 const packaged: ReadonlySet<string> = new Set(
-  (
-    "btree cdb cidr dbm debug environ fail hash internal ldap lmdb memcache mongodb mysql pcre pgsql pipemap proxy randmap " +
-    "regexp sdbm socketmap sqlite tcp unionmap unix"
-  ).split(" "),
+  "btree cdb cidr dbm hash internal ldap lmdb memcache mongodb mysql pcre pgsql regexp sdbm socketmap sqlite tcp unix".split(
+    " ",
+  ),
 );
 
 /** Whether a word of the config means a table: `texthash:./clients`. */
@@ -66,10 +70,22 @@ function isTableObject(spec: Exclude<TableSpec, string>): spec is TableObject {
   return typeof spec.type === "string" && typeForm.test(spec.type);
 }
 
-function splitSpec(spec: string): { type: string; name: string } | undefined {
+/** In Postfix tables behind `proxy:` are opened once for all processes; here that is so for all. */
+const proxyPrefix = /^(?:proxy:)+/;
+
+function splitSpec(written: string): { type: string; name: string } | undefined {
+  const spec = written.replace(proxyPrefix, "");
   const colon = spec.indexOf(":");
   const type = spec.slice(0, Math.max(colon, 0));
   return typeForm.test(type) ? { type, name: spec.slice(colon + 1).trim() } : undefined;
+}
+
+/** `{ "type": "proxy", "name": "type:name" }` is the object of what stands behind it. */
+function withoutProxy(object: TableObject): TableObject {
+  if (object.type !== "proxy") return object;
+  const inner = splitSpec(object.name ?? "");
+  if (inner === undefined) throw new ConfigError('table proxy: "name" is a table, type:name');
+  return { ...object, ...inner };
 }
 
 export function createTableRegistry(options: TableRegistryOptions): TableRegistry {
@@ -108,23 +124,21 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
       const parts = splitSpec(spec);
       if (parts === undefined)
         throw new ConfigError(`"${spec}" is no table: write type:name, as in texthash:./clients`);
-      return openType(parts.type, parts.name, spec, {}, purpose);
+      return openType({ ...parts, care: {}, parameters: {} }, spec, purpose);
     }
     if (typeof spec !== "object" || spec === null || Array.isArray(spec)) {
       throw new ConfigError("a table is type:name or an object of keys and values");
     }
     if (isTableObject(spec)) {
-      const { type, name = "", ...parameters } = spec;
-      return openType(type, name, name === "" ? type : `${type}:${name}`, parameters, purpose);
+      const parts = splitObject(withoutProxy(spec));
+      return openType(parts, parts.name === "" ? parts.type : `${parts.type}:${parts.name}`, purpose);
     }
-    return new GuardedTable(openObject(spec, warn), coreOwner, guard, options.observer);
+    return guarded(openObject(spec, warn), coreOwner, {}, false);
   }
 
   async function openType(
-    type: string,
-    name: string,
+    { type, name, care, parameters }: SplitObject,
     label: string,
-    parameters: TableParameters,
     purpose: TablePurpose,
   ): Promise<LookupTable> {
     const known = types.get(type);
@@ -137,7 +151,13 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
       await table.close();
       throw new ConfigError(`table ${label}: a stranger could write its values; they may not be used here`);
     }
-    return new GuardedTable(table, known.owner, guard, options.observer);
+    return guarded(table, known.owner, care, known.type.composed === true);
+  }
+
+  function guarded(table: LookupTable, owner: Owner, care: TableCare, composed: boolean): LookupTable {
+    const { deadlineMs = owner.deadlineMs } = care;
+    const timed = deadlineMs === owner.deadlineMs ? owner : { ...owner, deadlineMs };
+    return new GuardedTable(table, { owner: timed, guard, clock, warn, observer: options.observer, care, composed });
   }
 
   function unknownType(type: string, spec: string): string {
@@ -164,7 +184,7 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     await Promise.all(closing);
   }
 
-  for (const type of [staticType, createInline(warn), texthashType]) register(type, coreOwner);
+  for (const type of coreTypes(options)) register(type, coreOwner);
   return {
     register,
     types: () =>
@@ -176,6 +196,30 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     open,
     close,
   };
+}
+
+/** Postfix's names and our shorter ones. */
+function coreTypes({
+  warn,
+  note = warn,
+  random = Math.random,
+  environment = process.env,
+}: TableRegistryOptions): TableType[] {
+  const randMapType = createRandMap(random);
+  return [
+    staticType,
+    createInline(warn),
+    texthashType,
+    unionMapType,
+    pipeMapType,
+    randMapType,
+    createDebugType(note),
+    createEnviron(environment),
+    failType,
+    { ...unionMapType, type: "union" },
+    { ...pipeMapType, type: "pipe" },
+    { ...randMapType, type: "rand" },
+  ];
 }
 
 function checkOpened(answer: unknown): LookupTable {

@@ -1,19 +1,21 @@
 /** `static:text`: every key has this value. */
 import { ConfigError } from "../errors.ts";
 import { withoutBraces } from "./split-words.ts";
-import type { TableType } from "./table.ts";
+import { refuseParameters } from "./table-object.ts";
+import type { LookupTable, TableType } from "./table.ts";
 
-export const staticType: TableType = Object.freeze({
+export const staticType: TableType = Object.freeze<TableType>({
   type: "static",
   description: "The same value for every key.",
-  open(name: string) {
+  open(name, _scope, parameters): LookupTable {
+    refuseParameters(`static:${name}`, parameters);
     const value = withoutBraces(name);
     if (value === "") throw new ConfigError('table "static:" needs the value after the colon');
     const entry = { key: "*", value };
     return {
       type: "static",
       name,
-      kind: "indexed" as const,
+      kind: "indexed",
       trusted: true,
       lookup: () => value,
       entries: () => [entry],

@@ -63,9 +63,9 @@ export interface TableObject extends TableParameters {
   /** What would stand after the colon: `{ "type": "mysql", "name": "./aliases.cf", "cache": … }`. */
   readonly name?: string;
   /** Answers are kept this long, found or not; none unless said. `entries` bounds their number. */
-  readonly cache?: { readonly ttl: string | number; readonly entries?: number };
-  /** The longest that one lookup may take. */
-  readonly deadline?: string | number;
+  readonly cache?: { readonly ttl: string; readonly entries?: number };
+  /** The longest that one lookup may take, `"5s"`; the plugin's deadline unless said. */
+  readonly deadline?: string;
 }
 
 /** `type:name`, an object with a `type`, or an object of key → value. */
@@ -82,4 +82,6 @@ export interface TableType {
   /** One sentence for `postern table list`. */
   readonly description: string;
   readonly open: OpenTable;
+  /** Its lookups only ask other tables, which have a breaker of their own each. */
+  readonly composed?: boolean;
 }

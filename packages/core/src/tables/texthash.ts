@@ -3,14 +3,19 @@ import { resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { createMemoryTable } from "./memory-table.ts";
 import { readTableFile } from "./table-file.ts";
+import { refuseParameters } from "./table-object.ts";
 import type { TableType } from "./table.ts";
 
 export const texthashType: TableType = Object.freeze<TableType>({
   type: "texthash",
   description: "A text file of keys and values in postmap's format, read when the gateway starts or reloads.",
-  async open(name, { directory, warn }) {
+  async open(name, scope, parameters) {
+    refuseParameters(`texthash:${name}`, parameters);
     if (name === "") throw new ConfigError('table "texthash:" needs a file name');
-    const entries = await readTableFile(resolve(directory, name), { label: `texthash:${name}`, warn });
+    const entries = await readTableFile(resolve(scope.directory, name), {
+      label: `texthash:${name}`,
+      warn: (text) => scope.warn(text),
+    });
     return createMemoryTable("texthash", name, entries);
   },
 });
