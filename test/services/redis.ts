@@ -41,19 +41,16 @@ export async function startRedis(options: RedisOptions): Promise<Redis> {
   const { password } = options;
   const certificate = options.tls === true ? makeCertificate(home, ["localhost"]) : undefined;
   const tlsPort = certificate === undefined ? 0 : await freePort();
-  const args = [
-    ...["--port", String(port), "--bind", "127.0.0.1", "--unixsocket", socket, "--unixsocketperm", "777"],
-    ...["--dir", home, "--save", "", "--daemonize", "no", "--maxmemory", "64mb"],
-    ...(options.persistent === true ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"]),
-    ...(password === undefined ? [] : ["--requirepass", password]),
-    ...(certificate === undefined
-      ? []
-      : ["--tls-port", String(tlsPort), "--tls-auth-clients", "no"].concat(
-          ["--tls-cert-file", certificate.cert, "--tls-key-file", certificate.key],
-          ["--tls-ca-cert-file", certificate.cert],
-        )),
-    ...(options.args ?? []),
-  ];
+  const args = ["--port", String(port), "--bind", "127.0.0.1", "--unixsocket", socket, "--unixsocketperm", "777"];
+  args.push("--dir", home, "--save", "", "--daemonize", "no", "--maxmemory", "64mb");
+  if (options.persistent === true) args.push("--appendonly", "yes", "--appendfsync", "always");
+  if (password !== undefined) args.push("--requirepass", password);
+  if (certificate !== undefined) {
+    const { cert, key } = certificate;
+    args.push("--tls-port", String(tlsPort), "--tls-auth-clients", "no", "--tls-ca-cert-file", cert);
+    args.push("--tls-cert-file", cert, "--tls-key-file", key);
+  }
+  args.push(...(options.args ?? []));
   const service = await startService(programPath("redis-server"), args, {
     logFile: join(home, "redis.log"),
     ready: async () => {
