@@ -29,6 +29,9 @@ export async function openCdb(path: string, limitBytes: number = heldLimitBytes)
   }
 }
 
+/** Half of the slots are free, so that a few probes find a key; this many mean damage, or a key that stands there as often. */
+const mostProbes = 10_000;
+
 export class CdbFile implements Database {
   readonly #octets: Octets;
   /** Position and slots of each hash table. */
@@ -64,6 +67,7 @@ export class CdbFile implements Database {
     let slot = (hash >>> 8) % slots;
     // A table without a free slot ends the search as well.
     for (let tried = 0; tried < slots; tried++) {
+      if (tried === mostProbes) throw new BrokenFile("a hash table is too full to be one");
       const at = this.#octets.at(position + slot * 8, 8);
       const { buffer } = this.#octets;
       const record = buffer.readUInt32LE(at + 4);
