@@ -6,6 +6,7 @@ export * from "./disk.ts";
 export * from "./eicar.ts";
 export * from "./folder.ts";
 export * from "./maildir.ts";
+export * from "./mariadb.ts";
 export * from "./memcached.ts";
 export * from "./ports.ts";
 export * from "./postfix.ts";
