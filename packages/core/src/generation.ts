@@ -2,16 +2,17 @@
  * A generation: all that one reading of the config makes (hooks, plugins, policy, tables, routes) as one whole. It never
  * changes; it is counted by its sessions and deliveries, and closed when it is retired and the last of them is done.
  */
-import { createNetworkList } from "./address/index.ts";
 import { readTlsFiles, type ResolvedConfig } from "./config/index.ts";
 import type { DeliveryGeneration } from "./delivery/index.ts";
 import type { Resolver } from "./dns/index.ts";
+import { ConfigError } from "./errors.ts";
 import type { Guard } from "./guard/index.ts";
 import { createHooks, type Hooks } from "./hooks/index.ts";
-import type { Clock, Recipient, Session } from "./model/index.ts";
+import type { Clock, Envelope, MaybePromise, Recipient, Session } from "./model/index.ts";
 import {
   createRegistrations,
   setUpPlugins,
+  type GatewayAddresses,
   type GatewayParts,
   type PluginInstance,
   type Registrations,
@@ -24,11 +25,21 @@ import {
   type Vocabulary,
   type WordListing,
 } from "./policy/index.ts";
-import { createQualifier } from "./rewrite/index.ts";
-import { createAddressBook, createRouter, type ResolveRoute } from "./routing/index.ts";
+import { combineRewriters, createQualifier, type Rewriter } from "./rewrite/index.ts";
+import {
+  createAddressBook,
+  createClientNetworks,
+  createRouter,
+  openRouteTables,
+  type ClientNetworks,
+  type OpenAddressBook,
+  type ResolveRoute,
+  type RouteTables,
+  type RouteTablesOptions,
+} from "./routing/index.ts";
 import { createScanning } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
-import { createTableRegistry, type TableRegistry } from "./tables/index.ts";
+import { createTableRegistry, type TablePurpose, type TableRegistry, type TableSpec } from "./tables/index.ts";
 
 /** What a generation is given by the runtime, which outlives it. */
 export interface GenerationParts {
@@ -53,6 +64,12 @@ export interface GenerationListing {
   readonly tableTypes: ReturnType<TableRegistry["types"]>;
 }
 
+/** A generation as deliveries and the gateway's own reports see it. */
+export interface MailGeneration extends DeliveryGeneration {
+  /** The envelope of a report, before it is queued. Throws `TableUnavailable`. */
+  rewrite(envelope: Envelope): MaybePromise<Envelope>;
+}
+
 export interface Generation {
   readonly number: number;
   readonly config: ResolvedConfig;
@@ -61,7 +78,7 @@ export interface Generation {
   /** Sessions and deliveries that hold it. */
   readonly users: number;
   forSession(sessionId?: string): SessionGeneration;
-  forDelivery(): DeliveryGeneration;
+  forDelivery(): MailGeneration;
   /** Takes no new users; closes tables and plugins when the last one is done. Resolves then. */
   retire(): Promise<void>;
 }
@@ -90,7 +107,9 @@ export async function buildGeneration(
     observer: hooks.table.lookup,
   });
   const { hostname, directory } = config;
+  let addressBook: OpenAddressBook | undefined;
   const gatewayParts: GatewayParts = {
+    addresses: ownAddresses(config, () => addressBook),
     hostname,
     directory,
     clock,
@@ -107,13 +126,23 @@ export async function buildGeneration(
     const plugins = await setUpPlugins(instances, gatewayParts, { guard });
     try {
       const smtp = await readSmtpSettings(config);
-      const addresses = await createAddressBook(config.domains, {
-        recipientDelimiter: config.recipientDelimiter,
-        openTable: (spec) => tables.open(spec),
+      const openTable = (spec: TableSpec, purpose?: TablePurpose) => tables.open(spec, purpose);
+      const warn = (text: string): void => parts.log("warn", "core", text);
+      const scope = { directory, openTable, warn };
+      const networks = await createClientNetworks(config.networks, { ...scope, path: "networks" });
+      const isAlias = (address: string) => rewriter.isAlias?.(address) ?? false;
+      const { recipientDelimiter } = config;
+      const addresses = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
+      addressBook = addresses;
+      const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
+      const rewriter = combineRewriters(createQualifier(addresses.firstDomain ?? hostname), rewriters, guard);
+      const route = createRouter({
+        addresses,
+        relayhost: config.relayhost,
+        tables: await openRoutes(config, registrations, { clock, openTable }),
       });
-      const route = createRouter({ addresses, relayhost: config.relayhost });
-      const scope: PolicyScope = { clock, guard, addresses, openTable: (spec) => tables.open(spec), note: parts.note };
-      const policies = await compilePolicies(config, vocabulary, scope);
+      const policyScope: PolicyScope = { clock, guard, addresses, openTable, note: parts.note };
+      const policies = await compilePolicies(config, vocabulary, policyScope);
       await plugins.ready();
       return new BuiltGeneration({
         config,
@@ -123,6 +152,8 @@ export async function buildGeneration(
         tables,
         plugins,
         smtp,
+        networks,
+        rewriter,
         route,
         policies,
         parts,
@@ -159,10 +190,32 @@ async function compilePolicies(
   return (listener) => own.get(listener) ?? global;
 }
 
-/** The domain of addresses that have none: our first, else our name. */
-function originOf({ domains, hostname }: ResolvedConfig): string {
-  const { local, virtualMailbox, relay } = domains;
-  return [local, virtualMailbox, relay].flatMap((own) => own.domains)[0] ?? hostname;
+/** For plugins, which are set up before it is known which domains are ours. */
+function ownAddresses({ hostname }: ResolvedConfig, book: () => OpenAddressBook | undefined): GatewayAddresses {
+  const known = (): OpenAddressBook => {
+    const found = book();
+    if (found === undefined) throw new ConfigError("our domains are not known before ready");
+    return found;
+  };
+  return Object.freeze({
+    get origin() {
+      return known().firstDomain ?? hostname;
+    },
+    classOf: (domain: string) => known().classOf(domain),
+  });
+}
+
+async function openRoutes(
+  { routes, recipientDelimiter }: ResolvedConfig,
+  { transports }: Registrations,
+  scope: Pick<RouteTablesOptions, "clock" | "openTable">,
+): Promise<RouteTables | undefined> {
+  if (routes.length === 0) return undefined;
+  const known = {
+    has: (name: string) => name === "error" || transports.get(name) !== undefined,
+    names: () => [...transports].map(([name]) => name),
+  };
+  return openRouteTables(routes, { ...scope, recipientDelimiter, transports: known });
 }
 
 interface Built {
@@ -173,6 +226,8 @@ interface Built {
   readonly tables: TableRegistry;
   readonly plugins: Awaited<ReturnType<typeof setUpPlugins>>;
   readonly smtp: SmtpSettings;
+  readonly networks: ClientNetworks;
+  readonly rewriter: Rewriter;
   readonly route: ResolveRoute;
   readonly policies: (listener: string) => Policy;
   readonly parts: GenerationParts;
@@ -183,29 +238,30 @@ class BuiltGeneration implements Generation {
   readonly number = (lastNumber += 1);
   readonly #built: Built;
   readonly #session: Omit<SessionGeneration, "release" | "renew">;
-  readonly #delivery: DeliveryGeneration;
+  readonly #delivery: MailGeneration;
   #users = 0;
   #retired: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(built: Built) {
     this.#built = built;
-    const { config, hooks, registrations, smtp, route, policies, parts } = built;
+    const { hooks, registrations, smtp, networks, rewriter, route, policies, parts } = built;
     const scanners = [...registrations.scanners].map(([, { value }]) => value);
     const scanning = createScanning(scanners, parts.guard);
     this.#session = Object.freeze({
       hooks,
       settings: smtp,
-      networks: createNetworkList(config.networks),
+      networks,
       resolver: parts.lookUpClients ? parts.resolver : undefined,
       startPolicy: (listener: string) => policies(listener).start(),
-      rewriter: createQualifier(originOf(config)),
+      rewriter,
       scan: scanners.length === 0 ? undefined : (ask) => scanning.scan(ask),
     });
     this.#delivery = Object.freeze({
       hooks,
       route: (recipient: Recipient) => route(recipient),
       transport: (name: string) => registrations.transports.get(name),
+      rewrite: (envelope: Envelope) => rewriter.rewrite(envelope, undefined),
       release: () => this.#leave(),
     });
   }
@@ -266,7 +322,7 @@ class BuiltGeneration implements Generation {
     else registrations.sessions.end(id);
   }
 
-  forDelivery(): DeliveryGeneration {
+  forDelivery(): MailGeneration {
     this.#users += 1;
     return this.#delivery;
   }

@@ -14,7 +14,7 @@ import { createFailureLog, createGuard } from "./guard/index.ts";
 import { loadInstances } from "./config-check.ts";
 import { buildGeneration, type Generation, type GenerationParts } from "./generation.ts";
 import { createNamelessFiles, createSpooler, type Blob, type SpoolFiles } from "./message/index.ts";
-import { createIdSource, logText, systemClock, type Clock, type QueuedMessage } from "./model/index.ts";
+import { createIdSource, logText, systemClock, type Clock, type Envelope, type QueuedMessage } from "./model/index.ts";
 import type { PluginInstance } from "./plugin/index.ts";
 import type { LogLevel, RunningListener, Runtime, RuntimeOptions, RuntimeStatus } from "./runtime-contract.ts";
 import { createSegmentStore, retryDefaults, type QueueStore } from "./queue/index.ts";
@@ -308,8 +308,19 @@ class RunningGateway implements Runtime {
       sizeLimitBytes: bounce.sizeLimitBytes,
     });
     if (made === undefined) return undefined;
-    await this.submit(made.message, made.content);
-    return made.message.id;
+    const { message, content: report } = made;
+    await this.submit({ ...message, envelope: await this.#rewrite(message.envelope) }, report);
+    return message.id;
+  }
+
+  /** A report goes to a sender who may be an alias of ours. */
+  async #rewrite(envelope: Envelope): Promise<Envelope> {
+    const generation = this.generation.forDelivery();
+    try {
+      return await generation.rewrite(envelope);
+    } finally {
+      generation.release();
+    }
   }
 
   #sweepNowAndThen(): void {

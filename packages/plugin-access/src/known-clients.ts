@@ -1,5 +1,5 @@
 /** Words that know who the client is, and so may let it relay. */
-import { permit, stages, type Restriction } from "@postern/core";
+import { permit, stages, TableUnavailable, type Restriction } from "@postern/core";
 import { noArguments } from "./arguments.ts";
 
 export const permitMynetworks: Restriction<[]> = {
@@ -8,7 +8,12 @@ export const permitMynetworks: Restriction<[]> = {
   args: noArguments,
   description: "Permits clients whose address is in `networks`. They may relay.",
   authorizes: true,
-  compile: () => (ask) => (ask.session.client.inNetworks ? permit : undefined),
+  compile:
+    () =>
+    ({ session: { client } }) => {
+      if (client.networksUnavailable === true) throw new TableUnavailable("networks", "it could not be asked");
+      return client.inNetworks ? permit : undefined;
+    },
 };
 
 export const permitSaslAuthenticated: Restriction<[]> = {

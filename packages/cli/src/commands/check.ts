@@ -14,7 +14,9 @@ export async function check({ file, config }: LoadedConfig, json: boolean | unde
 
 /** Mail for which nobody would come: it would wait in the queue until its sender is told. */
 function findMissingTransports({ domains }: ResolvedConfig, present: ReadonlySet<string>): readonly string[] {
-  const needsMaildir = [domains.local, domains.virtualMailbox].some((given) => given.domains.length > 0);
+  const needsMaildir = [domains.local, domains.virtualMailbox].some(
+    ({ domains: given }) => !Array.isArray(given) || given.length > 0,
+  );
   const wanted: readonly (readonly [transport: string, mail: string, isNeeded: boolean])[] = [
     ["maildir", "mail for domains.local and domains.virtualMailbox", needsMaildir],
     ["smtp", "mail for other domains", true],

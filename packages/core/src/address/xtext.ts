@@ -13,3 +13,12 @@ export function decodeXtext(text: string): string | undefined {
   const octets = text.replace(/\+([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   return Buffer.from(octets, "latin1").toString("utf8");
 }
+
+/** UTF-8 octets outside printable ASCII, "+" and "=" become `+HH`. */
+export function encodeXtext(text: string): string {
+  const octets = Buffer.from(text).toString("latin1");
+  return octets.replace(
+    /[^!-*,-<>-~]/g,
+    (octet) => `+${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+}

@@ -100,8 +100,10 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
     ],
     [
       "outside a union",
-      { domains: { relay: "a.test" } },
-      ['domains.relay: expected a list of domains, or an object with domains and recipients, got "a.test"'],
+      { domains: { relay: "a@b.test" } },
+      [
+        'domains.relay: expected a list of domains, a table, or an object with domains and recipients, got "a@b.test"',
+      ],
     ],
     [
       "list element",

@@ -1,10 +1,11 @@
 /** From what is written to what is used: checked, defaults filled in, paths absolute, units in the names, frozen. */
 import { hostname as systemName } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { isFqdn } from "../address/domain.ts";
+import { canonicalDomain, isFqdn } from "../address/domain.ts";
 import type { AddressClass } from "../model/envelope.ts";
 import { explainIssues } from "./explain.ts";
 import { ConfigProblems, formatPath, type Problem } from "./problem.ts";
+import type { MatchItem, MatchItems, TableSpec } from "./match-items.ts";
 import { configSchema, unavailableKeys, type ParsedConfig } from "./schema.ts";
 
 /** `"word argument"` or `["word", argument, …]`. */
@@ -16,9 +17,9 @@ export type PolicyLists = Readonly<
 >;
 
 export interface DomainClass {
-  readonly domains: readonly string[];
-  /** Addresses, or a table; absent: everybody exists. */
-  readonly recipients?: readonly string[] | string | Readonly<Record<string, string>>;
+  readonly domains: MatchItems;
+  /** Addresses and tables; absent: everybody exists. */
+  readonly recipients?: MatchItems;
 }
 
 export interface ListenerConfig {
@@ -40,7 +41,7 @@ export interface ResolvedConfig {
   /** Its folder, absolute: paths and plugins resolve from here. */
   readonly directory: string;
   readonly hostname: string;
-  readonly networks: readonly string[];
+  readonly networks: MatchItems;
   readonly domains: Readonly<Record<Exclude<AddressClass, "default">, DomainClass>>;
   readonly recipientDelimiter: string;
   readonly listeners: readonly ListenerConfig[];
@@ -53,6 +54,8 @@ export interface ResolvedConfig {
     readonly mixed: "reject-all" | "discard";
   };
   readonly relayhost: string | undefined;
+  /** Transport tables, in the order in which they are asked. */
+  readonly routes: readonly TableSpec[];
   readonly queue: {
     readonly directory: string;
     readonly minFreeBytes: number;
@@ -143,7 +146,9 @@ function findContradictions(parsed: ParsedConfig, { file, systemHostname }: Reso
   }
   const classes = new Map<string, string>();
   for (const [name, given] of Object.entries(parsed.domains)) {
-    for (const domain of domainClass(given).domains) {
+    for (const domain of listOf(domainClass(given).domains)) {
+      // What stands in tables is seen when they are open.
+      if (typeof domain !== "string" || canonicalDomain(domain) === undefined) continue;
       const other = classes.get(domain);
       if (other !== undefined)
         add(`domains.${name}`, `"${domain}" is in domains.${other} already; a domain has one class`);
@@ -170,10 +175,23 @@ const listenerName = ({ name, host, port }: ParsedConfig["listeners"][number]): 
   name ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
 
 function domainClass(given: ParsedConfig["domains"]["local"]): DomainClass {
-  if (Array.isArray(given)) return { domains: given };
-  return given.recipients === undefined
-    ? { domains: given.domains }
-    : { domains: given.domains, recipients: given.recipients };
+  if (typeof given === "string" || Array.isArray(given) || !isParts(given)) return { domains: given };
+  const { domains, recipients } = given;
+  return recipients === undefined ? { domains } : { domains, recipients };
+}
+
+interface ClassParts {
+  readonly domains: MatchItems;
+  readonly recipients?: MatchItems | undefined;
+}
+
+/** Not a table as an object. */
+function isParts(given: object): given is ClassParts {
+  return !("type" in given);
+}
+
+function listOf<T extends MatchItem>(items: T | readonly T[]): readonly T[] {
+  return Array.isArray(items) ? (items as readonly T[]) : [items as T];
 }
 
 function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions): ResolvedConfig {
@@ -217,6 +235,7 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
     ),
     policy: { lists: definedLists(lists), classes, delayReject, mixed },
     relayhost: parsed.relayhost,
+    routes: parsed.routes === undefined ? [] : listOf(parsed.routes),
     queue: {
       directory: queueDirectory,
       minFreeBytes: queue.minFree,

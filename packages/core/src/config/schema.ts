@@ -3,11 +3,12 @@
  * `defineConfig` come from here. Strict: an unknown key is an error.
  */
 import { z } from "zod";
+import { domainClass, networkList, tableSpec } from "./match-items.ts";
 import { cidr, domain, nameServer, nextHop } from "./network.ts";
 import { duration, size } from "./units.ts";
 
 /** Keys of the design without a sink in this version: refused by name, so that nobody believes they work. */
-export const unavailableKeys = Object.freeze(["origin", "rewrite", "routes", "quarantine", "log", "compatibility"]);
+export const unavailableKeys = Object.freeze(["origin", "rewrite", "quarantine", "log", "compatibility"]);
 
 const path = (): z.ZodString => z.string().min(1).meta({ kind: "path" });
 const count = (): z.ZodInt => z.int().min(1);
@@ -40,28 +41,6 @@ const lists = {
   message: policyList.optional().describe("Asked about the whole message."),
 };
 
-const tableSpec = z.union(
-  [z.string().regex(/^[a-z][a-z0-9_-]*:/i), z.record(z.string(), z.string())],
-  wanted('a table such as "texthash:./file", or an object of key and value'),
-);
-
-const domainClass = z.union(
-  [
-    z.array(domain()),
-    z.strictObject({
-      domains: z.array(domain()).describe("The domains."),
-      recipients: z
-        .union(
-          [z.array(z.string().min(1)), tableSpec],
-          wanted('a list of addresses or a table such as "texthash:./recipients"'),
-        )
-        .optional()
-        .describe("Who exists there: a list of addresses or a table. Without it everybody does."),
-    }),
-  ],
-  wanted("a list of domains, or an object with domains and recipients"),
-);
-
 const listener = z.strictObject({
   name: z
     .string()
@@ -91,14 +70,13 @@ export const configSchema = z.strictObject({
   hostname: domain()
     .optional()
     .describe("Our name in the greeting, in EHLO and in Received. The system's hostname when that has a domain."),
-  networks: z
-    .array(cidr())
+  networks: networkList
     .default(["127.0.0.0/8", "::1/128"])
-    .describe("Clients that may relay and whose sessions and rates are not limited."),
+    .describe("Clients that may relay and whose sessions and rates are not limited: a list or a table."),
   domains: z
     .strictObject({
       local: domainClass.default([]).describe("Delivered by the maildir transport."),
-      relay: domainClass.default([]).describe("Accepted and passed on by SMTP."),
+      relay: domainClass.default([]).describe("Accepted and passed on by SMTP, with their subdomains."),
       virtualAlias: domainClass.default([]).describe("Accepted for addresses that are aliases."),
       virtualMailbox: domainClass.default([]).describe("Delivered by the maildir transport, without system users."),
     })
@@ -152,6 +130,12 @@ export const configSchema = z.strictObject({
       "What is asked at each stage. The end of a list is permit; the relay guard stands whatever the lists say.",
     ),
   relayhost: nextHop().optional().describe("Where mail that is not ours to keep goes, in place of its domain's MX."),
+  routes: z
+    .union([z.array(tableSpec()), tableSpec()], wanted("a table, or a list of tables"))
+    .optional()
+    .describe(
+      "Transport tables: where a recipient or its domain goes, in place of what its class and `relayhost` say. Values are `transport:nexthop`.",
+    ),
   queue: z
     .strictObject({
       directory: path().describe("The queue's folder. It is made (0700) when its parent exists."),

@@ -13,6 +13,8 @@ export interface Client {
   readonly nameStatus: "ok" | "permanent" | "temporary";
   /** In the config's `networks`. */
   readonly inNetworks: boolean;
+  /** A table of `networks` could not be asked: `inNetworks` is false then, and words that ask for it defer. */
+  readonly networksUnavailable?: boolean;
 }
 
 export interface TlsInfo {

@@ -1,6 +1,6 @@
 /** The `gateway` of one plugin. It registers while `setup` runs and not a moment longer. */
 import createDebug from "debug";
-import { PluginError, TableUnavailable } from "../errors.ts";
+import { PluginError } from "../errors.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { hooksFor, type Hooks } from "../hooks/index.ts";
 import { logText, type Clock, type MaybePromise } from "../model/index.ts";
@@ -8,10 +8,12 @@ import type { Restriction } from "../policy/restriction.ts";
 import type { Vocabulary } from "../policy/vocabulary.ts";
 import { ownScanner } from "../scanning/registration.ts";
 import type { StateSpace, StateValue } from "../state/state-store.ts";
-import type { LookupTable, OpenTable, TableSpec } from "../tables/table.ts";
+import type { OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { TableRegistry } from "../tables/registry.ts";
-import type { Gateway, PluginLog, Service } from "./gateway.ts";
+import type { Rewriter } from "../rewrite/rewriter.ts";
+import type { Gateway, GatewayAddresses, PluginLog, Service, UsedTable } from "./gateway.ts";
 import type { PluginInstance } from "./host.ts";
+import { createTableHandle, type TableHandle } from "./table-handle.ts";
 import type { Registrations } from "./registrations.ts";
 
 /** What a generation lends to its plugins. */
@@ -25,6 +27,8 @@ export interface GatewayParts {
   readonly tables: Pick<TableRegistry, "register" | "open">;
   readonly vocabulary: Pick<Vocabulary, "register">;
   readonly registrations: Registrations;
+  /** None of the domains are ours unless given. */
+  readonly addresses?: GatewayAddresses;
   /** A space of the state store. */
   space<V extends StateValue>(name: string): StateSpace<V>;
   /** `text` is safe for one line. */
@@ -47,7 +51,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
   const { registrations, hostname, directory, clock, dns, recipientDelimiter } = parts;
   const readyCalls: (() => MaybePromise<void>)[] = [];
   const closeCalls: (() => MaybePromise<void>)[] = [];
-  const handles: { readonly spec: TableSpec; table: LookupTable | undefined }[] = [];
+  const handles: TableHandle[] = [];
   let open = true;
 
   function assertOpen(): void {
@@ -74,18 +78,14 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
         assertOpen();
         parts.tables.register({ type, description, open }, owner);
       },
-      use(spec: TableSpec): Pick<LookupTable, "lookup"> {
+      use(spec: TableSpec, purpose: TablePurpose = {}): UsedTable {
         assertOpen();
-        const handle: (typeof handles)[number] = { spec, table: undefined };
+        const handle = createTableHandle(name, spec, purpose);
         handles.push(handle);
-        return Object.freeze({
-          lookup(key: string, ask?: Parameters<LookupTable["lookup"]>[1]) {
-            if (handle.table === undefined) throw new TableUnavailable(nameOf(spec), "it is not open before ready");
-            return handle.table.lookup(key, ask);
-          },
-        });
+        return handle.used;
       },
     }),
+    addresses: parts.addresses ?? Object.freeze({ origin: hostname, classOf: () => "default" as const }),
     transport(transport): void {
       assertOpen();
       if (typeof transport?.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(transport.name)) {
@@ -100,6 +100,13 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       assertOpen();
       const owned = ownScanner({ name, onError: instance.onError, deadlineMs: instance.deadlineMs }, scanner);
       registrations.scanners.add(owner, scanner.name, owned);
+    },
+    rewriter(rewriter: Rewriter): void {
+      assertOpen();
+      if (typeof rewriter?.name !== "string" || typeof rewriter.rewrite !== "function") {
+        throw new PluginError(name, 'a rewriter needs a name and the function "rewrite"');
+      }
+      registrations.rewriters.add(owner, rewriter.name, rewriter);
     },
     store<V extends StateValue>(space: string): StateSpace<V> {
       assertOpen();
@@ -136,13 +143,9 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       open = false;
     },
     async openTables() {
-      for (const handle of handles) handle.table = await parts.tables.open(handle.spec);
+      for (const handle of handles) await handle.open(parts.tables);
     },
   };
-}
-
-function nameOf(spec: TableSpec): string {
-  return typeof spec === "string" ? spec : "inline";
 }
 
 function createLog(name: string, log: GatewayParts["log"]): PluginLog {

@@ -1,11 +1,12 @@
 /** What a plugin gets in its hand. It grows with its first users and cannot be reached round. */
-import type { Clock, MaybePromise, Session } from "../model/index.ts";
+import type { AddressClass, Clock, MaybePromise, Session } from "../model/index.ts";
 import type { OnError } from "../guard/owner.ts";
 import type { PluginHooks } from "../hooks/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import type { LookupTable, OpenTable, TableSpec } from "../tables/table.ts";
+import type { LookupTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { StateSpace, StateValue } from "../state/state-store.ts";
 import type { Restriction } from "../policy/restriction.ts";
+import type { Rewriter } from "../rewrite/rewriter.ts";
 import type { Scanner } from "../scanning/scanner.ts";
 import type { Transport } from "../delivery/transport.ts";
 
@@ -34,13 +35,20 @@ export interface Gateway {
   readonly tables: {
     /** Registers a table type: how a table of it is opened, and a sentence for `postern table list`. */
     register(type: string, open: OpenTable, description?: string): void;
-    /** A handle on a table; it is opened before ready. */
-    use(spec: TableSpec): Pick<LookupTable, "lookup">;
+    /** A handle on a table; it is opened before ready, for the purpose that is given. */
+    use(spec: TableSpec, purpose?: TablePurpose): UsedTable;
   };
+  /** Which domains are ours; known from ready on. */
+  readonly addresses: GatewayAddresses;
   /** Closed with the plugin. */
   transport(transport: Transport): void;
   /** Without an `onError` of its own it gets the entry's, which must then be there. */
   scanner(scanner: Scanner): void;
+  /**
+   * Changes the envelope of every accepted message before it is queued, after the rewriters that were registered before. The gateway's own
+   * reports pass through it too. Its failures always defer.
+   */
+  rewriter(rewriter: Rewriter): void;
   /** A named space of the state store; opened before ready. Names are the plugin's own: two plugins never share one by accident. */
   store<V extends StateValue>(name: string): StateSpace<V>;
   /** A typed slot per session, freed with it. `init` makes the first value. */
@@ -53,6 +61,16 @@ export interface Gateway {
   onReady(call: () => MaybePromise<void>): void;
   /** When the generation's last session and delivery are done; in reverse order of plugins. */
   onClose(call: () => MaybePromise<void>): void;
+}
+
+/** A table that the gateway opens and closes. Before ready every property but `lookup`, which throws `TableUnavailable`, throws `PluginError`. */
+export type UsedTable = Omit<LookupTable, "close">;
+
+export interface GatewayAddresses {
+  /** The domain that addresses without one get: the first of our own with mailboxes, else our host name. */
+  readonly origin: string;
+  /** "default" when the domain is none of ours. Throws `TableUnavailable`. */
+  classOf(domain: string): MaybePromise<AddressClass>;
 }
 
 /** A service's name with its type. */

@@ -2,3 +2,4 @@
 export * from "./envelope-edits.ts";
 export * from "./qualify.ts";
 export * from "./rewriter.ts";
+export * from "./rewriting.ts";

@@ -1,3 +1,6 @@
-/** Address classes, and where each recipient goes. May not open sockets. */
+/** Address classes, our own clients, and where each recipient goes. May not open sockets. */
 export * from "./address-book.ts";
+export * from "./client-networks.ts";
+export * from "./route-result.ts";
+export * from "./route-tables.ts";
 export * from "./router.ts";

@@ -1,26 +1,34 @@
-/** Recipient → transport and next-hop, by address class. Opens nothing. */
+/** Recipient → transport and next-hop, by address class and the config's transport tables. Opens nothing. */
 import { after, type AddressClass, type MaybePromise, type Recipient, type Route } from "../model/index.ts";
 import type { AddressBook } from "./address-book.ts";
+import type { RouteResult } from "./route-result.ts";
+import type { RouteTables } from "./route-tables.ts";
 
 export interface RouterOptions {
   readonly addresses: Pick<AddressBook, "classOf">;
   /** Where mail that we do not keep goes in place of its domain's MX; a next-hop as the config has checked it. */
   readonly relayhost: string | undefined;
+  /** `undefined` when the config has none. */
+  readonly tables?: RouteTables | undefined;
 }
 
-/** Throws `TableUnavailable` when the class cannot be told. */
+/** Throws `TableUnavailable` when the class cannot be told, or a transport table cannot be asked. */
 export type ResolveRoute = (recipient: Pick<Recipient, "address">) => MaybePromise<Route>;
 
 /**
  * `local` and `virtualMailbox` stay here; `relay` and all other domains leave by SMTP, to the relayhost when there is one
- * (Postfix's relayhost holds for both). An address of `virtualAlias` that nobody expanded goes to "error", which bounces it.
+ * (Postfix's relayhost holds for both). An address of `virtualAlias` that nobody expanded goes to "error", which bounces it. What
+ * a transport table says goes before all that.
  */
-export function createRouter({ addresses, relayhost }: RouterOptions): ResolveRoute {
+export function createRouter({ addresses, relayhost, tables }: RouterOptions): ResolveRoute {
   return ({ address }) => {
     const at = address.lastIndexOf("@");
-    if (at < 0) return routeFor("local", "");
-    const domain = address.slice(at + 1);
-    return after(addresses.classOf(domain), (name) => routeFor(name, domain));
+    const domain = at < 0 ? "" : address.slice(at + 1);
+    const name: MaybePromise<AddressClass> = at < 0 ? "local" : addresses.classOf(domain);
+    if (tables === undefined) return after(name, (known) => routeFor(known, domain));
+    return after(name, (known) =>
+      after(tables.find(address), (said) => override(routeFor(known, domain), said, domain)),
+    );
   };
 
   function routeFor(name: AddressClass, domain: string): Route {
@@ -35,4 +43,11 @@ export function createRouter({ addresses, relayhost }: RouterOptions): ResolveRo
         return { class: name, transport: "smtp", nextHop: relayhost ?? domain };
     }
   }
+}
+
+function override(route: Route, said: RouteResult | undefined, domain: string): Route {
+  if (said === undefined) return route;
+  const { transport, nextHop } = said;
+  if (transport === "") return nextHop === "" ? route : { ...route, nextHop };
+  return { ...route, transport, nextHop: nextHop === "" ? domain : nextHop };
 }

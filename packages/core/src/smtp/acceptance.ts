@@ -134,7 +134,9 @@ function queue(
   }
   if (envelope.recipients.length === 0) return refuse(dialogue, transaction, noRecipients);
   const arrivedAt = host.clock.now();
-  const finished = finishMessage(dialogue, envelope, message, ruling.effects, arrivedAt);
+  // Received names whom the client wrote to, not whom that is an alias of.
+  const asked = { ...envelope, recipients: transaction.plain.recipients };
+  const finished = finishMessage(dialogue, asked, message, ruling.effects, arrivedAt);
   const { sender, recipients, body, smtputf8, ret, envid } = envelope;
   const queued = {
     id,

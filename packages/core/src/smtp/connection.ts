@@ -12,6 +12,7 @@ import { lookUpClientName, nameless } from "./client-name.ts";
 import { Dialogue, type Wire } from "./dialogue.ts";
 import type { SessionGeneration } from "./front.ts";
 import { greet } from "./greeting.ts";
+import { askNetworks } from "./own-clients.ts";
 import type { PosternServer } from "./server.ts";
 
 /** Replies that wait for the end of a packet; more leave at once. */
@@ -143,8 +144,7 @@ export class PosternConnection extends SMTPConnection implements Wire {
     const server = this.#server;
     const peerAddress = canonical(this.remoteAddress);
     const generation = this.#generation;
-    const inNetworks = generation.networks.contains(peerAddress);
-    const client: Client = { ...nameless, address: peerAddress, port: this.remotePort, inNetworks };
+    const client: Client = { ...nameless, address: peerAddress, port: this.remotePort, inNetworks: false };
     const session: Session = {
       id: this.id,
       listener: server.place.settings.name,
@@ -166,15 +166,18 @@ export class PosternConnection extends SMTPConnection implements Wire {
 function greetClient(dialogue: Dialogue, client: Client): MaybePromise<void> {
   const { host, generation } = dialogue;
   const name = lookUpClientName(client.address ?? "", generation.resolver, host.clock);
-  return dialogue.proceed(name, (known) => {
-    dialogue.session = { ...dialogue.session, client: { ...client, ...known } };
-    host.log({ kind: "connected", session: dialogue.session });
-    // One turn of the loop, in which a client that speaks too early is heard.
-    const turn = new Promise<void>((resolve) => setImmediate(resolve));
-    return dialogue.proceed(turn, () =>
-      dialogue.proceed(dialogue.session.tls === undefined ? undefined : dialogue.askTls(), () => greet(dialogue)),
-    );
-  });
+  const membership = askNetworks(generation.networks, client.address);
+  return dialogue.proceed(name, (known) =>
+    dialogue.proceed(membership, (own) => {
+      dialogue.session = { ...dialogue.session, client: { ...client, ...known, ...own } };
+      host.log({ kind: "connected", session: dialogue.session });
+      // One turn of the loop, in which a client that speaks too early is heard.
+      const turn = new Promise<void>((resolve) => setImmediate(resolve));
+      return dialogue.proceed(turn, () =>
+        dialogue.proceed(dialogue.session.tls === undefined ? undefined : dialogue.askTls(), () => greet(dialogue)),
+      );
+    }),
+  );
 }
 
 /** Without the prefix of IPv4 in IPv6. */

@@ -6,9 +6,9 @@ import type { Hooks } from "../hooks/index.ts";
 import type { Blob } from "../message/index.ts";
 import type { Spooler } from "../message/index.ts";
 import type { Answer, Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
-import type { NetworkList } from "../address/index.ts";
 import type { Rewriter } from "../rewrite/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
+import type { ClientNetworks } from "../routing/client-networks.ts";
 import type { ScanAsk } from "../scanning/scanner.ts";
 import type { SessionPolicy } from "./session-policy.ts";
 import type { SmtpEvent } from "./events.ts";
@@ -36,7 +36,7 @@ export interface SessionGeneration {
   readonly hooks: Hooks;
   readonly settings: SmtpSettings;
   /** Our own clients: may relay, are not limited in sessions and rate, get Message-ID and Date. */
-  readonly networks: NetworkList;
+  readonly networks: ClientNetworks;
   /** Asks for the client's names. Absent: clients have no names. */
   readonly resolver: Pick<Resolver, "reverse" | "a" | "aaaa"> | undefined;
   /** The lists of a listener for one session. */

@@ -9,6 +9,7 @@ import type { Census, CensusRefusal } from "./census.ts";
 import { PosternConnection } from "./connection.ts";
 import type { Place } from "./dialogue.ts";
 import type { SessionGeneration, SmtpHost, SmtpSettings } from "./front.ts";
+import { isKnownAtOnce } from "./own-clients.ts";
 import { readProxyHeader } from "./proxy-reader.ts";
 
 const turnedAway: Readonly<Record<CensusRefusal, string>> = {
@@ -77,7 +78,12 @@ export class PosternServer extends SMTPServer {
     }
     const { settings, networks } = generation;
     const { census } = this.#parts;
-    const refusal = census.enter(address, settings.limits, networks.contains(address), this.host.clock.monotonic());
+    const refusal = census.enter(
+      address,
+      settings.limits,
+      isKnownAtOnce(networks, address),
+      this.host.clock.monotonic(),
+    );
     if (refusal !== undefined) {
       generation.release();
       this.#turnAwayFor(refusal, address);
@@ -188,7 +194,12 @@ export class PosternServer extends SMTPServer {
     const { settings, networks } = generation;
     generation.release();
     const limits = { ...settings.limits, sessionsPerMinute: undefined };
-    const refusal = this.#parts.census.enter(address, limits, networks.contains(address), this.host.clock.monotonic());
+    const refusal = this.#parts.census.enter(
+      address,
+      limits,
+      isKnownAtOnce(networks, address),
+      this.host.clock.monotonic(),
+    );
     if (refusal !== undefined) this.#turnAwayFor(refusal, address);
     return refusal === undefined;
   }

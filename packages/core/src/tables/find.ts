@@ -2,8 +2,11 @@
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import type { LookupTable } from "./table.ts";
 
+/** What is needed of a table to ask it. */
+export type AskedTable = Omit<LookupTable, "close">;
+
 export interface Match {
-  readonly table: LookupTable;
+  readonly table: AskedTable;
   readonly key: string;
   readonly value: string;
 }
@@ -12,18 +15,18 @@ export interface Match {
  * The first match. `keys` is a search order: its first key goes to all tables, the others to indexed tables only. The first
  * table that cannot be asked ends the search with `TableUnavailable`: what it would have said is not known.
  */
-export function findFirst(tables: readonly LookupTable[], keys: readonly string[]): MaybePromise<Match | undefined> {
+export function findFirst(tables: readonly AskedTable[], keys: readonly string[]): MaybePromise<Match | undefined> {
   return findFrom(tables, keys, 0);
 }
 
 function findFrom(
-  tables: readonly LookupTable[],
+  tables: readonly AskedTable[],
   keys: readonly string[],
   start: number,
 ): MaybePromise<Match | undefined> {
   const end = keys.length * tables.length;
   for (let at = start; at < end; at++) {
-    const table = tables[at % tables.length] as LookupTable;
+    const table = tables[at % tables.length] as AskedTable;
     if (at >= tables.length && table.kind === "pattern") continue;
     const key = keys[Math.floor(at / tables.length)] as string;
     const value = table.lookup(key);

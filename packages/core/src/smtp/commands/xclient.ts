@@ -9,6 +9,7 @@ import { reply, type Client, type MaybePromise, type Session } from "../../model
 import { lookUpClientName, nameless, nameUnavailable } from "../client-name.ts";
 import type { Dialogue } from "../dialogue.ts";
 import { greet } from "../greeting.ts";
+import { askNetworks, type Membership } from "../own-clients.ts";
 import { decodeXtext } from "../../address/xtext.ts";
 import type { Command } from "./index.ts";
 import { askHelo } from "./helo.ts";
@@ -99,7 +100,11 @@ export const xclient: Command = (dialogue, argument) => {
     const read = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
     if (read === undefined || value === undefined || !read(override, value)) return dialogue.say(badValue);
   }
-  return dialogue.proceed(nameFor(dialogue, override), (name) => begin(dialogue, override, name));
+  const address = addressFor(dialogue, override);
+  const membership = askNetworks(dialogue.generation.networks, address);
+  return dialogue.proceed(nameFor(dialogue, override), (name) =>
+    dialogue.proceed(membership, (own) => begin(dialogue, override, { ...name, ...own, address })),
+  );
 };
 
 /** IPv6 comes as `IPV6:2001:db8::1`; without the prefix it is tolerated. */
@@ -119,16 +124,23 @@ function nameFor(dialogue: Dialogue, override: Override): MaybePromise<ClientNam
   return lookUpClientName(override.address, dialogue.generation.resolver, dialogue.host.clock);
 }
 
-function begin(dialogue: Dialogue, override: Override, name: ClientName): MaybePromise<void> {
+function addressFor({ session }: Dialogue, override: Override): string | undefined {
+  return "address" in override ? override.address : session.client.address;
+}
+
+type Known = ClientName & Membership & Pick<Client, "address">;
+
+function begin(dialogue: Dialogue, override: Override, known: Known): MaybePromise<void> {
   const { host, generation, session } = dialogue;
-  const address = "address" in override ? override.address : session.client.address;
+  const { name, reverseName, nameStatus, address, inNetworks, networksUnavailable = false } = known;
   const client: Client = {
     address,
     port: "port" in override || "address" in override ? override.port : session.client.port,
-    name: name.name,
-    reverseName: override.reverseName ?? name.reverseName,
-    nameStatus: name.nameStatus,
-    inNetworks: generation.networks.contains(address),
+    name,
+    reverseName: override.reverseName ?? reverseName,
+    nameStatus,
+    inNetworks,
+    ...(networksUnavailable ? { networksUnavailable } : {}),
   };
   const { closed } = generation.hooks.smtp;
   if (closed.tapped) closed.call(session);
