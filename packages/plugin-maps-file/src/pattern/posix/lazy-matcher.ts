@@ -1,0 +1,200 @@
+/**
+ * Whether an expression matches: a deterministic automaton, built state by state as texts need them. The cost of a text is
+ * its length, whatever the expression; states are kept up to a bound and forgotten together when there are more.
+ */
+import type { WorkLimit } from "../work.ts";
+import { anchorHolds, beside, nodeKinds, type Automaton } from "./automaton.ts";
+
+const unknown = -1;
+const matched = -2;
+const dead = -3;
+
+/** Transitions kept: a megabyte. A state has one for each class of octets. */
+const mostTransitions = 262_144;
+
+export interface MatcherOptions {
+  /** Only at the given start, and then to the longest end; otherwise anywhere, and no end is known. */
+  readonly anchored: boolean;
+}
+
+export class LazyMatcher {
+  readonly #automaton: Automaton;
+  readonly #anchored: boolean;
+  readonly #work: WorkLimit;
+  /** The class of each octet: octets that no set and no anchor tells apart are one. */
+  readonly #classOf: Uint8Array;
+  /** One octet of each class; the last class is the end of the text. */
+  readonly #sample: readonly number[];
+  readonly #width: number;
+  #transitions = new Int32Array(0);
+  /** For each state, whether it accepts before the class is taken (anchored only). */
+  #accepts = new Uint8Array(0);
+  #states: { readonly nodes: Int32Array; readonly before: number }[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #mark: Uint32Array;
+  #stamp = 0;
+
+  constructor(automaton: Automaton, work: WorkLimit, { anchored }: MatcherOptions) {
+    this.#automaton = automaton;
+    this.#anchored = anchored;
+    this.#work = work;
+    this.#mark = new Uint32Array(automaton.size);
+    ({ classOf: this.#classOf, sample: this.#sample } = classesOf(automaton));
+    this.#width = this.#sample.length + 1;
+  }
+
+  /** Whether the expression matches anywhere in the text, which holds octets. */
+  test(text: string): boolean {
+    const end = this.#width - 1;
+    let state = this.#state(Int32Array.of(this.#automaton.start), beside.edge);
+    for (let at = 0; ; at++) {
+      const column = at < text.length ? (this.#classOf[text.charCodeAt(at)] ?? 0) : end;
+      let next = this.#transitions[state * this.#width + column] ?? unknown;
+      if (next === unknown) {
+        ({ state, next } = this.#explore(state, column));
+      }
+      if (next === matched) return true;
+      if (next === dead || column === end) return false;
+      state = next;
+    }
+  }
+
+  /** The end of the longest match that begins at `start`; -1 without one. */
+  longest(text: string, start: number): number {
+    const { context } = this.#automaton;
+    const end = this.#width - 1;
+    const before = start === 0 ? beside.edge : (context[text.charCodeAt(start - 1)] ?? beside.other);
+    let state = this.#state(Int32Array.of(this.#automaton.start), before);
+    let longest = -1;
+    for (let at = start; ; at++) {
+      this.#work.spend(1);
+      const column = at < text.length ? (this.#classOf[text.charCodeAt(at)] ?? 0) : end;
+      let next = this.#transitions[state * this.#width + column] ?? unknown;
+      if (next === unknown) {
+        ({ state, next } = this.#explore(state, column));
+      }
+      if (this.#accepts[state * this.#width + column] === 1) longest = at;
+      if (next === dead || column === end) return longest;
+      state = next;
+    }
+  }
+
+  /** Fills in one transition. The state may get a new number when too many were known. */
+  #explore(state: number, column: number): { state: number; next: number } {
+    const { kind, next, detail, sets, context, start } = this.#automaton;
+    const from = this.#states[state];
+    if (from === undefined) throw new Error("no such state");
+    const octet = this.#sample[column];
+    const after = octet === undefined ? beside.edge : (context[octet] ?? beside.other);
+    const reached = this.#closure(from.nodes, from.before, after);
+    let accepted = false;
+    this.#stamp++;
+    const targets: number[] = [];
+    for (const node of reached) {
+      if (kind[node] === nodeKinds.end) accepted = true;
+      if (kind[node] !== nodeKinds.set || octet === undefined) continue;
+      if (sets[detail[node] ?? 0]?.[octet] !== 1) continue;
+      const target = next[node] ?? 0;
+      if (this.#mark[target] === this.#stamp) continue;
+      this.#mark[target] = this.#stamp;
+      targets.push(target);
+    }
+    if (!this.#anchored && octet !== undefined && this.#mark[start] !== this.#stamp) targets.push(start);
+    let to: number;
+    let current = state;
+    if (accepted && !this.#anchored) to = matched;
+    else if (targets.length === 0) to = dead;
+    else {
+      const known = this.#states.length;
+      to = this.#state(Int32Array.from(targets).sort(), after);
+      // All were forgotten: the state we come from is known again by a new number.
+      if (this.#states.length < known) current = this.#state(from.nodes, from.before);
+    }
+    const place = current * this.#width + column;
+    this.#transitions[place] = to;
+    if (accepted) this.#accepts[place] = 1;
+    return { state: current, next: to };
+  }
+
+  /** All nodes that can be reached without taking an octet. */
+  #closure(nodes: Int32Array, before: number, after: number): number[] {
+    const { kind, next, other, detail, anchors } = this.#automaton;
+    this.#stamp++;
+    const reached: number[] = [];
+    const visit = (node: number) => {
+      if (this.#mark[node] === this.#stamp) return;
+      this.#mark[node] = this.#stamp;
+      reached.push(node);
+    };
+    for (const node of nodes) visit(node);
+    for (let at = 0; at < reached.length; at++) {
+      const node = reached[at] ?? 0;
+      switch (kind[node]) {
+        case nodeKinds.fork:
+          visit(next[node] ?? 0);
+          if ((other[node] ?? -1) >= 0) visit(other[node] ?? 0);
+          break;
+        case nodeKinds.open:
+        case nodeKinds.close:
+          visit(next[node] ?? 0);
+          break;
+        case nodeKinds.anchor: {
+          const anchor = anchors[detail[node] ?? 0];
+          if (anchor !== undefined && anchorHolds(anchor, before, after)) visit(next[node] ?? 0);
+        }
+      }
+    }
+    this.#work.spend(reached.length * 8);
+    return reached;
+  }
+
+  #state(nodes: Int32Array, before: number): number {
+    // Without anchors it does not matter what went before.
+    const side = this.#automaton.anchors.length === 0 ? beside.other : before;
+    const key = nodes.length === 1 ? `${side}:${nodes[0]}` : `${side}:${nodes.join()}`;
+    const known = this.#numbers.get(key);
+    if (known !== undefined) return known;
+    if ((this.#states.length + 1) * this.#width > mostTransitions) {
+      this.#states = [];
+      this.#numbers.clear();
+      this.#transitions.fill(unknown);
+      this.#accepts.fill(0);
+    }
+    const number = this.#states.length;
+    this.#states.push({ nodes, before: side });
+    this.#numbers.set(key, number);
+    this.#grow();
+    return number;
+  }
+
+  #grow(): void {
+    const needed = this.#states.length * this.#width;
+    if (needed <= this.#transitions.length) return;
+    const size = Math.max(needed, this.#transitions.length * 2);
+    const transitions = new Int32Array(size).fill(unknown);
+    transitions.set(this.#transitions);
+    this.#transitions = transitions;
+    if (!this.#anchored && this.#accepts.length > 0) return;
+    const accepts = new Uint8Array(this.#anchored ? size : 1);
+    accepts.set(this.#accepts.subarray(0, accepts.length));
+    this.#accepts = accepts;
+  }
+}
+
+function classesOf({ sets, context, anchors }: Automaton): { classOf: Uint8Array; sample: number[] } {
+  const classOf = new Uint8Array(256);
+  const sample: number[] = [];
+  const numbers = new Map<string, number>();
+  for (let octet = 0; octet < 256; octet++) {
+    let signature = anchors.length === 0 ? "" : String(context[octet]);
+    for (const set of sets) signature += set[octet] === 1 ? "1" : "0";
+    let number = numbers.get(signature);
+    if (number === undefined) {
+      number = sample.length;
+      numbers.set(signature, number);
+      sample.push(octet);
+    }
+    classOf[octet] = number;
+  }
+  return { classOf, sample };
+}
