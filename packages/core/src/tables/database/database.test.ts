@@ -217,7 +217,7 @@ describe("answers", () => {
   });
 
   const list = join(folder, "list");
-  writeFileSync(list, "# no.example\n file.example, other.example\nStraße.example\n");
+  writeFileSync(list, "# no.example\nfile.example,\n other.example\nStraße.example\n");
   test.for<[domain: unknown, asked: readonly string[], kept: readonly string[]]>([
     ["", ["a@b", "plain", "@b"], []],
     [

@@ -1,0 +1,211 @@
+// sqlite: answers as the real postmap does over the same file with the same .cf files; and a file that is replaced, locked, damaged,
+// gone.
+import { copyFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ConfigError } from "@postern/core";
+import { randomFrom, sample, seed } from "../sampling.ts";
+import { describeWith, temporaryFolder } from "../services/index.ts";
+import { ask, makeKeys, openSqlTables, Postmap, unavailable, unavailableForThisKey, writeCf } from "./sql-tables.ts";
+
+const random = randomFrom(seed);
+const folder = temporaryFolder();
+const dbpath = join(folder.path, "mail.db");
+const keys = makeKeys(sample(700, 10_000), random);
+
+function fill(path: string): void {
+  using database = new DatabaseSync(path);
+  database.exec("CREATE TABLE aliases (address TEXT, goto, domain TEXT); CREATE INDEX by_address ON aliases (address)");
+  const insert = database.prepare("INSERT INTO aliases VALUES (?, ?, ?)");
+  database.exec("BEGIN");
+  keys.forEach((key, index) => {
+    // Two thirds of the keys are there, some more than once, with values of every type that SQLite has.
+    for (let count = index % 3; count > 0; count--) {
+      const folded = key.toLowerCase();
+      insert.run(folded, makeValue(index + count, key), folded.slice(folded.lastIndexOf("@") + 1));
+    }
+  });
+  database.exec("COMMIT");
+}
+
+function makeValue(index: number, key: string): string | number | bigint | null | Uint8Array {
+  const numbers = [1, 0.1, 1e15, 123456789012345680000, 1e-5, 0.0001, -2.5, 1 / 3, 100.25, 2 ** 53];
+  switch (index % 12) {
+    case 0:
+      return null;
+    case 1:
+      return "";
+    case 2:
+      return BigInt(index) * 123456789012n;
+    case 3:
+      return numbers[((index / 12) % numbers.length) | 0] ?? 0;
+    case 4:
+      return Buffer.from(`blob${index}`);
+    case 5:
+      return "@nolocal.test";
+    case 6:
+      return "nodomain@";
+    case 7:
+      return `plain${index}`;
+    default:
+      return `${key.replaceAll("@", "-at-").replaceAll("%", "")}@drop${index % 5}.test`;
+  }
+}
+
+beforeAll(() => fill(dbpath));
+afterAll(() => folder[Symbol.dispose]());
+
+const queries = [
+  "SELECT goto FROM aliases WHERE address = '%s'",
+  "SELECT goto FROM aliases WHERE address = '%S' ORDER BY rowid DESC",
+  "SELECT goto, address FROM aliases WHERE address = '%u@%d'",
+  "SELECT '%s|%u'",
+  "SELECT '%u'||'%d'||'it''s %% %D'",
+  "SELECT '%1', 1",
+  "SELECT '%3-%2-%1 %U'",
+  "SELECT 'fixed'",
+  "SELECT goto FROM aliases WHERE domain = '%d' AND address LIKE '%u%%' LIMIT 3",
+  "SELECT '%u' -- only of %d",
+  "SELECT '%s' /* '%2' */ ; ignored",
+  "SELECT count(*) FROM aliases WHERE address = '%s'",
+  'SELECT goto AS "a name" FROM "aliases" WHERE [address] = \'%s\'',
+];
+const formats = ["%s", "%s", "%u", "%d", "smtp:[%s]:%S", "%U at %D", "%s %1", "%%%u%%@%d"];
+
+describeWith(["postmap"], "sqlite, as the real postmap", () => {
+  const postmap = new Postmap(folder.path);
+  const cases = queries.flatMap((query, at) =>
+    [0, 1].map((turn) => ({ query, format: formats[(at * 2 + turn * 3) % formats.length] ?? "%s", at, turn })),
+  );
+
+  test.for(cases)("$query, $format", async ({ query, format, at, turn }) => {
+    const domain = turn === 1 && at % 2 === 0 ? { domain: "A.test, !b.example.test, single\n  o'brien.test" } : {};
+    const path = writeCf(folder.path, `t${at}-${turn}.cf`, { dbpath, query, result_format: format, ...domain });
+    await using tables = openSqlTables(folder.path);
+    const table = await tables.open("sqlite", {}, path);
+    const ours = new Map<string, string>();
+    for (const key of keys) {
+      const answer = await ask(table, key);
+      if (answer !== undefined) ours.set(key, answer);
+    }
+    expect(tables.warnings).toEqual([]);
+    expect(Object.fromEntries(ours)).toEqual(Object.fromEntries(postmap.askAll(`sqlite:${path}`, keys)));
+  });
+
+  test("older parameters, and a limit", async () => {
+    const older = { dbpath, select_field: "goto", table: "aliases", where_field: "address" };
+    const extra = { additional_conditions: "and domain = '%d'", expansion_limit: 1 };
+    const path = writeCf(folder.path, "older.cf", { ...older, ...extra });
+    await using tables = openSqlTables(folder.path);
+    const table = await tables.open("sqlite", {}, path);
+    const asked = keys.slice(0, 60);
+    const ours = await Promise.all(asked.map((key) => ask(table, key)));
+    const theirs = asked.map((key) => postmap.ask(`sqlite:${path}`, key));
+    expect(ours.map((answer) => (answer === unavailableForThisKey ? unavailable : answer))).toEqual(theirs);
+    expect(ours.filter((answer) => answer === unavailableForThisKey).length).toBeGreaterThan(2);
+  });
+});
+
+describe("sqlite", () => {
+  test("a key is data, whatever stands round it", async () => {
+    await using tables = openSqlTables(folder.path);
+    const bare = await tables.open("sqlite", { dbpath, query: "SELECT 'x' WHERE %s = 'a'" });
+    const doubled = await tables.open("sqlite", { dbpath, query: 'SELECT "%s"' });
+    for (const key of ["a", "1 or 1=1", "'a'", 'x" union select "y', "goto"]) {
+      expect([await ask(bare, key), await ask(doubled, key)]).toEqual([key === "a" ? "x" : undefined, key]);
+    }
+  });
+
+  test.for([
+    { query: "SELECT goto FROM nowhere WHERE a = '%s'", why: /no such table: nowhere/ },
+    { query: "SELEKT '%s'", why: /syntax error/ },
+    { query: "SELECT `%s`", why: /%s stands in a name/ },
+    { query: "SELECT 'x", why: /has no end/ },
+    { query: "SELECT x'%s'", why: /cannot stand behind X/ },
+    { query: "SELECT 1", dbpath: "gone.db", why: /unable to open database file/ },
+    { query: "SELECT * FROM sqlite_master", dbpath: "main.cf.db", why: /not a database/ },
+  ])("$query is refused at the start", async ({ why, ...parameters }) => {
+    writeFileSync(join(folder.path, "main.cf.db"), "this is text ".repeat(100));
+    await using tables = openSqlTables(folder.path);
+    const opening = tables.open("sqlite", { dbpath, ...parameters });
+    await expect(opening).rejects.toThrow(ConfigError);
+    await expect(opening).rejects.toThrow(why);
+  });
+
+  function oneRow(path: string, value: string): void {
+    using database = new DatabaseSync(path);
+    database.exec(`CREATE TABLE t (k, v); INSERT INTO t VALUES ('k', '${value}')`);
+  }
+
+  test("another file under the same name is seen; a missing or damaged one is no answer; then it is there again", async () => {
+    const path = join(folder.path, "turn.db");
+    oneRow(path, "first");
+    await using tables = openSqlTables(folder.path);
+    const table = await tables.open("sqlite", { dbpath: path, query: "SELECT v FROM t WHERE k = '%s'" });
+    expect(await ask(table, "k")).toBe("first");
+    oneRow(`${path}.new`, "second");
+    renameSync(`${path}.new`, path);
+    await expect.poll(() => ask(table, "k"), { timeout: 1000, interval: 20 }).toBe("second");
+    rmSync(path);
+    await expect.poll(() => ask(table, "k"), { timeout: 1000, interval: 20 }).toBe(unavailable);
+    writeFileSync(`${path}.new`, "no database at all ".repeat(500));
+    renameSync(`${path}.new`, path);
+    expect(await ask(table, "k")).toBe(unavailable);
+    oneRow(`${path}.new`, "third");
+    renameSync(`${path}.new`, path);
+    await expect.poll(() => ask(table, "k"), { timeout: 1000, interval: 20 }).toBe("third");
+  });
+
+  test("a change in the file is seen at once", async () => {
+    const path = join(folder.path, "change.db");
+    oneRow(path, "before");
+    await using tables = openSqlTables(folder.path);
+    const table = await tables.open("sqlite", { dbpath: path, query: "SELECT v FROM t WHERE k = '%s'" });
+    expect(await ask(table, "k")).toBe("before");
+    using writer = new DatabaseSync(path);
+    writer.exec("UPDATE t SET v = 'after'; ALTER TABLE t ADD COLUMN more");
+    expect(await ask(table, "k")).toBe("after");
+  });
+
+  test("a locked file: no answer, not for long, and the process goes on; then the answer", async () => {
+    const path = join(folder.path, "locked.db");
+    oneRow(path, "value");
+    await using tables = openSqlTables(folder.path);
+    const query = "SELECT v FROM t WHERE k = '%s'";
+    const patient = await tables.open("sqlite", { dbpath: path, query, timeout: "20s" });
+    const hasty = await tables.open("sqlite", { dbpath: path, query, timeout: "50ms" });
+    using writer = new DatabaseSync(path);
+    writer.exec("BEGIN EXCLUSIVE");
+    const waiting = ask(patient, "k");
+    expect(await ask(hasty, "k")).toBe(unavailable);
+    writer.exec("COMMIT");
+    expect([await waiting, await ask(hasty, "k")]).toEqual(["value", "value"]);
+  });
+
+  test("opened while locked, asked when closed", async () => {
+    const path = join(folder.path, "opened.db");
+    oneRow(path, "value");
+    await using tables = openSqlTables(folder.path);
+    using writer = new DatabaseSync(path);
+    writer.exec("BEGIN EXCLUSIVE");
+    const table = await tables.open("sqlite", {
+      dbpath: path,
+      query: "SELECT v FROM t WHERE k = '%s'",
+      timeout: "50ms",
+    });
+    expect(await ask(table, "k")).toBe(unavailable);
+    writer.exec("ROLLBACK");
+    expect(await ask(table, "k")).toBe("value");
+    await table.close();
+    expect(await ask(table, "k")).toBe(unavailable);
+  });
+
+  test("the query cannot write", async () => {
+    const path = join(folder.path, "readonly.db");
+    copyFileSync(dbpath, path);
+    await using tables = openSqlTables(folder.path);
+    const table = await tables.open("sqlite", { dbpath: path, query: "DELETE FROM aliases WHERE address <> '%s'" });
+    expect(await ask(table, "k")).toBe(unavailable);
+  });
+});
