@@ -1,5 +1,15 @@
 // The life of a followed file, poll by poll: the clock is moved by hand, the files are real.
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -138,7 +148,7 @@ test("a broken version keeps the old one and is read once; another mistake is sa
     },
   });
   write("broken");
-  await poll(10);
+  await poll(40);
   expect([file.current, loads]).toEqual(["one", 2]);
   write("broken more");
   await poll(10);

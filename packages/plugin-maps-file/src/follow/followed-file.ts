@@ -6,7 +6,7 @@
  */
 import { stat } from "node:fs/promises";
 import { ConfigError, TableUnavailable, type Clock, type TableScope, type Timer } from "@postern/core";
-import { TornRead, whyUnreadable } from "./broken-file.ts";
+import { BrokenFile, TornRead, whyUnreadable } from "./broken-file.ts";
 
 /** Two of these and the reading make "within a second". */
 export const pollMs = 300;
@@ -125,7 +125,7 @@ export class FollowedFile<T> {
         this.#tried = undefined;
         return this.#complainOfRestlessness();
       }
-      this.#retryAt = this.#clock.monotonic() + retryMs;
+      if (!(error instanceof BrokenFile)) this.#retryAt = this.#clock.monotonic() + retryMs;
       this.#complain(describe(options, error));
       return;
     }

@@ -102,19 +102,23 @@ class SharedLmdb implements Database {
   find(key: Buffer, length: number): Buffer | undefined {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const snapshot = this.#newest();
-      let damage: unknown;
-      let value: Buffer | undefined;
-      try {
-        const found = findInTree(this.#octets, snapshot, key, length);
-        value = found === undefined ? undefined : Buffer.from(found);
-      } catch (error) {
-        damage = error;
-      }
+      const outcome = this.#attempt(snapshot, key, length);
       if (!isSame(this.#newest(), snapshot)) continue;
-      if (damage !== undefined) throw damage;
-      return value;
+      if (outcome instanceof BrokenFile) throw outcome;
+      return outcome;
     }
     throw new BrokenFile("it changes faster than it can be read");
+  }
+
+  /** Damage may be a page that was just written: who asked finds out whether it was. The value is a copy, the look at the meta pages takes the buffer. */
+  #attempt(snapshot: Snapshot, key: Buffer, length: number): Buffer | BrokenFile | undefined {
+    try {
+      const value = findInTree(this.#octets, snapshot, key, length);
+      return value === undefined ? undefined : Buffer.from(value);
+    } catch (error) {
+      if (error instanceof BrokenFile) return error;
+      throw error;
+    }
   }
 
   /** None: a table of this size is not proved entry by entry. */

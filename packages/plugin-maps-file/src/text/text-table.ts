@@ -5,9 +5,6 @@ import { ConfigError, readTableFile, type LookupTable, type TableEntries, type T
 import { BrokenFile, TornRead } from "../follow/broken-file.ts";
 import { FollowedFile } from "../follow/followed-file.ts";
 
-/** Wrong lines that are named one by one; of more, their number. */
-const namedWarnings = 20;
-
 export async function openText(type: string, name: string, scope: TableScope): Promise<LookupTable> {
   if (name === "") throw new ConfigError(`table "${type}:" needs a file name`);
   const path = resolve(scope.directory, name);
@@ -41,15 +38,9 @@ export async function openText(type: string, name: string, scope: TableScope): P
 async function load(path: string, label: string, scope: TableScope): Promise<TableEntries> {
   const before = await stat(path, { bigint: true }).catch(() => undefined);
   if (before?.isFile() === false) throw new BrokenFile("it is no file");
+  // Told when the version is taken: one that is thrown away says nothing of its lines.
   const warnings: string[] = [];
-  let unnamed = 0;
-  const entries = await readTableFile(path, {
-    label,
-    warn(message) {
-      if (warnings.length < namedWarnings) warnings.push(message);
-      else unnamed += 1;
-    },
-  });
+  const entries = await readTableFile(path, { label, warn: (message) => warnings.push(message) });
   const after = await stat(path, { bigint: true }).catch(() => undefined);
   if (
     before === undefined ||
@@ -63,7 +54,6 @@ async function load(path: string, label: string, scope: TableScope): Promise<Tab
     throw new BrokenFile(`not one of its lines is an entry (${warnings[0] ?? ""})`);
   }
   for (const warning of warnings) scope.warn(warning);
-  if (unnamed > 0) scope.warn(`${path}: ${unnamed} more lines with mistakes`);
   return entries;
 }
 

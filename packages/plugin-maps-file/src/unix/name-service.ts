@@ -56,6 +56,7 @@ export class NameService {
     if (this.#running < childrenAtOnce) this.#running += 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
+      if (this.#ended.signal.aborted) throw new TableUnavailable(this.#label, "it is closed");
       return await this.#run(name);
     } finally {
       // The place goes to who waits longest.
