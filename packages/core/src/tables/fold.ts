@@ -1,12 +1,13 @@
 /** Folding of keys: indexed tables are asked and filled without case, as Postfix folds for its fixed-key types. */
 
+/** ASCII without capitals: nothing to fold. */
+const folded = /^[\u0000-@[-\u007f]*$/;
 const ascii = /^[\u0000-\u007f]*$/;
 
 /** Lower case; outside ASCII the full case folding of Unicode, so that `ß` equals `ss` and both sigmas are one. */
 export function foldKey(key: string): string {
-  if (!ascii.test(key)) return foldUnicode(key);
-  // What is lower case already comes back itself, without a copy.
-  return key.toLowerCase();
+  if (folded.test(key)) return key;
+  return ascii.test(key) ? key.toLowerCase() : foldUnicode(key);
 }
 
 /**

@@ -26,26 +26,33 @@ export function* logicalLines(file: Buffer, warn: (line: number, text: string) =
       text += physical;
       continue;
     }
-    if (first > 0) yield* sound(first, text, warn);
+    const sound = first > 0 ? soundLine(first, text, warn) : undefined;
+    if (sound !== undefined) yield sound;
     first = line;
     text = physical;
   }
-  if (first > 0) yield* sound(first, text, warn);
+  const sound = first > 0 ? soundLine(first, text, warn) : undefined;
+  if (sound !== undefined) yield sound;
 }
 
-function* sound(line: number, octets: string, warn: (line: number, text: string) => void): Generator<LogicalLine> {
+/** Checks the octets of a logical line; what is no text is told to `warn` and left out. */
+export function soundLine(
+  line: number,
+  octets: string,
+  warn: (line: number, text: string) => void,
+): LogicalLine | undefined {
   if (startsBlank.test(octets)) {
     warn(line, "a logical line must not start with white space -- ignoring this line");
-    return;
+    return undefined;
   }
   if (octets.includes("\0")) {
     warn(line, "NUL in text -- ignoring this line");
-    return;
+    return undefined;
   }
   const bytes = Buffer.from(octets, "latin1");
   if (!isUtf8(bytes)) {
     warn(line, "malformed UTF-8 -- ignoring this line");
-    return;
+    return undefined;
   }
-  yield { line, text: bytes.toString("utf8") };
+  return { line, text: bytes.toString("utf8") };
 }
