@@ -78,10 +78,11 @@ export const classes = { friends: ["permit"], mine: ["permit_mynetworks"] } as c
 
 const ours = (path: string): Recipient => ({ path, kind: "ours" });
 const foreign = (path: string, odd = false): Recipient => ({ path, kind: "foreign", odd });
+const below = (path: string): Recipient => ({ path, kind: "below" });
 const routing = (path: string, odd = false): Recipient => ({ path, kind: "routing", odd });
 const never = (path: string): Recipient => ({ path, kind: "never" });
 
-/** `ours.test` and `bücher.test` are ours; `victim.test` and whatever else is not. */
+/** `ours.test` and `bücher.test` are ours, what is below them perhaps; `victim.test` and whatever else is not. */
 export const recipients: readonly Recipient[] = [
   ours("<user@ours.test>"),
   ours("<user@OURS.Test>"),
@@ -95,7 +96,10 @@ export const recipients: readonly Recipient[] = [
   foreign("<victim@victim.test> NOTIFY=NEVER"),
   foreign("<victim@victim.test> ORCPT=rfc822;user@ours.test"),
   foreign("<postmaster@victim.test>"),
-  foreign("<user@sub.ours.test>"),
+  below("<user@sub.ours.test>"),
+  below("<user@SUB.sub.Ours.test>"),
+  below("<user@sub.xn--bcher-kva.test>"),
+  routing("<victim%victim.test@sub.ours.test>"),
   foreign("<user@ours.test.victim.test>"),
   foreign("<user@notours.test>"),
   foreign("<user@test>", true),
@@ -148,6 +152,8 @@ export interface Connecting {
   readonly said?: readonly string[];
   /** Who it then is; the address of the connection unless given. "nobody": dropped before the greeting. */
   readonly is?: string | undefined;
+  /** Who it is on the way there; refused at once as such, it comes no further. */
+  readonly was?: string;
 }
 
 /** 203.0.113.5 may say XCLIENT and 203.0.113.7 must say PROXY. */
@@ -182,6 +188,7 @@ export const connectings: readonly Connecting[] = [
     name: "XCLIENT, listed, loopback and then a stranger",
     from: xclientPeer,
     said: ["XCLIENT ADDR=127.0.0.1", "XCLIENT ADDR=192.0.2.1"],
+    was: "127.0.0.1",
     is: "192.0.2.1",
   },
   {

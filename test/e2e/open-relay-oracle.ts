@@ -8,10 +8,15 @@ export interface Asked {
   readonly address: string | undefined;
   readonly inNetworks: boolean;
   readonly recipient: Recipient;
+  /** The table that says which domains are ours is down. */
+  readonly down?: boolean;
 }
 
-/** "never": no address at all. "routing": a second destination inside. "postmaster" has no domain and is ours. */
-export type RecipientKind = "ours" | "foreign" | "routing" | "never" | "postmaster";
+/**
+ * "never": no address at all. "routing": a second destination inside. "postmaster" has no domain and is ours. "below" is a
+ * subdomain of ours: ours where domains are relay domains, foreign otherwise.
+ */
+export type RecipientKind = "ours" | "foreign" | "routing" | "never" | "postmaster" | "below";
 
 export interface Recipient {
   /** As written behind `RCPT TO:`. */
@@ -36,6 +41,12 @@ export type Lists = Readonly<Partial<Record<Stage, readonly Entry[]>>>;
 /** The lists that are asked until a recipient is taken, in order. */
 const untilRecipient: readonly Stage[] = ["connect", "helo", "mail", "relay", "rcpt"];
 
+/** "below" decided. */
+export function settleKind(recipient: Recipient, addressClass: string): Recipient {
+  if (recipient.kind !== "below") return recipient;
+  return { ...recipient, kind: addressClass === "relay" ? "ours" : "foreign" };
+}
+
 export function isOurs({ kind }: Recipient): boolean {
   return kind === "ours" || kind === "postmaster";
 }
@@ -47,6 +58,8 @@ export function isOurs({ kind }: Recipient): boolean {
 export function mayPass(lists: Lists, asked: Asked): boolean {
   const { recipient } = asked;
   if (recipient.kind === "never") return false;
+  // Whose it is cannot be told: nobody may send there, not even those who may send anywhere, until it can.
+  if (asked.down === true && recipient.kind !== "postmaster") return false;
   let authorized = false;
   for (const stage of untilRecipient) {
     for (const entry of lists[stage] ?? []) {

@@ -29,6 +29,7 @@ import {
 import {
   isOurs,
   mayPass,
+  settleKind,
   type Asked,
   type Entry,
   type Lists,
@@ -47,8 +48,19 @@ interface World {
   readonly networks?: Networks;
   readonly hook?: HookAnswer;
   readonly addressClass?: OwnClass;
+  /** How it is said which domains are ours. "down" cannot say. */
+  readonly source?: Source;
   readonly delayReject?: boolean;
 }
+
+type Source = "list" | "inline" | "late" | "down";
+const ourDomains = ["ours.test", "xn--bcher-kva.test"];
+const domainSources: Readonly<Record<Source, unknown>> = {
+  list: ourDomains,
+  inline: { domains: Object.fromEntries(ourDomains.map((domain) => [domain, "x"])) },
+  late: ["!victim.test", "late:ours"],
+  down: ["nobody.test", "down:ours"],
+};
 
 const allStages = ["connect", "helo", "mail", "relay", "rcpt", "data", "message"] as const;
 const find = (text: string): Entry => {
@@ -90,6 +102,14 @@ function probe(hook: HookAnswer | undefined, queued: (sender: string, addresses:
           throw new TableUnavailable(`down:${name}`, "down");
         },
       }));
+      gateway.tables.register("late", (name) => ({
+        type: "late",
+        name,
+        kind: "indexed",
+        trusted: true,
+        close: async () => undefined,
+        lookup: async (key) => (ourDomains.includes(key) ? "x" : undefined),
+      }));
       const { answer } = hook ?? {};
       if (answer !== undefined) {
         for (const point of Object.values(gateway.hooks.smtp) as { kind: string; tap(call: unknown): void }[]) {
@@ -115,12 +135,13 @@ function configOf({
   ownLists = {},
   networks: own,
   addressClass = "relay",
+  source = "list",
   delayReject = true,
 }: World): Partial<Config> {
   const listener = { host: "127.0.0.1", xclient: [...trusted.xclient], proxy: [...trusted.proxy] };
   return {
     networks: [...(own ?? networks[0])!.list],
-    domains: { [addressClass]: ["ours.test", "xn--bcher-kva.test"] },
+    domains: { [addressClass]: domainSources[source] },
     listeners: [
       { ...listener, name: "global", port: 25 },
       { ...listener, name: "own", port: 587, policy: written(ownLists) },
@@ -179,9 +200,10 @@ async function explore(world: World, ways: readonly Connecting[] = connectings):
         const address = "is" in connecting ? connecting.is : connecting.from;
         const inNetworks = address !== undefined && (world.networks ?? networks[0])!.has(address);
         const replies = await tryAll(gateway, listener, connecting, sender);
-        for (const [at, recipient] of recipients.entries()) {
+        for (const [at, written] of recipients.entries()) {
+          const recipient = settleKind(written, world.addressClass ?? "relay");
           const reply = replies[at] ?? "";
-          const asked = { address, inNetworks, recipient };
+          const asked = { address, inNetworks, recipient, down: world.source === "down" };
           outcomes.push({ recipient, asked, listener, connecting, reply });
           if (reply.startsWith("250")) accepted.set(sender, [...(accepted.get(sender) ?? []), recipient.path]);
         }
@@ -210,12 +232,18 @@ function disagreements(world: World, outcomes: readonly Outcome[]): string[] {
   };
   return outcomes.flatMap(({ recipient, asked, listener, connecting, reply }) => {
     const taken = reply.startsWith("250");
-    const dropped = connecting.is === "nobody";
+    const dropped = connecting.is === "nobody" || isDroppedOnTheWay(world, effective(listener), connecting);
     const may = !dropped && mayPass(effective(listener), asked);
     if (taken === may || (may && recipient.odd === true)) return [];
     const what = taken ? "was taken and may not be" : `was refused and may pass (${reply})`;
     return [`${connecting.name} on ${listener}: ${JSON.stringify(recipient.path)} ${what}`];
   });
+}
+
+function isDroppedOnTheWay(world: World, { connect = [] }: Lists, { was }: Connecting): boolean {
+  if (was === undefined || world.delayReject !== false) return false;
+  const inNetworks = (world.networks ?? networks[0])!.has(was);
+  return !mayPass({ connect }, { address: was, inNetworks, recipient: { path: "<postmaster>", kind: "postmaster" } });
 }
 
 const describeWorld = ({ lists, ownLists = {}, networks: own, hook, ...rest }: World): string =>
@@ -248,6 +276,11 @@ test("the default: strangers reach us and nobody else, our own clients everybody
   expect(new Set(takenFrom("loopback"))).toEqual(new Set(["ours", "postmaster", "foreign", "routing"]));
   expect(new Set(takenFrom("PROXY 2, listed, a loopback client"))).toContain("foreign");
   expect(takenFrom("PROXY, not listed, before the greeting")).toEqual([]);
+});
+
+test.for<Source>(["inline", "late", "down"])("domains from a table: %s", async (source) => {
+  await check({ lists: {}, ownLists: { relay: [find("permit_mynetworks")] }, source });
+  await check({ lists: { relay: [find("permit")] }, addressClass: "virtualMailbox", source });
 });
 
 const strangers = connectings.filter(({ name }) => /stranger|^XCLIENT, not|loopback$|nobody knows/.test(name));
@@ -290,6 +323,7 @@ describe(`any lists, networks, classes and hooks (seed ${seed})`, () => {
     networks: pick(networks),
     hook: pick(hookAnswers),
     addressClass: pick(["local", "relay", "virtualMailbox"]),
+    source: pick(["list", "list", "inline", "late", "late", "down"]),
     delayReject: random() < 0.8,
   }));
   test.for(worlds)("config $index", async (world) => check(world));
