@@ -90,11 +90,11 @@ class HeldLmdb implements Database {
 }
 
 /** A file that is not held: each lookup reads the newest commit, and again when a commit came between. */
-class SharedLmdb implements Database {
-  readonly #octets: FileOctets;
+export class SharedLmdb implements Database {
+  readonly #octets: Octets;
   readonly #pageBytes: number;
 
-  constructor(octets: FileOctets, pageBytes: number) {
+  constructor(octets: Octets, pageBytes: number) {
     this.#octets = octets;
     this.#pageBytes = pageBytes;
   }
