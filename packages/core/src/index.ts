@@ -21,6 +21,7 @@ export {
   Secret,
   secret,
   size,
+  tableSpec,
 } from "./config/index.ts";
 export { createFileBlob, createMemoryBlob, createMessage, header, openMessage } from "./message/index.ts";
 export { definePlugin } from "./plugin/index.ts";
@@ -30,6 +31,7 @@ export {
   addressKeys,
   aliasKeys,
   createMemoryTable,
+  domainForms,
   domainKeys,
   EntryMap,
   findFirst,
