@@ -123,7 +123,7 @@ describeWith(["memcached", "postmap"], "memcache tables", () => {
       memcache: `127.0.0.1:${memcached.port}`,
       key_format: "obj:%s",
       backup: { "first@example.test": "from the backup" },
-    } as never);
+    });
     expect(await ask(table, "first@example.test")).toBe("from the backup");
     const stored = () => memcached.command("get obj:first@example.test");
     await expect.poll(stored).toBe("VALUE obj:first@example.test 0 15\r\nfrom the backup\r\nEND\r\n");

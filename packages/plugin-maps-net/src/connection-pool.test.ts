@@ -94,7 +94,7 @@ const protocols: Readonly<Record<string, Protocol>> = {
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
 const scope: TableScope = {
@@ -109,7 +109,7 @@ const scope: TableScope = {
 
 async function start(protocol: Protocol, answer: (key: string, socket: Socket) => void): Promise<NetServer> {
   const server = await startNetServer(protocol.framing, (request, socket) => answer(protocol.keyOf(request), socket));
-  cleanups.push(server.close);
+  cleanups.push(() => server.close());
   return server;
 }
 
@@ -148,7 +148,7 @@ describe.for(Object.entries(protocols))("%s", ([, protocol]) => {
 
   test("an answer in pieces of one octet", async () => {
     const server = await start(protocol, (key, socket) => {
-      const octets = [...reply(key)];
+      const octets = reply(key).split("");
       const next = () => {
         const octet = octets.shift();
         if (octet !== undefined) socket.write(octet, () => setImmediate(next));

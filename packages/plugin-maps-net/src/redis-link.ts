@@ -2,7 +2,7 @@
  * One connection to Redis by @redis/client, made at once and never again: the library's own reconnecting and its queue for the time
  * without a connection are off, since a lookup must not wait for a server that is away. Commands are pipelined.
  */
-import { createClient, ErrorReply, RESP_TYPES } from "@redis/client";
+import { createClient, ErrorReply, RESP_TYPES, SocketClosedUnexpectedlyError } from "@redis/client";
 import type { ConnectionOptions } from "node:tls";
 import type { Endpoint } from "./endpoint.ts";
 import { ExchangeError, printable } from "./exchange-error.ts";
@@ -108,14 +108,14 @@ export class RedisLink {
   }
 
   #explain(error: unknown): ExchangeError {
-    const { message = "no answer", code } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
     if (error instanceof ErrorReply) return denial(error);
-    const what = this.#connected ? "the connection is lost" : "cannot be reached";
-    return new ExchangeError(
-      this.#connected ? "lost" : "refused",
-      `${this.endpoint.text}: ${what} (${code ?? printable(message)})`,
-      { cause: error },
-    );
+    const { message = "no answer", code } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+    const text = `${this.endpoint.text}: ${code ?? printable(message)}`;
+    if (!this.#connected) return new ExchangeError("refused", `${text}: cannot be reached`, { cause: error });
+    const closed = code !== undefined || error instanceof SocketClosedUnexpectedlyError;
+    return closed
+      ? new ExchangeError("lost", `${text}: the connection is lost`, { cause: error })
+      : new ExchangeError("rubbish", `${text}: this is not Redis`, { cause: error });
   }
 }
 

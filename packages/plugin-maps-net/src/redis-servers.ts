@@ -30,8 +30,8 @@ export class RedisServers {
     this.#order = new ServerOrder(options.endpoints, options.clock);
   }
 
-  /** The raw reply. Rejects with `ExchangeError`. */
-  async ask(command: readonly string[], signal?: AbortSignal): Promise<unknown> {
+  /** `read` throws for a reply that this command cannot have; the connection is over then. Rejects with `ExchangeError`. */
+  async ask<T>(command: readonly string[], read: (reply: unknown) => T, signal?: AbortSignal): Promise<T> {
     const { clock, timeoutMs, waiting } = this.#options;
     if (this.#closed) throw closedError();
     if (this.#waiting >= waiting) throw new ExchangeError("busy", `more than ${waiting} lookups are waiting`);
@@ -46,7 +46,7 @@ export class RedisServers {
     signal?.addEventListener("abort", abandon, { once: true });
     this.#waiting++;
     try {
-      return await this.#try(command, attempt);
+      return await this.#try(command, read, attempt);
     } finally {
       this.#waiting--;
       timer.cancel();
@@ -59,12 +59,12 @@ export class RedisServers {
     this.#link?.end(closedError());
   }
 
-  async #try(command: readonly string[], attempt: Attempt): Promise<unknown> {
+  async #try<T>(command: readonly string[], read: (reply: unknown) => T, attempt: Attempt): Promise<T> {
     const tried = new Set<Endpoint>();
     for (let attempts = 1; ; attempts++) {
       const link = (attempt.link = this.#take(tried));
       try {
-        const reply = await link.ask(command);
+        const reply = readReply(await link.ask(command), read);
         this.#order.answered(link.endpoint);
         return reply;
       } catch (caught) {
@@ -77,21 +77,30 @@ export class RedisServers {
           this.#order.failed(link.endpoint);
         }
         const others = tried.size < this.#order.count;
+        // After rubbish nobody knows whose the next answer is; a server that denies everything is left for the next one.
+        if (trouble === "rubbish" || (trouble === "denied" && others)) link.end(error);
         const again = others ? trouble !== "late" : trouble === "lost" && attempts === 1;
         if (!again || attempt.over || this.#closed || attempts > this.#order.count) throw error;
-        // A server that denies everything, while loading or for a wrong password, is left for the next one.
-        link.end(error);
       }
     }
   }
 
   #take(tried: ReadonlySet<Endpoint>): RedisLink {
-    if (this.#link?.usable === true && !tried.has(this.#link.endpoint)) return this.#link;
+    // Also one that another lookup has made to a server that had failed this one.
+    if (this.#link?.usable === true) return this.#link;
     const { login, timeoutMs } = this.#options;
     this.#link = new RedisLink(this.#order.choose(tried), login, timeoutMs, (ended) => {
       if (this.#link === ended) this.#link = undefined;
     });
     return this.#link;
+  }
+}
+
+function readReply<T>(reply: unknown, read: (reply: unknown) => T): T {
+  try {
+    return read(reply);
+  } catch (cause) {
+    throw new ExchangeError("rubbish", "a reply of a kind that the command cannot have", { cause });
   }
 }
 

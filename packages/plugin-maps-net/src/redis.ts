@@ -14,7 +14,7 @@ import {
 } from "@postern/core";
 import { answerText } from "./answer-text.ts";
 import { parseEndpoints } from "./endpoint.ts";
-import { ExchangeError, toUnavailable } from "./exchange-error.ts";
+import { toUnavailable } from "./exchange-error.ts";
 import type { RedisLogin } from "./redis-link.ts";
 import { parseQuestion, type RedisQuestion } from "./redis-question.ts";
 import { RedisServers } from "./redis-servers.ts";
@@ -106,8 +106,8 @@ class RedisTable implements LookupTable {
     const asks = rules.asks(key);
     if (!(typeof asks === "boolean" ? asks : await asks)) return undefined;
     try {
-      const reply = await servers.ask(command, ask?.signal);
-      return rules.format(readValues(question, reply, command), key);
+      const values = await servers.ask(command, (reply) => question.values(reply, command), ask?.signal);
+      return rules.format(values.map(answerText), key);
     } catch (error) {
       throw toUnavailable(label, error);
     }
@@ -116,14 +116,5 @@ class RedisTable implements LookupTable {
   close(): Promise<void> {
     this.#options.servers.close();
     return Promise.resolve();
-  }
-}
-
-function readValues(question: RedisQuestion, reply: unknown, command: readonly string[]): string[] {
-  try {
-    return question.values(reply, command).map(answerText);
-  } catch (cause) {
-    if (cause instanceof ExchangeError) throw cause;
-    throw new ExchangeError("rubbish", "the reply has the wrong type", { cause });
   }
 }
