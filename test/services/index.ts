@@ -10,6 +10,7 @@ export * from "./mariadb.ts";
 export * from "./memcached.ts";
 export * from "./ports.ts";
 export * from "./postfix.ts";
+export * from "./postgresql.ts";
 export * from "./programs.ts";
 export * from "./redis.ts";
 export * from "./service.ts";
