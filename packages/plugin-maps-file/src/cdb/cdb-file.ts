@@ -4,7 +4,15 @@
  */
 import { BrokenFile, TornRead } from "../follow/broken-file.ts";
 import { longestValueBytes, type Database } from "../follow/database.ts";
-import { FileOctets, heldLimitBytes, HeldOctets, openRegular, readHead, type Octets } from "../follow/octets.ts";
+import {
+  compareKey,
+  FileOctets,
+  heldLimitBytes,
+  HeldOctets,
+  openRegular,
+  readHead,
+  type Octets,
+} from "../follow/octets.ts";
 import { cdbHash, headerBytes, tableCount } from "./cdb-hash.ts";
 
 /** Throws `BrokenFile` for a file that is no cdb, `TornRead` when it changed meanwhile, errors of the system. */
@@ -104,7 +112,7 @@ export class CdbFile implements Database {
     const at = this.#octets.at(position + 8, keyBytes + valueBytes);
     const { buffer } = this.#octets;
     const middle = at + keyBytes;
-    if (buffer.compare(key, 0, length, at, middle) !== 0) return undefined;
+    if (compareKey(key, length, buffer, at, middle) !== 0) return undefined;
     return buffer.subarray(middle, middle + valueBytes);
   }
 

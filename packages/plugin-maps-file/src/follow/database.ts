@@ -32,7 +32,7 @@ export function createDatabaseTable(
   function find(database: Database, key: string): Buffer | undefined {
     // At most three octets for each UTF-16 unit.
     const octets = key.length * 3 < scratchBytes ? scratch : Buffer.alloc(key.length * 3 + 1);
-    const length = octets.write(key);
+    const length = writeKey(key, octets);
     octets[length] = 0;
     return database.find(octets, length + 1) ?? database.find(octets, length);
   }
@@ -70,9 +70,29 @@ export function createDatabaseTable(
   });
 }
 
+/** Short ASCII, nearly all keys and values, costs less here than a call into Node. */
+function writeKey(key: string, octets: Buffer): number {
+  const { length } = key;
+  for (let at = 0; at < length; at++) {
+    const code = key.charCodeAt(at);
+    if (code > 0x7f) return octets.write(key);
+    octets[at] = code;
+  }
+  return length;
+}
+
 function textOf(value: Buffer, label: string): string {
-  if (!isUtf8(value)) throw new TableUnavailable(label, "the value is not UTF-8", { onlyThisKey: true });
-  return untilNul(value);
+  const { length } = value;
+  let end = 0;
+  for (; end < length; end++) {
+    const octet = value[end] as number;
+    if (octet > 0x7f) {
+      if (!isUtf8(value)) throw new TableUnavailable(label, "the value is not UTF-8", { onlyThisKey: true });
+      return untilNul(value);
+    }
+    if (octet === 0) break;
+  }
+  return value.toString("latin1", 0, end);
 }
 
 /** A string of C ends with its first NUL. */

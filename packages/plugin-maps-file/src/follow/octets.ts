@@ -97,3 +97,16 @@ export async function openRegular(path: string): Promise<{ file: FileHandle; siz
     throw error;
   }
 }
+
+/**
+ * How the key in the first `length` octets of `key` stands to the octets from `start` to `end`: negative, 0 or positive, octet by
+ * octet, the shorter first. For keys of a few dozen octets this is several times quicker than Buffer.compare with its checks.
+ */
+export function compareKey(key: Buffer, length: number, buffer: Buffer, start: number, end: number): number {
+  const common = Math.min(length, end - start);
+  for (let at = 0; at < common; at++) {
+    const difference = (key[at] as number) - (buffer[start + at] as number);
+    if (difference !== 0) return difference;
+  }
+  return length - (end - start);
+}

@@ -1,7 +1,7 @@
 /** Search in the tree of one snapshot. Bounded whatever the pages say: the depth, every page number and every offset is checked. */
 import { BrokenFile } from "../follow/broken-file.ts";
 import { longestValueBytes } from "../follow/database.ts";
-import type { Octets } from "../follow/octets.ts";
+import { compareKey, type Octets } from "../follow/octets.ts";
 import { nodeFlag, pageHeaderBytes, pageKind, readNumber, type Snapshot } from "./pages.ts";
 
 /** LMDB's CURSOR_STACK. */
@@ -23,13 +23,12 @@ export function findInTree(octets: Octets, tree: Snapshot, key: Buffer, length: 
       const middle = (low + high) >>> 1;
       const node = nodeAt(buffer, at, middle, tree);
       const start = node + nodeHeaderBytes;
-      const order = buffer.compare(key, 0, length, start, start + buffer.readUInt16LE(node + 6));
-      // compare() says how the key in the page stands to the one that is sought.
+      const order = compareKey(key, length, buffer, start, start + buffer.readUInt16LE(node + 6));
       if (order === 0) {
         equal = middle;
         break;
       }
-      if (order < 0) low = middle + 1;
+      if (order > 0) low = middle + 1;
       else high = middle - 1;
     }
     if (isLeaf) return equal < 0 ? undefined : valueAt(octets, tree, at, nodeAt(buffer, at, equal, tree));
