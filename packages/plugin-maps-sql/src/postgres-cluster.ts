@@ -5,7 +5,7 @@
 import { TableUnavailable, type Clock } from "@postern/core";
 import { wordsOf } from "./knex-settings.ts";
 import type { PostgresHost } from "./postgres-host.ts";
-import { sqlStateOf, ServerTimeout, type PostgresServer } from "./postgres-server.ts";
+import { blamesServer, sqlStateOf, ServerTimeout, type PostgresServer } from "./postgres-server.ts";
 
 export interface Member {
   readonly host: PostgresHost;
@@ -54,7 +54,7 @@ export class PostgresCluster {
           });
         }
         member.active = false;
-        if (state === undefined || blamesServer(state)) member.failedAt = this.#options.clock.monotonic();
+        if (blamesServer(error)) member.failedAt = this.#options.clock.monotonic();
         last = new TableUnavailable(label, `${member.host.text}: ${wordsOf(error, sql)}`, { cause: error });
       }
     }
@@ -67,9 +67,7 @@ export class PostgresCluster {
     try {
       return await member.server.query(sql, values);
     } catch (error) {
-      const state = sqlStateOf(error);
-      const broken = state === undefined ? !(error instanceof ServerTimeout) : blamesServer(state);
-      if (!wasActive || !broken || this.#closed) throw error;
+      if (!wasActive || !blamesServer(error) || error instanceof ServerTimeout || this.#closed) throw error;
       return await member.server.query(sql, values);
     }
   }
@@ -101,9 +99,4 @@ export const undeterminedType = "42P18";
 /** Data exception, integrity: this value does not suit the query. */
 function blamesKey(state: string): boolean {
   return state.startsWith("22") || state.startsWith("23");
-}
-
-/** Connection, authorization, no such database, resources, operator intervention, system: another server may do better. */
-function blamesServer(state: string): boolean {
-  return /^(?:08|28|3D|53|57|58|XX)/.test(state);
 }

@@ -39,6 +39,8 @@ const defaultSocketFolder = "/var/run/postgresql";
 export function parseHost(word: string, login: Login): PostgresHost {
   if (/^postgres(?:ql)?:\/\//.test(word)) return parseUri(word, login);
   const rest = word.replace(/^(?:unix|inet):/, "");
+  // The whole is the folder; another port than the usual one needs a URI.
+  if (rest.startsWith("/")) return compose(rest, undefined, login);
   const [, bracketed, plain = rest, digits] = /^(?:\[(.*)\]|([^[\]]*?))(?::(\d*))?$/.exec(rest) ?? [];
   return compose(bracketed ?? plain, digits, login);
 }
@@ -50,6 +52,7 @@ function compose(name: string, digits: string | undefined, login: Login): Postgr
   return { text: `${host}:${port}`, unix: host.startsWith("/"), host, port, login };
 }
 
+const noHost = "_";
 const known = ["host", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"];
 /** Nothing that changes an answer. */
 const harmless = ["application_name", "fallback_application_name", "connect_timeout", "client_encoding"];
@@ -57,8 +60,8 @@ const harmless = ["application_name", "fallback_application_name", "connect_time
 function parseUri(word: string, login: Login): PostgresHost {
   let uri: URL;
   try {
-    // A scheme that URL knows takes an empty host and a port.
-    uri = new URL(word);
+    // libpq takes a user without a host, URL does not.
+    uri = new URL(word.replace(/^([a-z]+:\/\/[^/?@]*@)(?=[/?]|$)/, `$1${noHost}`));
   } catch {
     throw new Error("a URI with one host is postgresql://user:password@host:port/dbname");
   }
@@ -70,7 +73,7 @@ function parseUri(word: string, login: Login): PostgresHost {
     query.get(name) ?? (written === "" ? undefined : decodeURIComponent(written));
   const sslmode = query.get("sslmode") ?? login.ssl.sslmode;
   if (!isSslMode(sslmode)) throw new Error(`sslmode is one of ${sslModes.join(", ")}`);
-  const host = part("host", uri.hostname.replace(/^\[|\]$/g, "")) ?? "";
+  const host = part("host", uri.hostname === noHost ? "" : uri.hostname.replace(/^\[|\]$/g, "")) ?? "";
   return compose(host, part("port", uri.port), {
     user: part("user", uri.username) ?? login.user,
     password: part("password", uri.password) ?? login.password,

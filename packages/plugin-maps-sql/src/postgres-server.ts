@@ -1,4 +1,5 @@
 /** One PostgreSQL server behind one host: a bounded pool that is thrown away whole when a connection breaks or stands still. */
+import type { Socket } from "node:net";
 import type { Clock } from "@postern/core";
 import { knex, type Knex } from "knex";
 import { silentLog, type QueryOptions } from "./knex-settings.ts";
@@ -21,7 +22,7 @@ const asText = { getTypeParser: () => (value: string) => value };
 export class PostgresServer {
   readonly #settings: ServerSettings;
   readonly #clock: Clock;
-  #pool: Knex | undefined;
+  #pool: Pool | undefined;
 
   constructor(settings: ServerSettings, clock: Clock) {
     this.#settings = settings;
@@ -33,10 +34,11 @@ export class PostgresServer {
     const pool = (this.#pool ??= this.#openPool());
     const options: QueryOptions = { values, rowMode: "array" };
     try {
-      const { rows } = await this.#bounded(pool.raw(sql).options(options));
+      const { rows } = await this.#bounded(pool.knex.raw(sql).options(options));
       return rows.flat();
     } catch (error) {
-      if (sqlStateOf(error) === undefined) this.#discard(pool);
+      if (error instanceof ServerTimeout) for (const socket of pool.sockets) socket.destroy();
+      if (blamesServer(error)) this.#discard(pool);
       throw error;
     }
   }
@@ -44,7 +46,7 @@ export class PostgresServer {
   async close(): Promise<void> {
     const pool = this.#pool;
     this.#pool = undefined;
-    await pool?.destroy();
+    await pool?.knex.destroy();
   }
 
   #bounded(query: Knex.Raw): Promise<{ readonly rows: readonly (string | null)[][] }> {
@@ -61,12 +63,15 @@ export class PostgresServer {
   }
 
   /** Every other connection of a server that died or stands still is as bad; the next query begins with a new one. */
-  #discard(pool: Knex): void {
+  #discard(pool: Pool): void {
     if (this.#pool === pool) this.#pool = undefined;
-    pool.destroy().catch(() => undefined);
+    // Of all queries that fail with it the first one does it.
+    if (pool.discarded) return;
+    pool.discarded = true;
+    pool.knex.destroy().catch(() => undefined);
   }
 
-  #openPool(): Knex {
+  #openPool(): Pool {
     const { connection, connections, idleMs, timeoutMs } = this.#settings;
     // More than knex's types know of what the driver takes.
     const driverSettings: object = {
@@ -77,12 +82,21 @@ export class PostgresServer {
       types: asText,
       ...connection,
     };
+    const sockets = new Set<Socket>();
     const pool = knex({
       client: "pg",
       // Spares a `SELECT version()` on the first connection; only knex's builder would use it.
       version: "15.0",
       connection: driverSettings,
-      pool: { min: 0, max: connections, idleTimeoutMillis: idleMs },
+      pool: {
+        min: 0,
+        max: connections,
+        idleTimeoutMillis: idleMs,
+        afterCreate: (created: RawConnection, done: (error: null, created: RawConnection) => void) => {
+          sockets.add(created.connection.stream);
+          done(null, created);
+        },
+      },
       acquireConnectionTimeout: timeoutMs,
       compileSqlOnError: false,
       log: silentLog,
@@ -90,21 +104,43 @@ export class PostgresServer {
     const client = pool.client as RawClient;
     // The SQL has PostgreSQL's own placeholders; a `?` in it is an operator.
     client.positionBindings = (sql) => sql;
-    // A farewell would wait for an answer that a server which stands still never gives.
-    client.destroyRawConnection = (broken) => {
-      broken.connection.stream.destroy();
+    client.destroyRawConnection = (connection) => {
+      const { stream } = connection.connection;
+      sockets.delete(stream);
+      connection.end().catch(() => undefined);
+      // A server that stands still would keep the socket open for ever.
+      stream.destroySoon();
       return Promise.resolve();
     };
-    return pool;
+    return { knex: pool, sockets, discarded: false };
   }
+}
+
+interface Pool {
+  readonly knex: Knex;
+  /** Of all its connections, in use or not. */
+  readonly sockets: ReadonlySet<Socket>;
+  discarded: boolean;
 }
 
 /** What of knex's `pg` client is looked at. */
 interface RawClient {
   positionBindings: (sql: string) => string;
-  destroyRawConnection: (connection: {
-    readonly connection: { readonly stream: { destroy(): void } };
-  }) => Promise<void>;
+  destroyRawConnection: (connection: RawConnection) => Promise<void>;
+}
+
+interface RawConnection {
+  readonly connection: { readonly stream: Socket };
+  end(): Promise<void>;
+}
+
+/**
+ * No SQLSTATE at all, or connection, authorization, no such database, resources, operator intervention, system: another server
+ * may do better.
+ */
+export function blamesServer(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === undefined || /^(?:08|28|3D|53|57|58|XX)/.test(state);
 }
 
 /** "22P02" of an error that the server itself sent. */
