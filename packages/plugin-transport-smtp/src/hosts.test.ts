@@ -85,6 +85,12 @@ const orders: readonly [
     },
     ["192.0.2.1"],
   ],
+  [
+    "several next-hops in their order; one that is not found is left out",
+    "[b.test], none.test, x.test",
+    { "b.test": { a: ["192.0.2.2"] }, "x.test": { mx: [[10, "a.test"]] }, "a.test": { a: ["192.0.2.1"] } },
+    ["192.0.2.2", "192.0.2.1"],
+  ],
 ];
 test.each(orders)("%s", async (_what, nextHop, dns, addresses) => {
   const found = await findHosts(nextHop, optionsFor(dns));
@@ -160,6 +166,13 @@ const dead: readonly [
     },
     "bounced 5.4.6",
     /loops back to myself/,
+  ],
+  [
+    "several next-hops, one not found now",
+    "[none.test], [late.test]",
+    { "late.test": { a: "unavailable", aaaa: "unavailable" } },
+    "deferred 4.4.3",
+    /not found for now/,
   ],
   ["the name itself is us", "x.test", { "x.test": { a: ["192.0.2.99"] } }, "bounced 5.4.6", /loops back to myself/],
 ];

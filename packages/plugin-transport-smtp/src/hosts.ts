@@ -34,8 +34,18 @@ export interface HostOptions {
 /** Hosts of one MX list whose addresses are looked up. */
 const mostHosts = 20;
 
-/** Never rejects. */
+/** Several next-hops, divided by commas or blanks, are tried in their order (transport(5)). Never rejects. */
 export async function findHosts(text: string, options: HostOptions): Promise<HostList> {
+  const hops = text.split(/[\s,]+/).filter((hop) => hop !== "");
+  if (hops.length < 2) return findHostsOf(text, options);
+  const lists = await Promise.all(hops.slice(0, mostHosts).map((hop) => findHostsOf(hop, options)));
+  const found = lists.flatMap((list) => (list.kind === "endpoints" ? list.endpoints : []));
+  if (found.length > 0) return endpoints(found);
+  // One that may be found later is worth waiting for.
+  return lists.find((list) => list.kind === "failed" && list.outcome.status === "deferred") ?? (lists[0] as HostList);
+}
+
+async function findHostsOf(text: string, options: HostOptions): Promise<HostList> {
   const hop = parseNextHop(text, options.port);
   if (hop === undefined) return failed(bounced(`"${text}" is no next hop`, { enhanced: "5.4.4" }));
   try {

@@ -5,6 +5,7 @@ import { PosternError, TableUnavailable } from "../errors.ts";
 import { Failed, InvalidAnswer, type Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
 import { after, isPromise, type Envelope, type MaybePromise, type Recipient, type Session } from "../model/index.ts";
+import { uniqueRecipients } from "./envelope-edits.ts";
 import type { Rewriter } from "./rewriter.ts";
 
 export interface OwnedRewriter {
@@ -68,15 +69,13 @@ function checkEnvelope<E extends Envelope>(answer: unknown, before: E): E {
   if (recipients.length > mostRecipients) throw new InvalidAnswer(`more than ${mostRecipients} recipients`);
   if (recipients.length === 0 && before.recipients.length > 0) throw new InvalidAnswer("no recipients are left");
   const known = new Set(before.recipients);
-  const byAddress = new Map<string, Recipient>();
-  let utf8 = before.smtputf8 || smtputf8 === true;
-  for (const given of recipients as readonly Recipient[]) {
-    const recipient = known.has(given) ? given : checkRecipient(given);
-    if (!byAddress.has(recipient.address)) byAddress.set(recipient.address, recipient);
-    utf8 ||= !isAscii(recipient.address);
-  }
+  const checked = uniqueRecipients(
+    (recipients as readonly Recipient[]).map((given) => (known.has(given) ? given : checkRecipient(given))),
+  );
   const newSender = sender === before.sender || sender === "" ? sender : checkAddress(sender);
-  return { ...before, sender: newSender, smtputf8: utf8 || !isAscii(newSender), recipients: [...byAddress.values()] };
+  // What leaves with such an address needs a peer that knows it (RFC 6531).
+  const utf8 = smtputf8 === true || !isAscii(newSender) || checked.some(({ address }) => !isAscii(address));
+  return { ...before, sender: newSender, smtputf8: before.smtputf8 || utf8, recipients: checked };
 }
 
 function checkRecipient(given: Recipient): Recipient {
