@@ -1,5 +1,5 @@
 // Tables whose file is replaced under their lookups: every answer is of the old or of the new version, none is missing.
-import { mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFile, execFileSync } from "node:child_process";
@@ -165,6 +165,34 @@ test("wrong lines are told for the version that is taken", async () => {
   writeFileSync(join(folder, "table"), "a b\nlonely\n");
   await open("btree");
   expect(warnings).toEqual(["/table, line 2: expected format: key whitespace value -- ignoring this line"]);
+});
+
+test("a value that is no UTF-8 has no answer, the others have", async () => {
+  const path = join(folder, "table.cdb");
+  await buildCdb(
+    [
+      { key: "a", value: "caf@" },
+      { key: "b", value: "ok" },
+    ],
+    path,
+  );
+  const octets = readFileSync(path);
+  octets[octets.indexOf("caf@") + 3] = 0xe9;
+  writeFileSync(path, octets);
+  const opened = await open("cdb");
+  expect(() => opened.lookup("a")).toThrow(expect.objectContaining({ code: "TABLE_UNAVAILABLE", onlyThisKey: true }));
+  expect(opened.lookup("b")).toBe("ok");
+});
+
+test("a source that was edited and not built is told of", async () => {
+  await buildCdb([{ key: "a", value: "b" }], join(folder, "table.cdb"));
+  writeFileSync(join(folder, "table"), "a c\n");
+  const now = clock.now() / 1000;
+  utimesSync(join(folder, "table.cdb"), now - 1_000, now - 1_000);
+  utimesSync(join(folder, "table"), now - 500, now - 500);
+  const opened = await open("cdb");
+  expect(opened.lookup("a")).toBe("b");
+  expect(warnings).toEqual(["table cdb:table: /table.cdb is older than its source /table"]);
 });
 
 test("after close() a lookup is unavailable", async () => {
