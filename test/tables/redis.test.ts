@@ -259,8 +259,42 @@ describe("a server that is no Redis", () => {
       const table = await open({ hosts: `127.0.0.1:${server.port}`, timeout: "300ms" });
       expect(await ask(table, "k0")).toBe(unavailable);
       expect(await ask(table, "k1")).toBe("v-k1");
+      // An error is an answer; after all else it is another connection.
+      expect(server.made).toBe(text.startsWith("-ERR") ? 1 : 2);
     },
   );
+
+  test("after rubbish nothing more is believed", async () => {
+    await using server = await startNetServer(one, (request, socket) => {
+      for (const [, key = ""] of request.matchAll(argument)) {
+        if (key !== "k0") socket.write(reply(key));
+        else socket.write("x\r\n", () => setTimeout(() => socket.write("$6\r\nforged\r\n"), 20));
+      }
+    });
+    const table = await open({ hosts: `127.0.0.1:${server.port}` });
+    expect(await ask(table, "k0")).toBe(unavailable);
+    expect(await ask(table, "k1")).toBe("v-k1");
+  });
+
+  test("closed under a lookup: asked once more, over a new connection", async () => {
+    const used = new WeakSet<object>();
+    let once = true;
+    await using server = await startNetServer(one, (request, socket) => {
+      for (const [, key = ""] of request.matchAll(argument)) {
+        if (used.has(socket) || key === "k7" || (key === "k8" && once)) socket.destroy();
+        else socket.write(reply(key));
+        if (key === "k8") once = false;
+        used.add(socket);
+      }
+    });
+    const table = await open({ hosts: `127.0.0.1:${server.port}` });
+    for (const key of ["k0", "k1", "k2"]) expect(await ask(table, key)).toBe(`v-${key}`);
+    expect(server.made).toBe(3);
+    expect(await ask(table, "k7")).toBe(unavailable);
+    // The first thing that is asked over it.
+    const other = await open({ hosts: `127.0.0.1:${server.port}`, database: 0 });
+    expect(await ask(other, "k8")).toBe("v-k8");
+  });
 
   test("a late answer is not that of the next key; silence ends", async () => {
     let slow: (() => void) | undefined;
