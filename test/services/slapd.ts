@@ -15,6 +15,8 @@ export interface SlapdOptions {
   readonly name?: string;
   readonly port?: number;
   readonly tlsPort?: number;
+  /** Names of the server's certificate, beside 127.0.0.1: localhost. */
+  readonly names?: readonly [string, ...string[]];
   /** Entries in LDIF, loaded offline the first time; `dc=example,dc=test` itself is there already. */
   readonly ldif?: string;
   /** More lines for the database in slapd.conf: `limits`, `access`. They stand before those that let everybody read. */
@@ -35,7 +37,7 @@ export interface Slapd extends Service {
   readonly base: typeof slapdBase;
   readonly adminDn: string;
   readonly adminPassword: string;
-  /** PEM file of the authority; the server's certificate is for localhost and 127.0.0.1. */
+  /** PEM file of the authority; the server's certificate is its own authority. */
   readonly authority: string;
 }
 
@@ -69,7 +71,7 @@ export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
   const adminPassword = "secret";
   mkdirSync(data, { recursive: true });
   const [cert, key] = ["tls.pem", "tls.key"].map((name) => join(home, name)) as [string, string];
-  if (!existsSync(cert)) makeCertificate(home, ["localhost"]);
+  if (!existsSync(cert)) makeCertificate(home, options.names ?? ["localhost"]);
   writeFileSync(join(home, "mail.schema"), schema);
   const lines = [
     ...["core", "cosine", "inetorgperson"].map((name) => `include ${schemaFolder}/${name}.schema`),
