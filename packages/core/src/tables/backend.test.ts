@@ -106,10 +106,10 @@ describe("breaker", () => {
   test.for<[name: string, answer: (call: Call) => void]>([
     [
       "no answer for this key alone",
-      ({ fail }) => fail(new TableUnavailable("later:t", "too many", { onlyThisKey: true })),
+      (call) => call.fail(new TableUnavailable("later:t", "too many", { onlyThisKey: true })),
     ],
-    ["an empty value", ({ answer }) => answer("")],
-    ["a number", ({ answer }) => answer(7 as never)],
+    ["an empty value", (call) => call.answer("")],
+    ["a number", (call) => call.answer(7 as never)],
   ])("%s opens nothing", async ([, answer]) => {
     const { calls, last, log, outcome } = await setup();
     for (let at = 0; at < 12; at++) {

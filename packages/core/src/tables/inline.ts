@@ -28,23 +28,26 @@ export function createInline(warn: TableWarning): TableType {
 /** `key=value`; inside `{ }` blanks round the equals sign do not count. A key with `=` or blanks stands in quotes. */
 function splitPair(word: string, fail: (why: string) => ConfigError): { key: string; value: string } {
   const grouped = isGrouped(word);
+  if (word.startsWith("{") && !grouped) throw fail(`something stands after the "}" of "${word}"`);
   const text = withoutBraces(word);
-  const at = endOfName(text);
-  const equals = text.indexOf("=", at);
-  if (at < 0 || equals < 0 || text.slice(at, equals).trim() !== "") throw fail(`missing "=" in "${text}"`);
-  const key = text.slice(0, at).trim();
+  const end = endOfName(text);
+  const equals = text.slice(end).search(/[^ \t\r\n]/) + end;
+  if (end < 0 || text[equals] !== "=") throw fail(`missing "=" in "${text}"`);
+  const key = text.slice(0, end);
   const value = grouped ? text.slice(equals + 1).trim() : text.slice(equals + 1);
   if (key === "") throw fail(`missing key in "${text}"`);
+  if (value === "") throw fail(`missing value in "${text}"`);
   return { key, value };
 }
 
+/** At the first blank or equals sign outside of quotes; -1 when there is none. */
 function endOfName(text: string): number {
   let quoted = false;
   for (let at = 0; at < text.length; at++) {
     const character = text.charAt(at);
     if (character === "\\") at++;
     else if (character === '"') quoted = !quoted;
-    else if (!quoted && character === "=") return at;
+    else if (!quoted && /[= \t\r\n]/.test(character)) return at;
   }
   return -1;
 }

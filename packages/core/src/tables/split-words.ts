@@ -1,7 +1,7 @@
 /** Postfix's way of words: separated by white space and commas, `{ }` keeps words together (mystrtokq, extpar). */
 import { ConfigError } from "../errors.ts";
 
-const separator = /[\s,]/;
+const separator = /[ \t\r\n,]/;
 
 /**
  * Splits at white space and commas outside of braces. A word that begins with a brace comes back with its braces; use
