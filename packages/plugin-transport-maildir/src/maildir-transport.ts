@@ -1,7 +1,8 @@
-/** The maildir transport: each recipient's copy is one file in the recipient's Maildir, with Return-Path and Delivered-To on top. */
+/** The maildir transport: each recipient's copy is one file in the recipient's Maildir, with Return-Path, X-Original-To and Delivered-To on top. */
 import { join, resolve } from "node:path";
 import {
   bounced,
+  canonicalAddress,
   delivered,
   header,
   logText,
@@ -81,8 +82,13 @@ export function createMaildirTransport({ directory, concurrency }: MaildirOption
   };
 }
 
-/** RFC 5321 §4.4: final delivery keeps the reverse-path. */
-function traceFields({ envelope }: DeliveryRequest, { address }: Recipient): string {
+/** RFC 5321 §4.4: final delivery keeps the reverse-path. Whom the sender wrote to is named when it was somebody else: an alias. */
+function traceFields({ envelope }: DeliveryRequest, { address, original }: Recipient): string {
   const options = { utf8: true };
-  return header("Return-Path", `<${envelope.sender}>`, options) + header("Delivered-To", address, options);
+  const written = canonicalAddress(original, { smtputf8: true }) ?? original;
+  return (
+    header("Return-Path", `<${envelope.sender}>`, options) +
+    (written === address ? "" : header("X-Original-To", written, options)) +
+    header("Delivered-To", address, options)
+  );
 }
