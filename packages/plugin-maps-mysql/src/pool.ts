@@ -145,9 +145,7 @@ export class Pool implements SessionEvents<Asked> {
   }
 
   #drop(host: Host): void {
-    for (const session of [...this.#idle]) {
-      if (this.#sessions.get(session)?.host === host) this.#dismiss(session);
-    }
+    for (const session of this.#idle.filter((idle) => this.#sessions.get(idle)?.host === host)) this.#dismiss(session);
   }
 
   /** Closes an idle connection. */
@@ -219,9 +217,10 @@ export class Pool implements SessionEvents<Asked> {
     if (hopeless.size === 0) return;
     this.#waiting = this.#waiting.filter((asked) => !hopeless.has(asked));
     const down = `no server answers: ${this.#hosts.describe()}`;
-    for (const { label, refusal, failed } of hopeless) {
+    for (const asked of hopeless) {
+      const { label, refusal } = asked;
       // Who refuses lives: what is wrong is wrong with this lookup alone.
-      failed(new TableUnavailable(label, refusal ?? down, { onlyThisKey: refusal !== undefined }));
+      asked.failed(new TableUnavailable(label, refusal ?? down, { onlyThisKey: refusal !== undefined }));
     }
   }
 
@@ -234,7 +233,7 @@ export class Pool implements SessionEvents<Asked> {
   #closeIdle(): void {
     this.#sweep = undefined;
     const oldest = this.#clock.monotonic() - this.#settings.idleMs;
-    for (const session of [...this.#idle]) if (session.idleSince <= oldest) this.#dismiss(session);
+    for (const session of this.#idle.filter(({ idleSince }) => idleSince <= oldest)) this.#dismiss(session);
     const [first] = this.#idle;
     if (first === undefined) return;
     const waitMs = Math.max(first.idleSince - oldest, 100);

@@ -118,7 +118,8 @@ export class Session<Q extends Question> {
   #greet(error: DriverError | null, rows: unknown): void {
     if (this.#state !== "opening") return;
     if (error !== null) return this.#break(error);
-    const words = new Set(String((rows as readonly (readonly unknown[])[])[0]?.[0] ?? "").split(","));
+    const [[modes = ""] = []] = rows as readonly (readonly string[])[];
+    const words = new Set(modes.split(","));
     const mode = { ansiQuotes: words.has("ANSI_QUOTES"), plainBackslashes: words.has("NO_BACKSLASH_ESCAPES") };
     this.#mode = mode.ansiQuotes || mode.plainBackslashes ? mode : defaultSqlMode;
     this.#timer.cancel();

@@ -58,7 +58,7 @@ const introducer = /(?:^|[^\w$@.])(?:_[a-z0-9]+\s*|[nxb]|(?:date|time|timestamp)
 
 /** Throws `ConfigError` for a substitution outside of a string, and for SQL that has no end. */
 export function parseSql(template: Template, mode: SqlMode, label: string): SqlText {
-  const units = template.pieces.flatMap((piece): Unit[] => (typeof piece === "string" ? [...piece] : [piece]));
+  const units = template.pieces.flatMap((piece): Unit[] => (typeof piece === "string" ? piece.split("") : [piece]));
   const tokens = new Tokens(units, mode, (why) => new ConfigError(`table ${label}: query: ${why}`));
   return bind([...tokens.read()], (why) => new ConfigError(`table ${label}: query: ${why}`));
 }
@@ -85,9 +85,7 @@ class Tokens {
     if (unit === "'" || (unit === '"' && !this.#mode.ansiQuotes)) return this.#string(unit);
     if (unit === "`" || unit === '"') return this.#name(unit);
     if (unit === "#") return this.#comment("\n");
-    if (unit === "-" && next === "-" && /^[\s\0-\x1f]?$/.test(String(this.#units[this.#at + 2] ?? ""))) {
-      return this.#comment("\n");
-    }
+    if (unit === "-" && next === "-" && this.#isBlank(this.#units[this.#at + 2])) return this.#comment("\n");
     // What stands in `/*! … */` and `/*M! … */` is read by the server as SQL.
     if (unit === "/" && next === "*" && !this.#isExecutable()) return this.#comment("*/");
     this.#at += 1;
@@ -98,6 +96,11 @@ class Tokens {
     }
     if (unit === "?") throw this.#mistake('"?" stands outside of quotes');
     return { kind: /\s/.test(unit) ? "blank" : "code", written: unit };
+  }
+
+  /** What must stand behind `--`; the end will do. */
+  #isBlank(unit: Unit | undefined): boolean {
+    return unit === undefined || (typeof unit === "string" && unit <= " ");
   }
 
   #isExecutable(): boolean {
@@ -128,7 +131,7 @@ class Tokens {
       } else text += unit;
     }
     if (text !== "") content.push(text);
-    return { kind: "string", written: bound ? "" : this.#units.slice(from, this.#at).join(""), content, bound };
+    return { kind: "string", written: bound ? "" : this.#written(from), content, bound };
   }
 
   #name(quote: string): OtherToken {
@@ -139,7 +142,7 @@ class Tokens {
         throw this.#mistake(`%${unit.field} stands in a name; a name cannot come from a key`);
       if (unit === quote) break;
     }
-    return { kind: "code", written: this.#units.slice(from, this.#at).join("") };
+    return { kind: "code", written: this.#written(from) };
   }
 
   #comment(end: "\n" | "*/"): OtherToken {
@@ -151,7 +154,14 @@ class Tokens {
       if (end === "\n" ? unit === "\n" : unit === "*" && this.#units[this.#at] === "/") break;
     }
     if (end === "*/") this.#at += 1;
-    return { kind: "blank", written: this.#units.slice(from, this.#at).join("") };
+    return { kind: "blank", written: this.#written(from) };
+  }
+
+  #written(from: number): string {
+    return this.#units
+      .slice(from, this.#at)
+      .filter((unit) => typeof unit === "string")
+      .join("");
   }
 
   #take(without: string): Unit {
