@@ -2,6 +2,7 @@
  * Executes what the scheduler orders and tells it what came of it. The scheduler decides, the store remembers, transports
  * deliver; the driver only carries messages between them. It keeps nothing of a message between two rounds of attempts.
  */
+import { TransientSet } from "../model/transient-map.ts";
 import createDebug from "debug";
 import { internalFault } from "./fault.ts";
 import { coreOwner, type Guard, type Owner } from "../guard/index.ts";
@@ -38,7 +39,7 @@ export class DeliveryDriver {
   #stepping = false;
   #timer: Timer | undefined;
   #closing = false;
-  readonly #inHand = new Set<AbortController>();
+  readonly #inHand = new TransientSet<AbortController>();
   /** Routings, reports to senders and removals under way. */
   #underWay = 0;
   #idle: (() => void) | undefined;

@@ -10,4 +10,5 @@ export * from "./queued-message.ts";
 export * from "./reply.ts";
 export * from "./route.ts";
 export * from "./session.ts";
+export * from "./transient-map.ts";
 export * from "./verdict.ts";

@@ -3,6 +3,7 @@
  * a session that is over gets a value that nobody keeps.
  */
 import type { Session } from "../model/session.ts";
+import { TransientMap } from "../model/transient-map.ts";
 
 export interface SessionSlots {
   /** A slot of one plugin: the session's value, made by `init` at first use. */
@@ -16,7 +17,7 @@ export interface SessionSlots {
 
 export function createSessionSlots(): SessionSlots {
   // Values are made at first use: a session that no plugin looks at costs one entry.
-  const sessions = new Map<string, unknown[] | undefined>();
+  const sessions = new TransientMap<string, unknown[] | undefined>();
   let slots = 0;
   return {
     slot<T>(init: (session: Session) => T) {

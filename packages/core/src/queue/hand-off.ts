@@ -4,7 +4,7 @@
  * for long makes room. What is not here is on disk.
  */
 import type { Blob } from "../message/index.ts";
-import type { Clock, QueuedMessage } from "../model/index.ts";
+import { TransientMap, type Clock, type QueuedMessage } from "../model/index.ts";
 import type { Schedule, Settlement } from "./store.ts";
 
 export interface HandedOff {
@@ -22,7 +22,7 @@ const overheadBytes = 1024;
 const freshMs = 5000;
 
 export class HandOff {
-  readonly #held = new Map<string, HandedOff>();
+  readonly #held = new TransientMap<string, HandedOff>();
   readonly #maxBytes: number;
   readonly #clock: Clock;
   #bytes = 0;

@@ -3,6 +3,7 @@
  * A place is an object from when somebody asks for it until `rest`; before and after it is a row of a packed table, about 70 octets
  * of memory with its id.
  */
+import { TransientMap } from "../model/transient-map.ts";
 import type { PortFile } from "./file-port.ts";
 import { IdTable } from "./id-table.ts";
 import { RestingPlaces } from "./resting-places.ts";
@@ -62,10 +63,10 @@ export const nothingSettled: readonly Note<readonly Settlement[]>[] = Object.fre
 export class QueueIndex {
   readonly #ids = new IdTable();
   /** Places that are objects, by the number of their id; all others are packed. */
-  readonly #awake = new Map<number, Place>();
+  readonly #awake = new TransientMap<number, Place>();
   readonly #resting = new RestingPlaces();
   /** Dropped, and the removal not in the log yet. */
-  readonly #leaving = new Map<string, Place>();
+  readonly #leaving = new TransientMap<string, Place>();
 
   get size(): number {
     return this.#ids.size;

@@ -7,6 +7,7 @@
  * list of a destination whose share is used up, so that one slow destination never keeps the others from being read.
  * Every event costs O(log waiting) at most, but for `flush` and `routesChanged`, which touch everything.
  */
+import { TransientMap, TransientSet } from "../model/transient-map.ts";
 import {
   type ActiveMessage,
   concurrencyDefaults,
@@ -51,10 +52,10 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #share: number;
   readonly #waiting = new DueHeap();
-  readonly #routing = new Set<string>();
-  readonly #active = new Map<string, ActiveMessage>();
+  readonly #routing = new TransientSet<string>();
+  readonly #active = new TransientMap<string, ActiveMessage>();
   readonly #destinations: Destinations;
-  readonly #deliveries = new Map<number, Job>();
+  readonly #deliveries = new TransientMap<number, Job>();
   #lastDelivery = 0;
   #wakeAt = Infinity;
   // Of the step under way.

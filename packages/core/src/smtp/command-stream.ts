@@ -40,8 +40,14 @@ export interface Reader {
 
 /** Commands of one packet that are answered before others have their turn. */
 const commandsPerTurn = 100;
+/** Octets that may wait while a command is carried out, before the pipe is asked to stop. */
+const mostWaitingBytes = 64 * 1024;
 const carriageReturn = 0x0d;
 
+/**
+ * The end of a pipe. `write` and `end` are its own: of what a Writable does for each packet a pipe needs nothing but the answer
+ * whether to go on.
+ */
 export class CommandStream extends SMTPStream {
   readonly #reader: Reader;
   /** A bare LF ends a line, too. */
@@ -50,10 +56,16 @@ export class CommandStream extends SMTPStream {
   /** A line that has not ended yet; longer ones are dropped up to their end. */
   #partial: Buffer[] = [];
   #partialBytes = 0;
+  /** The packet that is being taken. */
   #chunk: Buffer | undefined;
   #at = 0;
   #commands = 0;
-  #next: ((error?: Error | null) => void) | undefined;
+  /** From a packet's first octet until everybody is content with its last one. */
+  #busy = false;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #full = false;
+  #ended = false;
   readonly #resume: () => void;
 
   constructor(reader: Reader, lenientLineEnds: boolean) {
@@ -68,17 +80,35 @@ export class CommandStream extends SMTPStream {
     this.#receiver = receiver;
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding | "buffer", next: (error?: Error | null) => void): void {
-    if (this.isClosed || this.#reader.tooEarly()) return next();
-    this.#chunk = chunk;
-    this.#at = 0;
-    this.#commands = 0;
-    this.#next = next;
-    this.#run();
+  /** `false` asks to wait for "drain". */
+  override write(chunk: Buffer): boolean {
+    if (this.isClosed) return true;
+    if (!this.#busy) this.#begin(chunk);
+    else {
+      this.#waiting.push(chunk);
+      this.#waitingBytes += chunk.length;
+      this.#full = this.#waitingBytes > mostWaitingBytes;
+    }
+    return !this.#full;
+  }
+
+  /** Nothing more will come; what has come is taken first. */
+  override end(): this {
+    this.#ended = true;
+    return this.#busy ? this : super.end();
   }
 
   override _flushData(): void {
     if (!this.isClosed) this.#reader.inputEnded();
+  }
+
+  #begin(chunk: Buffer): void {
+    this.#busy = true;
+    this.#chunk = chunk;
+    this.#at = 0;
+    this.#commands = 0;
+    if (this.#reader.tooEarly()) this.#at = chunk.length;
+    this.#run();
   }
 
   #run(): void {
@@ -88,7 +118,7 @@ export class CommandStream extends SMTPStream {
       // Nobody above would catch it: it would end the process.
       this.#chunk = undefined;
       this.#reader.broken(error);
-      this.#next?.();
+      this.#done();
     }
   }
 
@@ -105,11 +135,25 @@ export class CommandStream extends SMTPStream {
       }
     }
     this.#chunk = undefined;
-    const next = this.#next;
-    this.#next = undefined;
     const settled = this.isClosed ? undefined : this.#reader.settled(this.#commands);
-    if (isPromise(settled)) void settled.then(() => next?.());
-    else next?.();
+    if (isPromise(settled)) void settled.then(() => this.#done());
+    else this.#done();
+  }
+
+  /** With one packet: on to those that came meanwhile, put together, since a client may send octet by octet. */
+  #done(): void {
+    const waiting = this.#waiting;
+    if (waiting.length > 0 && !this.isClosed) {
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      return this.#begin(waiting.length === 1 ? (waiting[0] as Buffer) : Buffer.concat(waiting));
+    }
+    this.#busy = false;
+    if (this.#full) {
+      this.#full = false;
+      this.emit("drain");
+    }
+    if (this.#ended) super.end();
   }
 
   #resumeAfter(pending: Promise<unknown>): void {

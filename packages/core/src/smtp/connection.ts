@@ -106,6 +106,17 @@ export class PosternConnection extends SMTPConnection implements Wire {
     this.#dialogue?.end();
   }
 
+  part(): void {
+    this.#send();
+    const socket = this._socket;
+    // What could not be written at once may need the linger's deadline.
+    if (this._parser instanceof CommandStream && !this._upgrading && socket.writableLength === 0) {
+      this._parser.isClosed = true;
+      socket.destroySoon();
+    } else this.close();
+    this.#dialogue?.end();
+  }
+
   receive(receiver: Receiver): void {
     if (this._parser instanceof CommandStream) this._parser.receive(receiver);
   }

@@ -27,8 +27,10 @@ export interface Wire {
   write(text: string): void;
   /** A promise asks to wait: the client does not read. */
   flush(): MaybePromise<void>;
-  /** Sends what has gathered and ends the connection. */
+  /** Sends what has gathered and ends the connection; takes in for a while what the client still sends, so that it can read why. */
   hangUp(): void;
+  /** As `hangUp`, for a client that has said QUIT: nothing more is to come, and nothing is waited for. */
+  part(): void;
   /** The next octets are a message's. */
   receive(receiver: Receiver): void;
   /** Sends what has gathered, drops what the client has sent, and begins TLS; `begun` when the handshake is done. */
@@ -235,6 +237,14 @@ export class Dialogue implements Reader {
     if (this.over) return;
     this.wire.write(`${this.#printable(formatReply(said))}\r\n`);
     this.#hangUp();
+  }
+
+  /** The answer to QUIT. */
+  part(said: Reply): void {
+    if (this.over) return;
+    this.wire.write(`${formatReply(said)}\r\n`);
+    this.wire.part();
+    this.end();
   }
 
   /** An objection of a hook, a list, the relay guard or a scanner: logged, told to the hooks, said. */

@@ -4,7 +4,7 @@ import type { TLSSocket } from "node:tls";
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from "smtp-server";
 import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import { formatIp, parseIp, type NetworkList } from "../address/index.ts";
-import { isPromise, reply, formatReply, type MaybePromise } from "../model/index.ts";
+import { isPromise, reply, formatReply, TransientMap, type MaybePromise } from "../model/index.ts";
 import type { Census, CensusRefusal } from "./census.ts";
 import { PosternConnection } from "./connection.ts";
 import type { Place } from "./dialogue.ts";
@@ -32,8 +32,8 @@ export class PosternServer extends SMTPServer {
   readonly host: SmtpHost;
   readonly place: Place;
   readonly #parts: ServerParts;
-  readonly #connections = new Set<PosternConnection>();
-  readonly #counted = new WeakMap<PosternConnection, string>();
+  /** With the address that each is counted for. */
+  readonly #connections = new TransientMap<PosternConnection, string>();
   readonly #onSecure = new WeakMap<object, () => MaybePromise<void>>();
   #idle: (() => void) | undefined;
 
@@ -48,6 +48,7 @@ export class PosternServer extends SMTPServer {
       allowHalfOpen: true,
     };
     super(options);
+    this._pendingSockets = new TransientMap() as unknown as typeof this._pendingSockets;
     this.host = parts.host;
     this.place = place;
     this.#parts = parts;
@@ -90,16 +91,17 @@ export class PosternServer extends SMTPServer {
       return dismiss(socket, turnedAway[refusal]);
     }
     const connection = new PosternConnection(this, socket, { ...options, id }, generation);
-    this.#connections.add(connection);
-    this.#counted.set(connection, address);
+    this.#connections.set(connection, address);
     connection.on("error", () => {});
     connection.init();
   }
 
   /** The connection is closed for good. */
   left(connection: PosternConnection): void {
-    if (!this.#connections.delete(connection)) return;
-    this.#parts.census.leave(this.#counted.get(connection) ?? "");
+    const address = this.#connections.get(connection);
+    if (address === undefined) return;
+    this.#connections.delete(connection);
+    this.#parts.census.leave(address);
     if (this.#connections.size === 0) this.#idle?.();
   }
 
@@ -175,11 +177,11 @@ export class PosternServer extends SMTPServer {
   /** Ends sessions: those between messages at once, the others after `graceMs` at the latest. */
   shutDown(graceMs: number): Promise<void> {
     for (const socket of this._pendingSockets.values()) socket.destroy();
-    for (const connection of this.#connections) connection.shutDown();
+    for (const connection of this.#connections.keys()) connection.shutDown();
     if (this.#connections.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = this.host.clock.setTimer(() => {
-        for (const connection of this.#connections) connection.cutOff();
+        for (const connection of this.#connections.keys()) connection.cutOff();
       }, graceMs);
       this.#idle = () => {
         timer.cancel();

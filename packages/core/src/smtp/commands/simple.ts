@@ -18,6 +18,6 @@ export const rset: Command = (dialogue, argument) => {
 export const noop: Command = (dialogue) => dialogue.say(ok);
 
 export const quit: Command = (dialogue, argument) =>
-  argument === "" ? dialogue.bye(goodbye) : dialogue.say(noArguments);
+  argument === "" ? dialogue.part(goodbye) : dialogue.say(noArguments);
 
 export const vrfy: Command = (dialogue, argument) => dialogue.say(argument === "" ? vrfyWhom : unverified);
