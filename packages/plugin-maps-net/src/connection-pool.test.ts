@@ -1,5 +1,6 @@
 // Three protocols over one pool, before servers that misbehave: each key gets its own answer or none.
 import { systemClock, TableUnavailable, type LookupTable, type OpenTable, type TableScope } from "@postern/core";
+import { createFakeClock } from "@postern/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Socket } from "node:net";
 import { randomFrom, sample, seed } from "../../../test/sampling.ts";
@@ -297,6 +298,25 @@ describe.for(Object.entries(protocols))("%s", ([, protocol]) => {
     expect(await Promise.all(pending)).toEqual(["unavailable", "unavailable"]);
     expect(await result(table, "c")).toBe("unavailable");
     await until(() => server.open === 0);
+  });
+
+  test("a connection that is not used, or is old, is closed", async () => {
+    const clock = createFakeClock();
+    const server = await start(protocol, (key, socket) => socket.write(reply(key)));
+    const servers = [`inet:127.0.0.1:${server.port}`];
+    const table = await protocol.open("", { ...scope, clock }, protocol.parameters(servers));
+    expect(await result(table, "a")).toBe(expected("a"));
+    clock.advance(9_999);
+    expect(server.open).toBe(1);
+    clock.advance(1);
+    await until(() => server.open === 0);
+    for (let age = 0; age <= 110_000; age += 5_000) {
+      expect(await result(table, "a")).toBe(expected("a"));
+      clock.advance(5_000);
+    }
+    expect(server.made).toBe(3);
+    await table.close();
+    expect(clock.pending).toBe(0);
   });
 
   test("who stops waiting frees the place", async () => {
