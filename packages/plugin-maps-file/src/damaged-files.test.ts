@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ConfigError, systemClock, TableUnavailable, type LookupTable, type TableScope } from "@postern/core";
 import { randomFrom, sample, seed } from "../../../test/sampling.ts";
 import { openCdb } from "./cdb/cdb-file.ts";
@@ -11,6 +11,8 @@ import { BrokenFile } from "./follow/broken-file.ts";
 import type { Database } from "./follow/database.ts";
 import { buildCdb, tableTypes } from "./index.ts";
 import { openLmdb } from "./lmdb/lmdb-file.ts";
+
+vi.setConfig({ testTimeout: sample(30_000, 900_000) });
 
 const folder = mkdtempSync(join(tmpdir(), "postern-damage-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,12 +4,16 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { createGuard, createTableRegistry, readTableFile, systemClock, type TableRegistry } from "@postern/core";
 import { randomFrom, sample, seed } from "../../../test/sampling.ts";
 import { openCdb } from "./cdb/cdb-file.ts";
 import { buildCdb, tableTypes } from "./index.ts";
 import { openLmdb } from "./lmdb/lmdb-file.ts";
+import { group, passwd, type SystemFile } from "./unix/system-file.ts";
+import { openSystemTable } from "./unix/unix-table.ts";
+
+vi.setConfig({ testTimeout: sample(30_000, 900_000) });
 
 const folder = mkdtempSync(join(tmpdir(), "postern-files-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -24,6 +28,9 @@ const known = (() => {
     return [];
   }
 })();
+
+/** Another passwd in a name space of its own, which takes root. */
+const canMount = spawnSync("unshare", ["-m", "true"]).status === 0;
 
 let registry: TableRegistry | undefined;
 afterEach(() => registry?.close());
@@ -291,5 +298,81 @@ describe.skipIf(!known.includes("unix"))("unix", () => {
     const theirs = askPostmap(`unix:${database}.byname`, keys);
     expect(theirs).not.toBe("");
     expectSame(await askUs(`unix:${database}.byname`, keys), theirs);
+  });
+
+  const odd: readonly { file: SystemFile; text: string }[] = [
+    {
+      file: passwd,
+      text: `# c
+
+ann:x:1000:0100:Ann,,,:/home/ann:/bin/sh
+ann:x:1:1::/:
++nis::::::
+bad:x:one:1::/:
+short:x:5:6
+bob:x:7:8::/b:
+ lead:x:9:9:g:/:/s
+many:x:1:2:g:/h:/s:extra:more
+neg:x:-1:5:::
+sp:x: 5:6:::
+nog:x:5::::
+big:x:4294967296:1:::
+max:x:4294967295:1:::
+trail:x:1:1:::/bin/sh 
+x2:x:1:1:g
+x3::1:1
+x4:x:1
+x5:x:5x:1:::
+Upper:x:1:1:::
+`,
+    },
+    {
+      file: group,
+      text: `m1:x:008:ann,bob
+m2:*:9:
+m3:x:
+m4:x:5
+m5:x:6:a, b,,c
+m6:x:7:a:b
+m7:x:4294967295:a
++m8:x:1:
+ lead:x:3:a
+m9:x:12:a b
+m10:x:13:, x ,
+m1:x:9:
+`,
+    },
+  ];
+
+  test.skipIf(!canMount).for(odd)("odd lines of $file.path, as the real postmap", async ({ file, text }) => {
+    // The system's own lines stay: postmap needs its owner.
+    const path = join(folder, file.database);
+    writeFileSync(path, `${readFileSync(file.path, "utf8")}${text}`);
+    const keys = text.split("\n").map((line) => line.split(":")[0]?.trim() ?? "");
+    const { stdout, stderr } = spawnSync(
+      "unshare",
+      [
+        "-m",
+        "sh",
+        "-c",
+        `mount --bind "$1" "$2" && exec postmap -c "$3" -q - unix:${file.database}.byname`,
+        "sh",
+        path,
+        file.path,
+        folder,
+      ],
+      { encoding: "utf8", input: keys.map((key) => `${key}\n`).join("") },
+    );
+    expect(stderr).toBe("");
+    const table = await openSystemTable(`${file.database}.byname`, { ...file, path }, undefined, {
+      clock: systemClock,
+      warn: () => undefined,
+    });
+    const ours = keys.map((key) => {
+      const value = table.lookup(key.toLowerCase()) as string | undefined;
+      return value === undefined ? "" : `${key}\t${value}\n`;
+    });
+    await table.close();
+    expect(ours.join("")).toBe(stdout);
   });
 });

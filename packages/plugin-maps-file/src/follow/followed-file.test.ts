@@ -98,6 +98,14 @@ test("what is still being written is never read", async () => {
   expect(read).toEqual(["one", "two"]);
 });
 
+test("a file that was written in the same tick as it was read is read once more", async () => {
+  clock = createFakeClock(statSync(path).ctimeMs);
+  let loads = 0;
+  await follow({ load: async () => String((loads += 1)) });
+  await poll(20);
+  expect(loads).toBe(2);
+});
+
 test("an atomic format needs no waiting", async () => {
   const file = await follow({ settles: false });
   write("two");

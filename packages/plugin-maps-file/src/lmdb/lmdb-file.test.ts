@@ -4,11 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { sample } from "../../../../test/sampling.ts";
 import { BrokenFile, TornRead } from "../follow/broken-file.ts";
 import type { Octets } from "../follow/octets.ts";
 import { openLmdb, SharedLmdb } from "./lmdb-file.ts";
+
+vi.setConfig({ testTimeout: sample(30_000, 900_000) });
 
 const folder = mkdtempSync(join(tmpdir(), "postern-lmdb-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

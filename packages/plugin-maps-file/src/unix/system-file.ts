@@ -8,17 +8,23 @@ export interface SystemFile {
   read(fields: readonly string[]): { name: string; line: string } | undefined;
 }
 
-const whole = /^\d{1,10}$/;
+/** A number of 32 bits as the C library takes it, `undefined` for what it refuses. */
+function numberOf(field: string): number | undefined {
+  if (!/^[ \t]*\d{1,10}$/.test(field)) return undefined;
+  const number = Number(field);
+  return number < 2 ** 32 ? number : undefined;
+}
 
 export const passwd: SystemFile = {
   path: "/etc/passwd",
   database: "passwd",
   read(fields) {
-    const [name = "", password = "", user = "", group = "", gecos = "", home = "", shell = ""] = fields;
-    if (!isName(name) || fields.length < 4 || !whole.test(user) || !whole.test(group)) return undefined;
+    const [name = "", password = "", userId = "", groupId = "", gecos = "", home = "", shell = ""] = fields;
+    const [user, group] = [numberOf(userId), numberOf(groupId)];
+    if (!isName(name) || user === undefined || group === undefined) return undefined;
     // A shell takes the rest of the line; numbers lose their zeros.
     const rest = fields.length > 7 ? fields.slice(6).join(":") : shell;
-    return { name, line: [name, password, Number(user), Number(group), gecos, home, rest].join(":") };
+    return { name, line: [name, password, user, group, gecos, home, rest].join(":") };
   },
 };
 
@@ -26,13 +32,14 @@ export const group: SystemFile = {
   path: "/etc/group",
   database: "group",
   read(fields) {
-    const [name = "", password = "", id = "", ...members] = fields;
-    if (!isName(name) || !whole.test(id)) return undefined;
+    const [name = "", password = "", groupId = "", ...members] = fields;
+    const id = numberOf(groupId);
+    if (!isName(name) || id === undefined) return undefined;
     const names = members
       .join(":")
       .split(",")
-      .map((member) => member.trim());
-    return { name, line: [name, password, Number(id), names.filter((member) => member !== "").join(",")].join(":") };
+      .map((member) => member.trimStart());
+    return { name, line: [name, password, id, names.filter((member) => member !== "").join(",")].join(":") };
   },
 };
 
