@@ -180,11 +180,15 @@ describeUnless(reason, "pgsql", () => {
   test("a server that stands still: no answer within the timeout; then it goes on", async () => {
     await using tables = openSqlTables(folder.path);
     const table = await tables.open("pgsql", { ...login(), timeout: "300ms", query });
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
+    const before = sockets();
     expect(await ask(table, "k")).toBe("value");
     await server.pause();
     try {
       const answers = await Promise.all(Array.from({ length: 30 }, () => ask(table, "k")));
       expect(new Set(answers)).toEqual(new Set([unavailable]));
+      // No connection is kept to a server that does not answer.
+      await expect.poll(sockets).toBeLessThanOrEqual(before);
     } finally {
       server.resume();
     }

@@ -30,7 +30,7 @@ function fill(path: string): void {
 }
 
 function makeValue(index: number, key: string): string | number | bigint | null | Uint8Array {
-  const numbers = [1, 0.1, 1e15, 123456789012345680000, 1e-5, 0.0001, -2.5, 1 / 3, 100.25, 2 ** 53];
+  const numbers = [1, 1e14, 123456789012345, 0.1, 1e15, 123456789012345680000, 1e-5, 0.0001, -2.5, 1 / 3, 100.25, 2 ** 53];
   switch (index % 12) {
     case 0:
       return null;

@@ -64,6 +64,13 @@ test("when all have failed all are tried, those that failed a short while ago to
   expect(takeAsked()).toBe("a:1 b:2 a:1 b:2");
 });
 
+test("no more than a thousand wait", async () => {
+  const { ask } = openCluster(["a:1"]);
+  const answers = await Promise.all(Array.from({ length: 1005 }, ask));
+  expect(answers.filter((answer) => answer instanceof TableUnavailable)).toHaveLength(5);
+  expect(await ask()).toEqual(["a:1"]);
+});
+
 test("a server that stands still is not asked twice for one key", async () => {
   const { fail, ask, takeAsked } = openCluster(["a:1"]);
   await ask();

@@ -24,10 +24,14 @@ export interface ClusterOptions {
   readonly random: () => number;
 }
 
+/** Lookups of all its tables at one time: more than any server answers before their deadline. */
+const mostWaiting = 1000;
+
 export class PostgresCluster {
   readonly #members: readonly MemberState[];
   readonly #options: ClusterOptions;
   #closed = false;
+  #waiting = 0;
 
   constructor(members: readonly Member[], options: ClusterOptions) {
     this.#members = members.map((member) => ({ ...member, active: false, failedAt: undefined }));
@@ -36,6 +40,16 @@ export class PostgresCluster {
 
   /** All values, row by row. Throws `TableUnavailable` in the name of `label`, and PostgreSQL's 42P18 as it is. */
   async query(label: string, sql: string, values: readonly string[]): Promise<readonly (string | null)[]> {
+    if (this.#waiting >= mostWaiting) throw new TableUnavailable(label, `${mostWaiting} lookups wait already`);
+    this.#waiting += 1;
+    try {
+      return await this.#queryAny(label, sql, values);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #queryAny(label: string, sql: string, values: readonly string[]): Promise<readonly (string | null)[]> {
     let last: unknown;
     for (const member of this.#order()) {
       if (this.#closed) throw new TableUnavailable(label, "it is closed");
