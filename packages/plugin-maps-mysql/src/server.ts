@@ -1,5 +1,6 @@
 /** Which servers, as whom, and how long to wait: all parameters that say nothing of the query. Tables that agree in them share their connections. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import type { ConnectionOptions } from "mysql2";
 import type { DatabaseParameters } from "@postern/core";
@@ -52,8 +53,17 @@ export function readServerSettings(parameters: DatabaseParameters, directory: st
     );
   }
   const tls = readTls(parameters, directory, options);
+  const hosts = readHosts(parameters, options);
+  const nameless = hosts.find((address) => address.kind === "inet" && isIP(address.host) !== 0);
+  if (tls?.verifyIdentity === true && nameless !== undefined) {
+    // mysql2 would compare the certificate with "localhost".
+    throw parameters.mistake(
+      "tls_verify_cert",
+      `"${nameless.text}" has no name to verify; write the server's name in hosts`,
+    );
+  }
   return {
-    hosts: readHosts(parameters, options),
+    hosts,
     login: {
       user: parameters.text("user") ?? options.get("user") ?? "",
       password: parameters.text("password") ?? options.get("password") ?? "",
