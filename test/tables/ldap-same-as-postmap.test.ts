@@ -187,7 +187,7 @@ const queries: Readonly<Record<string, Parameters>> = {
   "%u and %d apart": { query_filter: "(mailacceptinggeneralid=%u@%d)" },
   "a substring": { query_filter: "(mailacceptinggeneralid=%u*)", size_limit: "0" },
   "in the middle": { query_filter: "(mailacceptinggeneralid=*%u*@%d)" },
-  "upper-case fields": { query_filter: "(mailacceptinggeneralid=%U@%D)", result_format: "%s" },
+  "upper-case fields": { query_filter: "(mailacceptinggeneralid=%U@%D)", result_format: "%s %S" },
   "a matching rule": { query_filter: "(mailacceptinggeneralid:caseIgnoreMatch:=%s)" },
   "a rule and names": { query_filter: "(ou:dn:=%d)", search_base: domains },
   "order and approximation": {
