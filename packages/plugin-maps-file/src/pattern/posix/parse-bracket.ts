@@ -19,6 +19,7 @@ export function parseBracket(
   let at = start;
   const negated = source[at] === "^";
   if (negated) at++;
+  if (at >= source.length) throw new ExpressionError("Invalid regular expression");
   for (let first = true; first || source[at] !== "]"; first = false) {
     const from = parseElement(source, at, flags, first);
     at = from.end;

@@ -53,7 +53,7 @@ class Parser {
   parse(): ParsedExpression {
     this.#next(true);
     const root = this.#choice(0);
-    if (this.#token.kind !== "end") throw new ExpressionError("Unmatched ) or \\)");
+    if (this.#token.kind !== "end") throw new ExpressionError("Unmatched ( or \\(");
     return { root, groups: this.#groups, hasBackReference: this.#hasBackReference };
   }
 
@@ -117,7 +117,7 @@ class Parser {
         tree = this.#octet(token.kind.charCodeAt(0));
         break;
       case ")":
-        if (!extended) throw new ExpressionError("Unmatched ) or \\)");
+        if (!extended) throw new ExpressionError("Unmatched ( or \\(");
         tree = this.#octet(41);
         break;
       case "}":
