@@ -1,6 +1,6 @@
 // ldap: while the server dies, hangs, comes back, refuses and lies: every answer is right, or there is none.
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -195,6 +195,16 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
     await impatient.stop();
   });
 
+  test("a connection that ends under a search: the search is sent again, once", async () => {
+    let pieces = 0;
+    // Bind and first search pass; the next request ends the connection.
+    const proxy = await listen((socket) => socket.on("data", () => void (++pieces % 3 === 0 && socket.destroy())), second.port); // prettier-ignore
+    const table = await openTable({ server_host: `ldap://127.0.0.1:${proxy.port}` });
+    for (let round = 0; round < 4; round += 1) await isWell(table);
+    expect(pieces).toBeGreaterThan(8);
+    await proxy.close();
+  });
+
   test("limits of the server and of the table are no answer, never a part of it", async () => {
     const limited = await startSlapd({ ...options("limited"), lines: ["limits * size=5"] });
     for (const parameters of [
@@ -257,12 +267,19 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
     await other.stop();
   });
 
-  test("StartTLS that the server refuses is not gone without", async () => {
-    // An answer to the extended operation: protocolError.
+  test("StartTLS that is refused is not gone without", async () => {
+    // The answer to the extended operation: protocolError. All that follows is a real server.
     const refusal = Buffer.from("300c02010178070a010204000400", "hex");
-    const server = await listen((socket) => socket.on("data", () => socket.write(refusal)));
-    const table = await openTable({ server_host: `ldap://127.0.0.1:${server.port}`, start_tls: "yes" });
-    expect(await ask(table, "u1@example.test")).toBe(unavailable);
+    const server = await listen((socket) =>
+      socket.once("data", () => {
+        socket.write(refusal);
+        const inner = connect(second.port, "127.0.0.1");
+        inner.on("error", () => {});
+        socket.pipe(inner).pipe(socket);
+      }),
+    );
+    const parameters = { server_host: `ldap://127.0.0.1:${server.port}` };
+    expect(await ask(await openTable({ ...parameters, start_tls: "yes" }), "u1@example.test")).toBe(unavailable);
     await server.close();
   });
 
@@ -354,7 +371,6 @@ async function listen(
   onto?: number,
   change: (piece: Buffer) => AsyncIterable<Buffer> | Iterable<Buffer> = (piece) => [piece],
 ): Promise<Listener> {
-  const { connect } = await import("node:net");
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
