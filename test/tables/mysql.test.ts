@@ -1,10 +1,12 @@
 // mysql tables against the real postmap: the same .cf files, the same server, the same answers, whatever the keys are.
-import { writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { lookup } from "node:dns/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConfigError } from "@postern/core";
 import { randomFrom, sample, seed } from "../sampling.ts";
-import { describeWith, startMariadb, temporaryFolder } from "../services/index.ts";
+import { describeWith, makeCertificate, startMariadb, temporaryFolder } from "../services/index.ts";
 import type { Mariadb } from "../services/index.ts";
 import { ask, mysqlTables, Postmap, unavailable, whyUnavailable, writeCf } from "./mysql-tables.ts";
 import type { MysqlTables, Parameters } from "./mysql-tables.ts";
@@ -106,10 +108,14 @@ describeWith(["mariadbd", "mariadb-install-db", "postmap"], "mysql tables, as th
   let server: Mariadb;
   let tables: MysqlTables;
   let postmap: Postmap;
+  let certificate: ReturnType<typeof makeCertificate>;
   let login: Parameters;
 
   beforeAll(async () => {
-    server = await startMariadb({ folder: folder.path, sql: schema() });
+    certificate = makeCertificate(folder.path, ["localhost", hostname()]);
+    chmodSync(certificate.key, 0o644);
+    const args = [`--ssl-cert=${certificate.cert}`, `--ssl-key=${certificate.key}`];
+    server = await startMariadb({ folder: folder.path, sql: schema(), args });
     tables = mysqlTables(folder.path);
     postmap = new Postmap(folder.path);
     login = { hosts: `127.0.0.1:${server.port}`, user: "mail", password: `se'cret "\\`, dbname: "mail" };
@@ -357,6 +363,33 @@ describeWith(["mariadbd", "mariadb-install-db", "postmap"], "mysql tables, as th
     expect(await ask(one, "bare@example.test")).toBe("nodomain");
   });
 
+  test("TLS: off, on, with the server's certificate and name verified", async () => {
+    const cipher =
+      "SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'ssl_cipher' AND '%s' = 'x'";
+    const other = join(folder.path, "other");
+    mkdirSync(other);
+    const stranger = makeCertificate(other, ["localhost"]);
+    const open = (more: Parameters) => tables.open({ type: "mysql", ...login, query: cipher, ...more });
+    const encrypted = /^(?:TLS|ECDHE|DHE)/;
+    // The one is in the certificate, the other is not, though the system's resolver takes it for 127.0.0.1.
+    const named = { hosts: `${hostname()}:${server.port}`, tls_verify_cert: "yes" };
+    const misnamed = { ...named, hosts: `127.0.1:${server.port}` };
+    const isLocal = await lookup(hostname())
+      .then(({ address }) => address === "127.0.0.1")
+      .catch(() => false);
+    expect(await ask(await open({}), "x")).toBeUndefined();
+    expect(await ask(await open({ tls_CAfile: certificate.cert }), "x")).toMatch(encrypted);
+    if (isLocal) expect(await ask(await open({ ...named, tls_CAfile: certificate.cert }), "x")).toMatch(encrypted);
+    expect(await ask(await open({ ...misnamed, tls_CAfile: certificate.cert }), "x")).toBe(unavailable);
+    expect(await ask(await open({ ...misnamed, tls_CAfile: certificate.cert, tls_verify_cert: "no" }), "x")).toMatch(
+      encrypted,
+    );
+    expect(await ask(await open({ tls_CAfile: stranger.cert }), "x")).toBe(unavailable);
+    expect(await ask(await open(named), "x")).toBe(unavailable);
+    expect(await ask(await open({ tls_CApath: other }), "x")).toBe(unavailable);
+    expect(await ask(await open({ tls_ciphers: "ECDHE-RSA-AES256-GCM-SHA384" }), "x")).toMatch(encrypted);
+  });
+
   test("option files give what the table does not say", async () => {
     const file = join(folder.path, "my.cnf");
     writeFileSync(
@@ -385,6 +418,7 @@ describeWith(["mariadbd", "mariadb-install-db", "postmap"], "mysql tables, as th
       [{ query: plain, hosts: "a:b:c" }, /hosts/],
       [{ query: plain, charset: "latin1" }, /charset/],
       [{ query: plain, tls_CAfile: "/nowhere.pem" }, /tls_CAfile/],
+      [{ query: plain, tls_verify_cert: "yes" }, /tls_verify_cert/],
       [{ query: plain, tls_cert_file: "/etc/hostname" }, /belong together/],
       [{ query: plain, option_file: "/nowhere.cnf" }, /option_file/],
       [{ query: plain, dbname: "" }, /dbname/],
