@@ -1,5 +1,6 @@
 // sqlite: answers as the real postmap does over the same file with the same .cf files; and a file that is replaced, locked, damaged,
 // gone.
+import { execFileSync } from "node:child_process";
 import { copyFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -30,7 +31,20 @@ function fill(path: string): void {
 }
 
 function makeValue(index: number, key: string): string | number | bigint | null | Uint8Array {
-  const numbers = [1, 1e14, 123456789012345, 0.1, 1e15, 123456789012345680000, 1e-5, 0.0001, -2.5, 1 / 3, 100.25, 2 ** 53];
+  const numbers = [
+    1,
+    1e14,
+    123456789012345,
+    0.1,
+    1e15,
+    123456789012345680000,
+    1e-5,
+    0.0001,
+    -2.5,
+    1 / 3,
+    100.25,
+    2 ** 53,
+  ];
   switch (index % 12) {
     case 0:
       return null;
@@ -108,6 +122,12 @@ describeWith(["postmap"], "sqlite, as the real postmap", () => {
 });
 
 describe("sqlite", () => {
+  test("plain Node loads the plugin: its import of knex is no matter of a test runner's kindness", () => {
+    const script = 'import("@postern/plugin-maps-sql").then(({ default: plugin }) => console.log(plugin.name))';
+    const args = ["--conditions=@postern/source", "--input-type=module", "-e", script];
+    expect(execFileSync(process.execPath, args, { encoding: "utf8", cwd: import.meta.dirname })).toBe("maps-sql\n");
+  });
+
   test("a key is data, whatever stands round it", async () => {
     await using tables = openSqlTables(folder.path);
     const bare = await tables.open("sqlite", { dbpath, query: "SELECT 'x' WHERE %s = 'a'" });

@@ -1,7 +1,7 @@
 /** One PostgreSQL server behind one host: a bounded pool that is thrown away whole when a connection breaks or stands still. */
 import type { Socket } from "node:net";
 import type { Clock } from "@postern/core";
-import { knex, type Knex } from "knex";
+import knex, { type Knex } from "knex";
 import { silentLog, type QueryOptions } from "./knex-settings.ts";
 
 export interface ServerSettings {

@@ -3,7 +3,7 @@
  * dialect here. Every value comes as SQLite itself writes it as text.
  */
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { knex } from "knex";
+import knex from "knex";
 import type { QueryOptions } from "./knex-settings.ts";
 import { textOf } from "./sqlite-text.ts";
 

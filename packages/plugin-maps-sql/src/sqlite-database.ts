@@ -4,7 +4,7 @@
  */
 import { statSync } from "node:fs";
 import { TableUnavailable, type Clock } from "@postern/core";
-import { knex, type Knex } from "knex";
+import knex, { type Knex } from "knex";
 import { silentLog, wordsOf, type QueryOptions } from "./knex-settings.ts";
 import { SqliteClient } from "./sqlite-client.ts";
 
