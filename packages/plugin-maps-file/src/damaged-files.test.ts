@@ -79,7 +79,7 @@ function askAll(database: Database): { found: number; refused: number } {
   return { found, refused };
 }
 
-describe.each(formats)("$type", ({ type, there, make, open }) => {
+describe.each(formats)(`$type, seed ${seed}`, ({ type, there, make, open }) => {
   const path = join(folder, type);
   const file = `${path}.${type}`;
   let sound: Buffer;
