@@ -31,6 +31,16 @@ test("lets go of the least recently used, by number and by octets", () => {
   expect(["small", "k0", "k1", "k8"].map((key) => small.get(key, 0) !== undefined)).toEqual([false, false, true, true]);
 });
 
+test("what is over makes room", () => {
+  const cache = new AnswerCache({ ttlMs: 10, entries: 1000, octets: 1000 });
+  for (let now = 0; now < 100_000; now += 10) {
+    cache.set("first", "x".repeat(100), now);
+    cache.set("second", "x".repeat(100), now);
+    expect(cache.get("first", now)).toBeDefined();
+    expect([cache.get("first", now + 10), cache.get("second", now + 10)]).toEqual([undefined, undefined]);
+  }
+});
+
 test("against a plain list, a thousand random steps", () => {
   const next = randomFrom(4);
   const below = (count: number) => Math.floor(next() * count);

@@ -99,6 +99,18 @@ describe("answers", () => {
   });
 });
 
+test("with a cache it keeps what the tables inside answered, and has no breaker either", async () => {
+  const { registry, asked, log } = setup();
+  const cached = (name: string) => registry.open({ type: "unionmap", name, cache: { ttl: "1m" } });
+  const later = await cached("{later:x, static:a}");
+  expect(await later.lookup("K")).toBe("<k>,a");
+  expect(later.lookup("k")).toBe("<k>,a");
+  expect(asked).toEqual(["x:k"]);
+  const down = await cached("{down:x}");
+  for (let at = 0; at < 9; at++) await expect((async () => down.lookup(`k${at}`))()).rejects.toThrow(/^table down:x: /);
+  expect(log).toHaveLength(1);
+});
+
 describe("kind, trust and purpose", () => {
   test.for<[spec: string, kind: string, trusted: boolean]>([
     ["unionmap:{static:a, pattern:x}", "indexed", true],

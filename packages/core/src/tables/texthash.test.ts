@@ -113,6 +113,28 @@ const cases: readonly Case[] = [
     warnings: ["table, line 1: malformed UTF-8 -- ignoring this line"],
   },
   { name: "empty file", text: "", keys: { a: undefined } },
+  {
+    name: "equal keys, one of them ASCII",
+    text: "ß one\nSS two\ntt three\n\u212a four\nk five\nK six\n",
+    keys: { ss: "one", ẞ: "one", tt: "three", K: "four" },
+    warnings: [
+      'table, line 2: ignoring duplicate entry: "SS"',
+      'table, line 5: ignoring duplicate entry: "k"',
+      'table, line 6: ignoring duplicate entry: "K"',
+    ],
+  },
+  {
+    name: "a key that begins another, and keys of all lengths",
+    text: Array.from({ length: 40 }, (_, at) => `${"aB".repeat(at)}c ${at}\n`).join(""),
+    keys: {
+      c: "0",
+      aBc: "1",
+      abab: undefined,
+      a: undefined,
+      [`${"ab".repeat(39)}C`]: "39",
+      [`${"ab".repeat(39)}`]: undefined,
+    },
+  },
 ];
 
 describe("texthash", () => {
@@ -156,6 +178,40 @@ describe("texthash", () => {
     const { table } = await openFile("# c\na\n b\n");
     expect(table.locate?.("A")).toEqual({ file: join(folder, "table"), line: 2, key: "a", value: "b" });
     expect([...(table.entries?.() ?? [])]).toHaveLength(1);
+  });
+
+  test("all entries in their order with their lines, without those that do not count", async () => {
+    const text = '# c\nB 1\n\n"q r" 2\nb 3\nmore\n 4\n# c\n  5\nwrong\nä 6\nÄ 7\n';
+    const { table } = await openFile(text);
+    const at = (line: number, key: string, value: string) => ({ file: join(folder, "table"), line, key, value });
+    const entries = [at(2, "B", "1"), at(4, '"q r"', "2"), at(6, "more", "4  5"), at(11, "ä", "6")];
+    expect([...(table.entries?.() ?? [])]).toEqual(entries);
+    for (const entry of entries) {
+      expect(table.locate?.(entry.key.toUpperCase())).toEqual(entry);
+      expect(table.lookup(entry.key)).toBe(entry.value);
+    }
+    expect([table.locate?.("wrong"), table.locate?.("none")]).toEqual([undefined, undefined]);
+  });
+
+  test("many lines: all are found, other work comes in between, warnings have an end", async () => {
+    const lines = 200_000;
+    const line = (at: number) => (at % 1000 === 999 ? "lonely\n" : `User${at}@domain${at % 97}.example  box ${at}\n`);
+    let turns = 0;
+    const count = () => {
+      turns += 1;
+      timer = setImmediate(count);
+    };
+    let timer = setImmediate(count);
+    const { table, warnings } = await openFile(Array.from({ length: lines }, (_, at) => line(at)).join(""));
+    clearImmediate(timer);
+    expect(turns).toBeGreaterThanOrEqual(5);
+    expect(warnings).toHaveLength(101);
+    expect(warnings.at(-1)).toBe("table: 100 more lines like these");
+    for (let at = 0; at < lines; at++) {
+      const expected = at % 1000 === 999 ? undefined : `box ${at}`;
+      const found = table.lookup(`user${at}@domain${at % 97}.example`);
+      if (found !== expected) expect([at, found]).toEqual([at, expected]);
+    }
   });
 
   test("a file that is not there", async () => {
