@@ -320,6 +320,19 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
     }
   }
 
+  test("after a notice of disconnection the connection is given up, not waited for", async () => {
+    const notice = Buffer.from("300c02010078070a013404000400", "hex");
+    let connections = 0;
+    const server = await listen((socket) => {
+      connections += 1;
+      socket.on("data", () => socket.write(notice));
+    });
+    const table = await openTable({ server_host: `ldap://127.0.0.1:${server.port}`, bind: "no", timeout: "20" });
+    expect(await ask(table, "u1@example.test")).toBe(unavailable);
+    expect(connections).toBe(2);
+    await server.close();
+  });
+
   test("a connection that gives an answer octet by octet is read right", async () => {
     const slow = await listen(() => {}, second.port, async function* (piece) {
       for (const octet of piece) {

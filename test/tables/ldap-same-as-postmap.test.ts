@@ -12,6 +12,7 @@ const several = <Item>(most: number, make: () => Item): Item[] => Array.from({ l
 const people = `ou=people,${slapdBase}`;
 const domains = `ou=domains,${slapdBase}`;
 const groups = `ou=groups,${slapdBase}`;
+const detours = `ou=detours,${slapdBase}`;
 
 /** What a stranger may put into an address to get out of a filter or a name. */
 const pieces = [
@@ -144,6 +145,23 @@ function makeChains(): string {
   ].join("");
 }
 
+/** Aliases of people, whole branches of them, and entries that are elsewhere. */
+function makeDetours(): string {
+  const alias = (dn: string, name: string, target: string) =>
+    ldifEntry(dn, { objectClass: ["alias", "extensibleObject"], ...{ [name]: /=([^,]*)/.exec(dn)?.[1] ?? "" }, aliasedObjectName: target }); // prettier-ignore
+  return [
+    ldifEntry(detours, { objectClass: "organizationalUnit", ou: "detours" }),
+    alias(`uid=alias1,${detours}`, "uid", `uid=p1,${people}`),
+    alias(`uid=alias2,${detours}`, "uid", `uid=nobody,${people}`),
+    alias(`ou=branch,${detours}`, "ou", people),
+    ldifEntry(`ou=away,${detours}`, {
+      objectClass: ["referral", "extensibleObject"],
+      ou: "away",
+      ref: "ldap://127.0.0.1:1/dc=elsewhere,dc=test",
+    }),
+  ].join("");
+}
+
 const personCount = sample(150, 600);
 const generated = makePeople(personCount);
 
@@ -154,6 +172,7 @@ const ldif = [
   generated.ldif,
   makeDomains(),
   makeGroups(generated.persons),
+  makeDetours(),
   makeChains(),
 ].join("");
 
@@ -288,6 +307,33 @@ describeWith(["slapd", "ldapsearch", "postmap"], "ldap, asked side by side with 
     "more entries than allowed": { query_filter: "(|(objectClass=*)(uid=%s))", size_limit: "3" },
     "no server": { server_host: "ldap://127.0.0.1:1" },
   };
+  const followed: Readonly<Record<string, readonly boolean[]>> = {
+    "0": [false, false, false, false],
+    "1": [true, false, false, false],
+    "2": [false, true, true, false],
+    "3": [true, true, true, false],
+  };
+  for (const [dereference, expected] of Object.entries(followed)) {
+    test(`aliases and what is elsewhere, dereference = ${dereference}`, async () => {
+      const keys = generated.persons.map(({ uid }) => `${uid}@a.test`);
+      const outcomes: boolean[] = [];
+      for (const base of [detours, `ou=branch,${detours}`, `uid=alias1,${detours}`, `ou=away,${detours}`]) {
+        const { path, table } = await prepare({ dereference, search_base: base });
+        const { differences, found } = await compare(table, postmap, path, keys.slice(0, base === detours ? 50 : 5));
+        await table.close();
+        expect(differences).toEqual([]);
+        outcomes.push(found > 0);
+      }
+      expect(outcomes).toEqual(expected);
+    });
+  }
+
+  test("what is elsewhere is no answer for those who count on it", async () => {
+    const { table } = await prepare({ search_base: detours, chase_referrals: "yes" });
+    expect(await ask(table, "p1@a.test")).toBe(unavailable);
+    await table.close();
+  });
+
   for (const [name, parameters] of Object.entries(refused)) {
     test(`${name}: no answer, for both`, async () => {
       const { path, table } = await prepare(parameters);

@@ -76,6 +76,12 @@ test("many values: a bound", async () => {
   await expect(expand(found(entry({ mail: many })), () => found()).values).rejects.toThrow(NoExpansion);
 });
 
+test("more entries than the server was asked for are no answer", async () => {
+  const two = found(entry({ mail: ["a"] }), entry({ mail: ["b"] }));
+  const expansion = new Expansion(() => Promise.resolve(found()), attributes, { recursion: 1, size: 1 });
+  await expect(expansion.run(two)).rejects.toThrow(NoExpansion);
+});
+
 describe("LDAP URLs", () => {
   const all = {
     scheme: "ldap",
