@@ -30,6 +30,7 @@ export async function openGeneration(folder: string, sinkPort: number): Promise<
     space: (name) => state.space(name),
     log: () => undefined,
     note: undefined,
+    searchFrom: [],
     lookUpClients: false,
   });
 }

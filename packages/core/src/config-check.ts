@@ -19,6 +19,7 @@ export async function checkConfig(config: ResolvedConfig, options: RuntimeOption
     space: (name) => stateStore.space(name),
     log: () => undefined,
     note: undefined,
+    searchFrom: options.searchFrom ?? [],
     lookUpClients: false,
   };
   const instances = await loadInstances(config, options);

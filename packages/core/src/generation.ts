@@ -10,7 +10,10 @@ import type { Guard } from "./guard/index.ts";
 import { createHooks, type Hooks } from "./hooks/index.ts";
 import type { Clock, Envelope, MaybePromise, Recipient, Session } from "./model/index.ts";
 import {
+  createPluginHost,
   createRegistrations,
+  createTableProvider,
+  type TableProvider,
   setUpPlugins,
   type GatewayAddresses,
   type GatewayParts,
@@ -50,6 +53,8 @@ export interface GenerationParts {
   readonly log: GatewayParts["log"];
   /** Remarks of the policy: `log` effects, and what warn_if_reject let pass. */
   readonly note: PolicyScope["note"];
+  /** More folders in which packages are sought, after the config's. */
+  readonly searchFrom: readonly string[];
   /** Clients are asked for their names (PTR and back). */
   readonly lookUpClients: boolean;
 }
@@ -105,8 +110,15 @@ export async function buildGeneration(
     warn: (text) => parts.log("warn", "core", text),
     note: (text) => parts.log("info", "core", text),
     observer: hooks.table.lookup,
+    provide: (type) => packages.provide(type),
   });
-  const { hostname, directory } = config;
+  const { file, hostname, directory } = config;
+  const { searchFrom } = parts;
+  const packages = createTableProvider({
+    host: createPluginHost({ file, directory, searchFrom }),
+    folders: [directory, ...searchFrom],
+    setUp: (late) => setUpPlugins(late, gatewayParts, { guard }),
+  });
   let addressBook: OpenAddressBook | undefined;
   const gatewayParts: GatewayParts = {
     addresses: ownAddresses(config, () => addressBook),
@@ -150,6 +162,7 @@ export async function buildGeneration(
         registrations,
         vocabulary,
         tables,
+        packages,
         plugins,
         smtp,
         networks,
@@ -165,6 +178,7 @@ export async function buildGeneration(
     }
   } catch (error) {
     await tables.close();
+    await packages.close();
     throw error;
   }
 }
@@ -224,6 +238,7 @@ interface Built {
   readonly registrations: Registrations;
   readonly vocabulary: Vocabulary;
   readonly tables: TableRegistry;
+  readonly packages: TableProvider;
   readonly plugins: Awaited<ReturnType<typeof setUpPlugins>>;
   readonly smtp: SmtpSettings;
   readonly networks: ClientNetworks;
@@ -339,10 +354,11 @@ class BuiltGeneration implements Generation {
 
   async #close(): Promise<void> {
     if (this.#users > 0) await new Promise<void>((resolve) => (this.#retired = resolve));
-    const { hooks, plugins, tables } = this.#built;
+    const { hooks, packages, plugins, tables } = this.#built;
     // What was reported is told before those who are told are closed.
     await Promise.all(hooks.reports.map((hook) => hook.drained()));
     await plugins.close();
     await tables.close();
+    await packages.close();
   }
 }

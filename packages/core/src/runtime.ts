@@ -75,6 +75,7 @@ class RunningGateway implements Runtime {
       resolver: options.resolver ?? createResolver({ ...config.dns, clock }),
       log: (level, plugin, text) => this.#log(level, `plugin ${plugin}: ${text}`),
       note: ({ id, text }) => this.#log("info", `${id ?? "NOQUEUE"}: ${logText(text)}`),
+      searchFrom: options.searchFrom ?? [],
       lookUpClients: options.lookUpClients ?? true,
     };
     this.#driver = new DeliveryDriver(

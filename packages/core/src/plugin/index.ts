@@ -10,3 +10,4 @@ export * from "./registry.ts";
 export { resolvePlugin } from "./resolve.ts";
 export * from "./session-slots.ts";
 export * from "./set-up.ts";
+export * from "./table-packages.ts";

@@ -72,7 +72,7 @@ function suggest(specifier: string, folders: readonly string[]): string {
 const shortName = (name: string): string => name.replace(/^@[^/]+\/plugin-|^postern-plugin-/, "");
 
 /** Names of the plugins in the `node_modules` of a folder and its parents. */
-function findInstalled(folder: string): readonly string[] {
+export function findInstalled(folder: string): readonly string[] {
   const found: string[] = [];
   for (let at = folder; ; at = dirname(at)) {
     const modules = basename(at) === "node_modules" ? at : join(at, "node_modules");

@@ -48,7 +48,7 @@ function setup(lookup: LookupTable["lookup"] = () => undefined, kind: LookupTabl
 describe("registry", () => {
   test.for([
     ["texthsh:./a", /unknown table type "texthsh" in "texthsh:\.\/a"; did you mean "texthash"\?/],
-    ["lmdb:/etc/x", /is @postern\/plugin-maps-lmdb installed and in "plugins"\?/],
+    ["lmdb:/etc/x", /install it with npm install @postern\/plugin-maps-file/],
     ["clients", /"clients" is no table: write type:name/],
     ["quux:x", /unknown table type "quux" in "quux:x"$/],
   ] as const)("%s is a mistake", async ([spec, message]) => {

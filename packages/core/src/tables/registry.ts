@@ -33,6 +33,8 @@ export interface TableRegistryOptions {
   /** For `environ`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly observer?: LookupObserver;
+  /** Asked once for a type that nobody registered: registers it when it can be had. Throws `ConfigError`. */
+  readonly provide?: (type: string) => Promise<void>;
 }
 
 export interface TableTypeListing {
@@ -53,11 +55,15 @@ export interface TableRegistry {
 
 const typeForm = /^[a-z][a-z0-9_-]{0,39}$/;
 
-/** Types that Postfix has and core has not: each is a package of its own. */
-const packaged: ReadonlySet<string> = new Set(
-  "btree cdb cidr dbm hash internal ldap lmdb memcache mongodb mysql pcre pgsql regexp sdbm socketmap sqlite tcp unix".split(
-    " ",
-  ),
+/** Types of Postfix's that are not in core, by the package that brings them: for a message about one that is not installed. */
+const packaged: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    "@postern/plugin-maps-file": ["btree", "cdb", "cidr", "hash", "lmdb", "pcre", "regexp", "unix"],
+    "@postern/plugin-maps-ldap": ["ldap"],
+    "@postern/plugin-maps-mysql": ["mysql"],
+    "@postern/plugin-maps-net": ["memcache", "redis", "socketmap", "tcp"],
+    "@postern/plugin-maps-sql": ["pgsql", "sqlite"],
+  }).flatMap(([owner, types]) => types.map((type) => [type, owner] as const)),
 );
 
 /** Whether a word of the config means a table: `texthash:./clients`. */
@@ -141,6 +147,7 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     label: string,
     purpose: TablePurpose,
   ): Promise<LookupTable> {
+    if (!types.has(type)) await options.provide?.(type);
     const known = types.get(type);
     if (known === undefined) throw new ConfigError(unknownType(type, label));
     const scope: TableScope = { directory, clock, purpose, warn, open: (inner) => open(inner, purpose) };
@@ -162,8 +169,9 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
 
   function unknownType(type: string, spec: string): string {
     const sentence = `unknown table type "${type}" in "${spec}"`;
-    if (packaged.has(type)) return `${sentence}; is @postern/plugin-maps-${type} installed and in "plugins"?`;
-    return sentence + didYouMean(type, [...types.keys(), ...packaged]);
+    const owner = packaged.get(type);
+    if (owner !== undefined) return `${sentence}; install it with npm install ${owner}`;
+    return sentence + didYouMean(type, [...types.keys(), ...packaged.keys()]);
   }
 
   async function close(): Promise<void> {
