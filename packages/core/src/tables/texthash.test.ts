@@ -132,7 +132,7 @@ const cases: readonly Case[] = [
       abab: undefined,
       a: undefined,
       [`${"ab".repeat(39)}C`]: "39",
-      [`${"ab".repeat(39)}`]: undefined,
+      ["ab".repeat(39)]: undefined,
     },
   },
 ];
