@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomFrom, sample, seed } from "../sampling.ts";
 import { describeWith, startMemcached, temporaryFolder, type Memcached } from "../services/index.ts";
 import { ask, createNetTables, Postmap, printAnswers, randomKeys, unavailable, type NetTables } from "./net-tables.ts";
-import { lines, startNetServer } from "./net-server.ts";
+import { lines, startNetServer } from "../../packages/plugin-maps-net/src/net-server.fixture.ts";
 
 describeWith(["memcached", "postmap"], "memcache tables", () => {
   const folder = temporaryFolder();

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { randomFrom, sample, seed } from "../sampling.ts";
 import { describeWith, startRedis, temporaryFolder, type Redis } from "../services/index.ts";
 import { ask, createNetTables, randomKeys, unavailable, type NetTables } from "./net-tables.ts";
-import { startNetServer } from "./net-server.ts";
+import { startNetServer } from "../../packages/plugin-maps-net/src/net-server.fixture.ts";
 
 const folder = temporaryFolder();
 let tables: NetTables;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomFrom, sample, seed } from "../sampling.ts";
 import { describeWith, temporaryFolder } from "../services/index.ts";
 import { ask, createNetTables, Postmap, printAnswers, randomKeys, unavailable, type NetTables } from "./net-tables.ts";
-import { netstring, netstrings, startNetServer } from "./net-server.ts";
+import { netstring, netstrings, startNetServer } from "../../packages/plugin-maps-net/src/net-server.fixture.ts";
 
 describeWith(["postmap"], "socketmap tables and postmap", () => {
   const folder = temporaryFolder();

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomFrom, sample, seed } from "../sampling.ts";
 import { describeWith, temporaryFolder } from "../services/index.ts";
 import { ask, createNetTables, Postmap, printAnswers, randomKeys, unavailable, type NetTables } from "./net-tables.ts";
-import { lines, startNetServer } from "./net-server.ts";
+import { lines, startNetServer } from "../../packages/plugin-maps-net/src/net-server.fixture.ts";
 
 /** Every octet but the harmless may be coded, in any case. */
 function encodeSomehow(value: string, random: () => number): string {

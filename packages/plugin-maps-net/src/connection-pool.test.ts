@@ -11,7 +11,7 @@ import {
   startNetServer,
   type Framing,
   type NetServer,
-} from "../../../test/tables/net-server.ts";
+} from "./net-server.fixture.ts";
 import { openMemcache } from "./memcache.ts";
 import { openSocketmap } from "./socketmap.ts";
 import { openTcp } from "./tcp.ts";

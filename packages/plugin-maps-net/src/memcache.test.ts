@@ -2,7 +2,7 @@
 import { TableUnavailable, type LookupTable, type TableScope } from "@postern/core";
 import { createFakeClock } from "@postern/testkit";
 import { expect, test } from "vitest";
-import { lines, startNetServer } from "../../../test/tables/net-server.ts";
+import { lines, startNetServer } from "./net-server.fixture.ts";
 import { openMemcache } from "./memcache.ts";
 
 const clock = createFakeClock();
