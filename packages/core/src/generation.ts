@@ -8,7 +8,7 @@ import type { Resolver } from "./dns/index.ts";
 import { ConfigError } from "./errors.ts";
 import type { Guard } from "./guard/index.ts";
 import { createHooks, type Hooks } from "./hooks/index.ts";
-import type { Clock, Envelope, MaybePromise, Recipient, Session } from "./model/index.ts";
+import { after, type Clock, type Envelope, type MaybePromise, type Recipient, type Session } from "./model/index.ts";
 import {
   createPluginHost,
   createRegistrations,
@@ -30,10 +30,12 @@ import {
 } from "./policy/index.ts";
 import { combineRewriters, createQualifier, type Rewriter } from "./rewrite/index.ts";
 import {
+  bounceTextOf,
   createAddressBook,
   createClientNetworks,
   createRouter,
   openRouteTables,
+  type AddressBook,
   type ClientNetworks,
   type OpenAddressBook,
   type ResolveRoute,
@@ -144,15 +146,13 @@ export async function buildGeneration(
       const networks = await createClientNetworks(config.networks, { ...scope, path: "networks" });
       const isAlias = (address: string) => rewriter.isAlias?.(address) ?? false;
       const { recipientDelimiter } = config;
-      const addresses = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
-      addressBook = addresses;
+      const book = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
+      addressBook = book;
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
-      const rewriter = combineRewriters(createQualifier(addresses.firstDomain ?? hostname), rewriters, guard);
-      const route = createRouter({
-        addresses,
-        relayhost: config.relayhost,
-        tables: await openRoutes(config, registrations, { clock, openTable }),
-      });
+      const rewriter = combineRewriters(createQualifier(book.firstDomain ?? hostname), rewriters, guard);
+      const routeTables = await openRoutes(config, registrations, { clock, openTable });
+      const route = createRouter({ addresses: book, relayhost: config.relayhost, tables: routeTables });
+      const addresses: AddressBook = routeTables === undefined ? book : withRoutes(book, route, isAlias);
       const policyScope: PolicyScope = { clock, guard, addresses, openTable, note: parts.note };
       const policies = await compilePolicies(config, vocabulary, policyScope);
       await plugins.ready();
@@ -230,6 +230,23 @@ async function openRoutes(
     names: () => [...transports].map(([name]) => name),
   };
   return openRouteTables(routes, { ...scope, recipientDelimiter, transports: known });
+}
+
+/** What a transport table bounces can be refused before it is taken; an alias goes elsewhere. */
+function withRoutes(
+  book: AddressBook,
+  route: ResolveRoute,
+  isAlias: (address: string) => MaybePromise<boolean>,
+): AddressBook {
+  return Object.freeze({
+    ...book,
+    bounceText: (address: string) =>
+      after(route({ address }), (found): MaybePromise<string | undefined> => {
+        const text = bounceTextOf(found);
+        if (text === undefined) return undefined;
+        return after(isAlias(address), (alias) => (alias ? undefined : text));
+      }),
+  });
 }
 
 interface Built {

@@ -3,7 +3,7 @@
  * the word reject_unlisted_recipient.
  */
 import type { AddressClass } from "../model/envelope.ts";
-import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import { after, isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { defer, reject, type Objection } from "../model/verdict.ts";
 import type { AddressBook } from "../routing/address-book.ts";
 
@@ -15,8 +15,22 @@ const tableNames: Readonly<Record<AddressClass, string>> = {
   default: "recipient table",
 };
 
-/** `undefined` when the address exists or nobody keeps a list. Throws what the address book throws. */
+/** `undefined` when the address exists or nobody keeps a list, and no transport table says that its mail bounces. Throws what the address book throws. */
 export function rejectUnlisted(address: string, addresses: AddressBook): MaybePromise<Objection | undefined> {
+  const bounces = addresses.bounceText?.(address);
+  if (bounces === undefined) return rejectUnknown(address, addresses);
+  return after(bounces, (text) =>
+    text === undefined ? rejectUnknown(address, addresses) : refuseRoute(address, text),
+  );
+}
+
+/** What would bounce is refused, so that no stranger gets the bounce of a forged sender. */
+function refuseRoute(address: string, text: string): Objection {
+  const [code = "", ...words] = text.split(" ");
+  return reject(`<${address}>: Recipient address rejected: ${words.join(" ")}`, code, 550);
+}
+
+function rejectUnknown(address: string, addresses: AddressBook): MaybePromise<Objection | undefined> {
   const listed = addresses.isListed(address);
   if (isPromise(listed)) return listed.then((is) => (is ? undefined : refuse(address, addresses)));
   return listed ? undefined : refuse(address, addresses);

@@ -35,6 +35,11 @@ export interface AddressBook {
    * aliases exist. Throws `TableUnavailable`.
    */
   isListed(address: string): MaybePromise<boolean>;
+  /**
+   * `5.7.1 text` when a transport table says that mail for the address bounces; absent when there are no such tables. Throws
+   * `TableUnavailable`.
+   */
+  bounceText?(address: string): MaybePromise<string | undefined>;
   readonly recipientDelimiter: string;
 }
 

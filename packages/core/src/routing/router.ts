@@ -17,8 +17,8 @@ export type ResolveRoute = (recipient: Pick<Recipient, "address">) => MaybePromi
 
 /**
  * `local` and `virtualMailbox` stay here; `relay` and all other domains leave by SMTP, to the relayhost when there is one
- * (Postfix's relayhost holds for both). An address of `virtualAlias` that nobody expanded goes to "error", which bounces it. What
- * a transport table says goes before all that.
+ * (Postfix's relayhost holds for both). What a transport table says goes before that. An address of `virtualAlias` that nobody
+ * expanded goes to "error", which bounces it, whatever a table says.
  */
 export function createRouter({ addresses, relayhost, tables }: RouterOptions): ResolveRoute {
   return ({ address }) => {
@@ -26,9 +26,11 @@ export function createRouter({ addresses, relayhost, tables }: RouterOptions): R
     const domain = at < 0 ? "" : address.slice(at + 1);
     const name: MaybePromise<AddressClass> = at < 0 ? "local" : addresses.classOf(domain);
     if (tables === undefined) return after(name, (known) => routeFor(known, domain));
-    return after(name, (known) =>
-      after(tables.find(address), (said) => override(routeFor(known, domain), said, domain)),
-    );
+    return after(name, (known) => {
+      const route = routeFor(known, domain);
+      if (known === "virtualAlias") return route;
+      return after(tables.find(address), (said) => override(route, said, domain));
+    });
   };
 
   function routeFor(name: AddressClass, domain: string): Route {
@@ -50,4 +52,12 @@ function override(route: Route, said: RouteResult | undefined, domain: string): 
   const { transport, nextHop } = said;
   if (transport === "") return nextHop === "" ? route : { ...route, nextHop };
   return { ...route, transport, nextHop: nextHop === "" ? domain : nextHop };
+}
+
+/**
+ * The code and text with which a route of "error" bounces for good; `undefined` for any other route. An address that is no alias
+ * can be refused with it before it is taken.
+ */
+export function bounceTextOf({ class: name, transport, nextHop }: Route): string | undefined {
+  return transport === "error" && name !== "virtualAlias" && nextHop.startsWith("5") ? nextHop : undefined;
 }

@@ -235,6 +235,7 @@ describe("transport tables", () => {
     ["error:4.2.1 later", "user@other.example", "default error 5.2.1 later"],
     ["error:", "user@other.example", "default error 5.0.0 Mail for this address is not delivered"],
     ["retry:5.2.1 later", "user@other.example", "default error 4.2.1 later"],
+    ["smtp:[10.0.0.1]", "user@alias.example", "virtualAlias error 5.1.1 User unknown in virtual alias table"],
     ["retry:", "user@other.example", "default error 4.3.0 Mail for this address is not delivered now"],
   ])("%s for %s", async ([value, address, route]) => {
     const tables = await openRouteTables([{ "*": value }], { ...options, clock: systemClock });

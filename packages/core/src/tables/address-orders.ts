@@ -106,13 +106,14 @@ export function aliasKeys(address: string, recipientDelimiter: string): string[]
 }
 
 /**
- * The extension that `key` left unmatched, with its delimiter: `+ext` when `user+ext@dom` was found by `user@dom` or `@dom`, else "".
+ * The extension that `key` left unmatched, with its delimiter: `+ext` when `user+ext@dom` was found by `user@dom` or `user`, else "". A
+ * match of `@dom` leaves none.
  */
 export function unmatchedExtension(address: string, key: string, recipientDelimiter: string): string {
   const parts = splitAddress(address, recipientDelimiter);
   if (parts === undefined || parts.extension === "") return "";
-  const whole = [...at(parts.forms, parts.domain), ...parts.forms];
-  return whole.includes(key) ? "" : parts.extension;
+  const bare = [...at(parts.bareForms, parts.domain), ...parts.bareForms];
+  return bare.includes(key) ? parts.extension : "";
 }
 
 /** Puts an extension into an address (propagate_unmatched_extensions): `joe@a.test` and `+x` are `joe+x@a.test`. */

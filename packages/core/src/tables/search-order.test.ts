@@ -163,13 +163,13 @@ describe("the catalogue", () => {
 
 test.for<[address: string, key: string, extension: string, propagated: string]>([
   ["u+x@d.example", "u@d.example", "+x", "joe+x@e.example"],
-  ["u+x@d.example", "@d.example", "+x", "joe+x@e.example"],
+  ["u+x@d.example", "@d.example", "", "joe@e.example"],
   ["u+x@d.example", "u", "+x", "joe+x@e.example"],
   ["u+x@d.example", "u+x@d.example", "", "joe@e.example"],
   ["u+x@d.example", "u+x", "", "joe@e.example"],
   ["u@d.example", "@d.example", "", "joe@e.example"],
   ["u+a b@d.example", "@d.example", "", "joe@e.example"],
-  ['"u+a b"@d.example', "@d.example", "+a b", '"joe+a b"@e.example'],
+  ['"u+a b"@d.example', "u@d.example", "+a b", '"joe+a b"@e.example'],
 ])("%s found by %s leaves the extension '%s'", ([address, key, extension, propagated]) => {
   expect(unmatchedExtension(address, key, "+")).toBe(extension);
   expect(withExtension("joe@e.example", extension)).toBe(propagated);
