@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { makeCertificate } from "./certificate.ts";
 import { freePort } from "./ports.ts";
 import { findProgram, programPath } from "./programs.ts";
@@ -151,10 +152,13 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
       signal(service.pid, "SIGINT");
       await service.stop();
     },
+    // A worker that lives holds the memory that the next server wants.
     kill: async () => {
+      await service.pause();
       const left = workers();
+      for (const pid of [...left, service.pid]) signal(pid, "SIGKILL");
       await service.kill();
-      for (const pid of left) signal(pid, "SIGKILL");
+      while (left.some(lives)) await delay(1);
     },
     [Symbol.asyncDispose]: stop,
   };
@@ -219,6 +223,15 @@ function idOf(kind: "-u" | "-g"): number {
 function childrenOf(pid: number): number[] {
   const path = `/proc/${pid}/task/${pid}/children`;
   return existsSync(path) ? readFileSync(path, "latin1").split(" ").filter(Boolean).map(Number) : [];
+}
+
+/** Nobody may have reaped it. */
+function lives(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return false;
+  }
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

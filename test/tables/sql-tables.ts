@@ -4,7 +4,7 @@ import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 // oxlint-disable-next-line import/default -- the linter does not know the export condition of the sources
 import plugin from "@postern/plugin-maps-sql";
-import { foldKey, systemClock, TableUnavailable } from "@postern/core";
+import { createGuard, createTableRegistry, foldKey, systemClock, TableUnavailable } from "@postern/core";
 import type { LookupTable, OpenTable, TableParameters, TableScope } from "@postern/core";
 
 /** What is not found is `undefined`; what cannot be asked is one of these words. */
@@ -23,12 +23,16 @@ export function openSqlTables(directory: string): SqlTables {
   const warnings: string[] = [];
   // The plugin asks nothing else of its gateway.
   void plugin.setup({ tables: { register: (type: string, open: OpenTable) => openers.set(type, open) } } as never, {});
+  const warn = (message: string) => void warnings.push(message);
+  const guard = createGuard(systemClock, () => undefined);
+  // Tables inside tables: those of core.
+  const inner = createTableRegistry({ directory, clock: systemClock, guard, warn });
   const scope: TableScope = {
     directory,
     clock: systemClock,
     purpose: {},
-    warn: (message) => warnings.push(message),
-    open: () => Promise.reject(new Error("no tables inside tables here")),
+    warn,
+    open: (spec) => inner.open(spec),
   };
   return {
     warnings,
@@ -40,7 +44,7 @@ export function openSqlTables(directory: string): SqlTables {
       return table;
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(opened.map((table) => table.close()));
+      await Promise.all([...opened, inner].map((table) => table.close()));
     },
   };
 }

@@ -1,7 +1,7 @@
 // sqlite: answers as the real postmap does over the same file with the same .cf files; and a file that is replaced, locked, damaged,
 // gone.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -105,6 +105,58 @@ describeWith(["postmap"], "sqlite, as the real postmap", () => {
     }
     expect(tables.warnings).toEqual([]);
     expect(Object.fromEntries(ours)).toEqual(Object.fromEntries(postmap.askAll(`sqlite:${path}`, keys)));
+  });
+
+  test.for([
+    "inline:{a.test=no} B.EXAMPLE.test",
+    "!FILE, texthash:TABLE, static:rest",
+    "FILE !texthash:TABLE !!single",
+    "! a.test",
+    "{ b.example.test }, single, {x+y.test}",
+  ])("domain = %s", async (written) => {
+    const file = join(folder.path, "domains");
+    const table = join(folder.path, "texthash");
+    writeFileSync(file, "# a.test\na.test, !o'brien.test\nx+y.test\n # c.d.e.test\n");
+    writeFileSync(table, "b.example.test yes\nD\\E.test yes\n");
+    for (const path of [file, table]) utimesSync(path, 1e9, 1e9);
+    const domain = written.replace("FILE", file).replace("TABLE", table);
+    const path = writeCf(folder.path, "domain.cf", { dbpath, query: "SELECT '%s'", domain });
+    await using tables = openSqlTables(folder.path);
+    const opening = tables.open("sqlite", {}, path);
+    if (written.startsWith("! ")) {
+      await expect(opening).rejects.toThrow(ConfigError);
+      expect(postmap.ask(`sqlite:${path}`, "k")).toBe(unavailable);
+      return;
+    }
+    const opened = await opening;
+    const answers = await Promise.all(keys.map((key) => ask(opened, key)));
+    const ours = keys.flatMap((key, index) => (answers[index] === undefined ? [] : [[key, answers[index]]]));
+    expect(ours.length).toBeGreaterThan(0);
+    expect(Object.fromEntries(ours)).toEqual(Object.fromEntries(postmap.askAll(`sqlite:${path}`, keys)));
+  });
+
+  test("random .cf files are read in the same way, or refused by both", async () => {
+    const pieces = ["query", "query = SELECT ", "=", " = ", " ", "\t", "\n", "\n", "\n ", "\n#", "#", "\r\n", "\v", "'a'", "'b'", ", ", "x", "result_format = %s", "%", "%%", "$x", "expansion_limit = 0", "{"]; // prettier-ignore
+    let refused = 0;
+    for (let round = 0; round < sample(300, 3000); round++) {
+      const tail = Array.from({ length: Math.floor(random() * 9) }, () => pieces[Math.floor(random() * pieces.length)]);
+      const text = `dbpath = ${dbpath}\nquery = SELECT 'base'\n${tail.join("")}`;
+      const path = join(folder.path, "random.cf");
+      writeFileSync(path, text);
+      utimesSync(path, 1e9, 1e9);
+      await using tables = openSqlTables(folder.path);
+      const ours = await tables.open("sqlite", {}, path).then(
+        (table) => ask(table, "k@a.test"),
+        (error: unknown) => {
+          if (error instanceof ConfigError) return unavailable;
+          throw error;
+        },
+      );
+      // Where postmap fails it waits for a second.
+      if (ours === unavailable && ++refused > 4) continue;
+      expect({ text, answer: ours }).toEqual({ text, answer: postmap.ask(`sqlite:${path}`, "k@a.test") });
+    }
+    expect(refused).toBeGreaterThan(4);
   });
 
   test("older parameters, and a limit", async () => {
