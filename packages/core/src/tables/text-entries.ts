@@ -98,6 +98,14 @@ export class TextEntries implements TableEntries {
     let counted = { offset: 0, line: 1 };
     while (scanner.next()) {
       counted = this.#count(counted, scanner.start);
+      const keyEnd = this.#plainKeyEnd(scanner);
+      if (keyEnd >= 0) {
+        const key = this.#file.latin1Slice(scanner.start, keyEnd);
+        const slot = this.#slotOf(scanner.start, keyEnd);
+        if (slot < 0) continue;
+        yield { file: this.#path, line: counted.line, key, value: this.#value(slot, key.length) };
+        continue;
+      }
       const entry = this.#readLine(scanner, counted.line, silent);
       if (entry === undefined || this.#startOf(foldKey(entry.key)) !== scanner.start) continue;
       yield { file: this.#path, line: counted.line, ...entry };
@@ -106,23 +114,28 @@ export class TextEntries implements TableEntries {
 
   /** Puts a line into the index, the way of nearly all lines. False, with nothing done, when it takes a closer look. */
   #pack(scanner: LineScanner): boolean {
+    const { start, firstEnd, end } = scanner;
+    const keyEnd = this.#plainKeyEnd(scanner);
+    if (keyEnd < 0) return false;
+    if (!this.#insert(start, keyEnd, end > firstEnd)) {
+      this.#warnDuplicate(this.#lineOf(start), this.#file.latin1Slice(start, keyEnd));
+    }
+    return true;
+  }
+
+  /** Where the key ends of a line that has key and value and needs no closer look; -1 for any other. */
+  #plainKeyEnd({ start, firstEnd, end }: LineScanner): number {
     const file = this.#file;
-    const { start, firstEnd } = scanner;
-    if (!this.#sound || isBlank(file[start])) return false;
+    if (!this.#sound || isBlank(file[start])) return -1;
     let keyEnd = start;
     for (; keyEnd < firstEnd; keyEnd++) {
       const octet = file[keyEnd] as number;
       if (isBlank(octet)) break;
-      if (octet > 0x7f || octet === quote || octet === backslash) return false;
+      if (octet > 0x7f || octet === quote || octet === backslash) return -1;
     }
-    let { end } = scanner;
-    while (end > keyEnd && isBlank(file[end - 1])) end--;
-    if (end === keyEnd || file[keyEnd - 1] === colon) return false;
-    const hash = hashOctets(file, start, keyEnd);
-    if (!this.#insert(start, keyEnd, scanner.end > firstEnd, hash)) {
-      this.#warnDuplicate(this.#lineOf(start), file.toString("latin1", start, keyEnd));
-    }
-    return true;
+    let valueEnd = end;
+    while (valueEnd > keyEnd && isBlank(file[valueEnd - 1])) valueEnd--;
+    return valueEnd === keyEnd || file[keyEnd - 1] === colon ? -1 : keyEnd;
   }
 
   #addOdd(scanner: LineScanner): void {
@@ -144,8 +157,9 @@ export class TextEntries implements TableEntries {
   }
 
   /** False when the key is there already. */
-  #insert(start: number, keyEnd: number, goesOn: boolean, hash: number): boolean {
-    if (this.#odd.size > 0 && this.#odd.has(foldKey(this.#file.toString("latin1", start, keyEnd)))) return false;
+  #insert(start: number, keyEnd: number, goesOn: boolean): boolean {
+    if (this.#odd.size > 0 && this.#odd.has(foldKey(this.#file.latin1Slice(start, keyEnd)))) return false;
+    const hash = hashOctets(this.#file, start, keyEnd);
     let slot = (hash & this.#mask) * slotSize;
     while (this.#slots[slot] !== 0) {
       if (this.#slots[slot + 1] === hash && this.#sameKeys(slot, start, keyEnd)) return false;
@@ -156,6 +170,15 @@ export class TextEntries implements TableEntries {
     this.#packed += 1;
     if (this.#packed * 3 > this.#mask * 2) this.#grow();
     return true;
+  }
+
+  /** The slot of the line that begins at `start`; -1 when another has its key. */
+  #slotOf(start: number, keyEnd: number): number {
+    let slot = (hashOctets(this.#file, start, keyEnd) & this.#mask) * slotSize;
+    for (; this.#slots[slot] !== 0; slot = (slot + slotSize) & (this.#slots.length - 1)) {
+      if (this.#startIn(slot) === start) return slot;
+    }
+    return -1;
   }
 
   #grow(): void {
