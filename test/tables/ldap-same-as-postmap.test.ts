@@ -148,7 +148,7 @@ function makeChains(): string {
 /** Aliases of people, whole branches of them, and entries that are elsewhere. */
 function makeDetours(): string {
   const alias = (dn: string, name: string, target: string) =>
-    ldifEntry(dn, { objectClass: ["alias", "extensibleObject"], ...{ [name]: /=([^,]*)/.exec(dn)?.[1] ?? "" }, aliasedObjectName: target }); // prettier-ignore
+    ldifEntry(dn, { objectClass: ["alias", "extensibleObject"], [name]: /=([^,]*)/.exec(dn)?.[1] ?? "", aliasedObjectName: target }); // prettier-ignore
   return [
     ldifEntry(detours, { objectClass: "organizationalUnit", ou: "detours" }),
     alias(`uid=alias1,${detours}`, "uid", `uid=p1,${people}`),

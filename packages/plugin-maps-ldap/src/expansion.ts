@@ -46,7 +46,7 @@ export class Expansion {
   readonly #limits: ExpansionLimits;
   readonly #attributes: ResultAttributes;
   readonly #names: readonly string[];
-  /** Searches of this key: a group that is met twice is asked for once. */
+  /** Searches of this key: what is met twice is asked for once, and so a group that is its own member reaches its limit without a search more. */
   readonly #asked = new Map<string, Promise<SearchResult>>();
   readonly #values: string[] = [];
   #steps = 0;
@@ -62,17 +62,17 @@ export class Expansion {
 
   /** The values that follow from what the first search found. Rejects with `NoExpansion`, `SearchRefused`, and what `ask` rejects with. */
   async run(found: SearchResult): Promise<readonly string[]> {
-    await this.#walk(found, 1, []);
+    await this.#walk(found, 1);
     return this.#values;
   }
 
-  async #walk(found: SearchResult, depth: number, path: readonly string[]): Promise<void> {
+  async #walk(found: SearchResult, depth: number): Promise<void> {
     const { size } = this.#limits;
     if (size > 0 && found.entries.length > size) throw new NoExpansion(`more than size_limit = ${size} entries`);
-    for (const entry of found.entries) await this.#walkEntry(entry, depth, path);
+    for (const entry of found.entries) await this.#walkEntry(entry, depth);
   }
 
-  async #walkEntry(entry: Entry, depth: number, path: readonly string[]): Promise<void> {
+  async #walkEntry(entry: Entry, depth: number): Promise<void> {
     if (++this.#steps > mostSteps) throw new NoExpansion(`more than ${mostSteps} entries for one key`);
     const { terminal, leaf, ordinary, special } = this.#attributes;
     const isTerminal = terminal.some((name) => hasValues(entry, name));
@@ -88,7 +88,7 @@ export class Expansion {
         if (isLeaf || at >= terminal.length + leaf.length) this.#add(values);
       } else {
         if (depth >= this.#limits.recursion) throw new NoExpansion(`recursion limit exceeded at ${name}`);
-        await this.#follow(values, depth, path);
+        await this.#follow(values, depth);
       }
     }
   }
@@ -102,16 +102,14 @@ export class Expansion {
   }
 
   /** Into each name or URL, in their order; the next few are asked for meanwhile. */
-  async #follow(values: readonly Buffer[], depth: number, path: readonly string[]): Promise<void> {
+  async #follow(values: readonly Buffer[], depth: number): Promise<void> {
     const searches = values.flatMap((value) => this.#toSearch(readValue(value)) ?? []);
     for (const [index, { search, key }] of searches.entries()) {
       for (const next of searches.slice(index, index + ahead)) void this.#start(next.key, next.search);
-      // A group that is its own member: Postfix goes round until the recursion limit, and then it has no answer either.
-      if (path.includes(key)) throw new NoExpansion(`"${search.base}" is a member of itself`);
       const found = await this.#start(key, search);
       if (found.status === noSuchObject) continue;
       if (found.status !== success) throw new SearchRefused(search.base, found);
-      await this.#walk(found, depth + 1, [...path, key]);
+      await this.#walk(found, depth + 1);
     }
   }
 
