@@ -4,6 +4,7 @@
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import { foldKey } from "./fold.ts";
+import { KeyIndex } from "./key-index.ts";
 import { isBlank, LineScanner } from "./line-scanner.ts";
 import { soundLine, type LogicalLine } from "./logical-lines.ts";
 import type { TableEntries } from "./memory-table.ts";
@@ -22,13 +23,6 @@ type SliceableBuffer = Buffer & Record<"latin1Slice" | "utf8Slice", (start: numb
 
 type WarnAt = (line: number, text: string) => void;
 
-/** Numbers of a slot: one more than where the key begins (0: free slot), the key's hash. */
-const slotSize = 2;
-/** In a slot's first number: the value goes on in further lines. No file that is read whole is so long. */
-const continued = 2 ** 31;
-
-/** ASCII letters in lower case, everything else as it is. */
-const lower = Uint8Array.from({ length: 256 }, (_, octet) => (octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet));
 const newline = 0x0a;
 const quote = 0x22;
 const backslash = 0x5c;
@@ -42,9 +36,7 @@ export class TextEntries implements TableEntries {
   readonly #sound: boolean;
   readonly #warn: WarnAt;
   readonly #odd = new Map<string, OddEntry>();
-  #slots: Uint32Array;
-  #mask: number;
-  #packed = 0;
+  readonly #index: KeyIndex;
   /** The newlines before an offset, counted from the last one that was asked for. */
   #counted = { offset: 0, line: 1 };
 
@@ -55,9 +47,7 @@ export class TextEntries implements TableEntries {
     this.#warn = warn;
     this.#ascii = isAscii(file);
     this.#sound = (this.#ascii || isUtf8(file)) && !file.includes(0);
-    const slots = slotsFor(file);
-    this.#mask = slots - 1;
-    this.#slots = new Uint32Array(slots * slotSize);
+    this.#index = new KeyIndex(file);
   }
 
   /** Reads the file in pieces of about `octets`; who goes through it decides what happens in between. */
@@ -73,21 +63,21 @@ export class TextEntries implements TableEntries {
   }
 
   get size(): number {
-    return this.#packed + this.#odd.size;
+    return this.#index.size + this.#odd.size;
   }
 
   get(folded: string): string | undefined {
-    const slot = this.#find(folded);
+    const slot = this.#index.find(folded);
     if (slot >= 0) return this.#value(slot, folded.length);
     return this.#odd.size === 0 ? undefined : this.#odd.get(folded)?.value;
   }
 
   locate(folded: string): Located | undefined {
-    const slot = this.#find(folded);
+    const slot = this.#index.find(folded);
     const odd = slot < 0 ? this.#odd.get(folded) : undefined;
     if (odd !== undefined) return this.#located(odd);
     if (slot < 0) return undefined;
-    const start = this.#startIn(slot);
+    const start = this.#index.startIn(slot);
     const key = this.#file.toString("latin1", start, start + folded.length);
     return this.#located({ start, key, value: this.#value(slot, folded.length) });
   }
@@ -101,7 +91,7 @@ export class TextEntries implements TableEntries {
       const keyEnd = this.#plainKeyEnd(scanner);
       if (keyEnd >= 0) {
         const key = this.#file.latin1Slice(scanner.start, keyEnd);
-        const slot = this.#slotOf(scanner.start, keyEnd);
+        const slot = this.#index.slotOf(scanner.start, keyEnd);
         if (slot < 0) continue;
         yield { file: this.#path, line: counted.line, key, value: this.#value(slot, key.length) };
         continue;
@@ -117,7 +107,8 @@ export class TextEntries implements TableEntries {
     const { start, firstEnd, end } = scanner;
     const keyEnd = this.#plainKeyEnd(scanner);
     if (keyEnd < 0) return false;
-    if (!this.#insert(start, keyEnd, end > firstEnd)) {
+    const taken = this.#odd.size > 0 && this.#odd.has(foldKey(this.#file.latin1Slice(start, keyEnd)));
+    if (taken || !this.#index.insert(start, keyEnd, end > firstEnd)) {
       this.#warnDuplicate(this.#lineOf(start), this.#file.latin1Slice(start, keyEnd));
     }
     return true;
@@ -156,86 +147,11 @@ export class TextEntries implements TableEntries {
     this.#warn(line, `ignoring duplicate entry: "${key}"`);
   }
 
-  /** False when the key is there already. */
-  #insert(start: number, keyEnd: number, goesOn: boolean): boolean {
-    if (this.#odd.size > 0 && this.#odd.has(foldKey(this.#file.latin1Slice(start, keyEnd)))) return false;
-    const hash = hashOctets(this.#file, start, keyEnd);
-    let slot = (hash & this.#mask) * slotSize;
-    while (this.#slots[slot] !== 0) {
-      if (this.#slots[slot + 1] === hash && this.#sameKeys(slot, start, keyEnd)) return false;
-      slot = (slot + slotSize) & (this.#slots.length - 1);
-    }
-    this.#slots[slot] = goesOn ? start + 1 + continued : start + 1;
-    this.#slots[slot + 1] = hash;
-    this.#packed += 1;
-    if (this.#packed * 3 > this.#mask * 2) this.#grow();
-    return true;
-  }
-
-  /** The slot of the line that begins at `start`; -1 when another has its key. */
-  #slotOf(start: number, keyEnd: number): number {
-    let slot = (hashOctets(this.#file, start, keyEnd) & this.#mask) * slotSize;
-    for (; this.#slots[slot] !== 0; slot = (slot + slotSize) & (this.#slots.length - 1)) {
-      if (this.#startIn(slot) === start) return slot;
-    }
-    return -1;
-  }
-
-  #grow(): void {
-    const before = this.#slots;
-    const length = before.length * 2;
-    const slots = new Uint32Array(length);
-    this.#mask = length / slotSize - 1;
-    for (let at = 0; at < before.length; at += slotSize) {
-      if (before[at] === 0) continue;
-      let slot = ((before[at + 1] as number) & this.#mask) * slotSize;
-      while (slots[slot] !== 0) slot = (slot + slotSize) & (length - 1);
-      slots[slot] = before[at] as number;
-      slots[slot + 1] = before[at + 1] as number;
-    }
-    this.#slots = slots;
-  }
-
-  /** Where the slot of a key begins; -1 when it has none. */
-  #find(folded: string): number {
-    const slots = this.#slots;
-    const hash = hashText(folded);
-    let slot = (hash & this.#mask) * slotSize;
-    while (slots[slot] !== 0) {
-      if (slots[slot + 1] === hash && this.#hasKey(slot, folded)) return slot;
-      slot = (slot + slotSize) & (slots.length - 1);
-    }
-    return -1;
-  }
-
-  #startIn(slot: number): number {
-    return ((this.#slots[slot] as number) & (continued - 1)) - 1;
-  }
-
-  #hasKey(slot: number, folded: string): boolean {
-    const file = this.#file;
-    const start = this.#startIn(slot);
-    const { length } = folded;
-    for (let at = 0; at < length; at++) {
-      if (lower[file[start + at] as number] !== folded.charCodeAt(at)) return false;
-    }
-    return endsKey(file[start + length]);
-  }
-
-  #sameKeys(slot: number, start: number, end: number): boolean {
-    const file = this.#file;
-    const other = this.#startIn(slot);
-    for (let at = 0; at < end - start; at++) {
-      if (lower[file[start + at] as number] !== lower[file[other + at] as number]) return false;
-    }
-    return endsKey(file[other + end - start]);
-  }
-
   #value(slot: number, keyLength: number): string {
-    if ((this.#slots[slot] as number) >= continued) return this.#continuedValue(slot, keyLength);
+    if (this.#index.goesOn(slot)) return this.#continuedValue(slot, keyLength);
     const file = this.#file;
     const { length } = file;
-    let start = this.#startIn(slot) + keyLength;
+    let start = this.#index.startIn(slot) + keyLength;
     while (isBlank(file[start])) start++;
     let end = start + 1;
     while (end < length && file[end] !== newline) end++;
@@ -245,15 +161,15 @@ export class TextEntries implements TableEntries {
 
   #continuedValue(slot: number, keyLength: number): string {
     const scanner = new LineScanner(this.#file);
-    scanner.at = this.#startIn(slot);
+    scanner.at = this.#index.startIn(slot);
     scanner.next();
     return trimBlanks(Buffer.from(scanner.octets().slice(keyLength), "latin1").toString("utf8"));
   }
 
   /** The offset of the line that holds this key; -1 when none does. */
   #startOf(folded: string): number {
-    const slot = this.#find(folded);
-    return slot >= 0 ? this.#startIn(slot) : (this.#odd.get(folded)?.start ?? -1);
+    const slot = this.#index.find(folded);
+    return slot >= 0 ? this.#index.startIn(slot) : (this.#odd.get(folded)?.start ?? -1);
   }
 
   #located({ start, key, value }: OddEntry): Located {
@@ -271,55 +187,4 @@ export class TextEntries implements TableEntries {
     for (let at = from.offset; at < offset; at++) if (this.#file[at] === newline) line++;
     return { offset, line };
   }
-}
-
-/** Whether a key may end before this octet: a blank, a newline, the end of the file. */
-function endsKey(octet: number | undefined): boolean {
-  return octet === newline || octet === undefined || isBlank(octet);
-}
-
-// Four octets of seven bits at a time: FNV-1a's steps, and a last stir, since the index uses the low bits. What is not ASCII
-// gets some hash too; it finds no equal key.
-const firstHash = 0x811c9dc5;
-const prime = 0x01000193;
-
-function hashText(text: string): number {
-  const { length } = text;
-  let hash = firstHash ^ length;
-  let at = 0;
-  for (; at + 3 < length; at += 4) {
-    const low = text.charCodeAt(at) | (text.charCodeAt(at + 1) << 7);
-    const high = text.charCodeAt(at + 2) | (text.charCodeAt(at + 3) << 7);
-    hash = Math.imul(hash ^ low ^ (high << 14), prime) ^ (hash >>> 15);
-  }
-  for (; at < length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), prime);
-  return stir(hash);
-}
-
-/** The same of the file's octets, as if in lower case. */
-function hashOctets(file: Buffer, start: number, end: number): number {
-  const code = (at: number) => lower[file[at] as number] as number;
-  let hash = firstHash ^ (end - start);
-  let at = start;
-  for (; at + 3 < end; at += 4) {
-    const low = code(at) | (code(at + 1) << 7);
-    const high = code(at + 2) | (code(at + 3) << 7);
-    hash = Math.imul(hash ^ low ^ (high << 14), prime) ^ (hash >>> 15);
-  }
-  for (; at < end; at++) hash = Math.imul(hash ^ code(at), prime);
-  return stir(hash);
-}
-
-function stir(hash: number): number {
-  const stirred = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  return (stirred ^ (stirred >>> 13)) >>> 0;
-}
-
-/** A power of two: half as many again as there may be lines, by the first of them. */
-function slotsFor(file: Buffer): number {
-  const sample = Math.min(file.length, 2 ** 16);
-  let lines = 1;
-  for (let at = 0; at < sample; at++) if (file[at] === newline) lines++;
-  const expected = (lines * file.length) / Math.max(sample, 1);
-  return 2 ** Math.max(Math.ceil(Math.log2(expected * 1.5)), 3);
 }
