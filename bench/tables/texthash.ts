@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { randomFrom } from "../../test/sampling.ts";
 import { median } from "../lib/statistics.ts";
 import type { CaseOptions, Figure, TableCase } from "./case.ts";
-import { measurePostmap } from "./postmap.ts";
+import { measurePostmap } from "./postmap-rate.ts";
 import type { TexthashRun } from "./texthash-run.ts";
 
 const run = promisify(execFile);
