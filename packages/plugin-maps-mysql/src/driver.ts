@@ -36,11 +36,6 @@ export interface Driver {
 
 export type OpenDriver = (address: HostAddress, login: ServerLogin) => Driver;
 
-/** What mysql2 has beyond its types. */
-interface Inside {
-  readonly packetParser: { execute(data: Buffer): void };
-}
-
 /**
  * Not wanted of mysql2's habits: IGNORE_SPACE and ODBC change what SQL means, LOCAL_FILES lets a server read our files. Wanted: the results of stored
  * procedures.
@@ -67,19 +62,5 @@ export const openDriver: OpenDriver = (address, login) => {
     ...(address.kind === "unix" ? { socketPath: address.path } : { host: address.host, port: address.port }),
     ...(address.kind === "inet" && login.tls !== undefined ? { ssl: login.tls } : {}),
   };
-  const connection = createConnection(options) as unknown as Driver & Inside;
-  containRubbish(connection);
-  return connection;
+  return createConnection(options) as unknown as Driver;
 };
-
-/** What is no MySQL may make the parser throw, inside a socket's event where nobody would catch it. */
-function containRubbish({ packetParser, stream }: Driver & Inside): void {
-  const execute = packetParser.execute.bind(packetParser);
-  packetParser.execute = (data) => {
-    try {
-      execute(data);
-    } catch {
-      stream.destroy();
-    }
-  };
-}
