@@ -225,6 +225,16 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
     await limited.stop();
   });
 
+  test("a lookup that nobody waits for any more asks nothing", async () => {
+    let pieces = 0;
+    const proxy = await listen((socket) => socket.on("data", () => (pieces += 1)), second.port);
+    const table = await openTable({ server_host: `ldap://127.0.0.1:${proxy.port}` });
+    const given = Promise.resolve(table.lookup("u1@example.test", { signal: AbortSignal.abort() }));
+    await expect(given).rejects.toThrow(TableUnavailable);
+    expect(pieces).toBe(0);
+    await proxy.close();
+  });
+
   test("a value that is no text is no answer", async () => {
     const table = await openTable({ server_host: url(second), result_attribute: "mailBlob" });
     expect([await ask(table, "u0@example.test"), await ask(table, "u1@example.test")]).toEqual([

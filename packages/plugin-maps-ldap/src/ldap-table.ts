@@ -1,6 +1,14 @@
 /** A table in an LDAP directory: ldap_table(5). */
 import { foldKey, isPromise, readAnswerRules, readTableParameters, TableUnavailable } from "@postern/core";
-import type { AnswerRules, DatabaseParameters, LookupTable, MaybePromise, OpenTable, TableScope } from "@postern/core";
+import type {
+  AnswerRules,
+  DatabaseParameters,
+  LookupAsk,
+  LookupTable,
+  MaybePromise,
+  OpenTable,
+  TableScope,
+} from "@postern/core";
 import { AnswerTooLarge } from "./connection.ts";
 import type { Search, SearchResult } from "./connection.ts";
 import { Directories } from "./directory.ts";
@@ -79,14 +87,14 @@ class LdapTable implements LookupTable {
     this.kind = parts ? "pattern" : "indexed";
   }
 
-  lookup(written: string): MaybePromise<string | undefined> {
+  lookup(written: string, asked?: LookupAsk): MaybePromise<string | undefined> {
     if (this.#closed) throw new TableUnavailable(this.#label, "the table is closed");
     // Postfix folds for tables of whole keys as well, and asks no directory for what is no text.
     const key = this.kind === "pattern" ? foldKey(written) : written;
     if (!key.isWellFormed()) return undefined;
     const asks = this.#rules.asks(key);
-    if (isPromise(asks)) return asks.then((late) => (late ? this.#search(key) : undefined));
-    return asks ? this.#search(key) : undefined;
+    if (isPromise(asks)) return asks.then((late) => (late ? this.#search(key, asked?.signal) : undefined));
+    return asks ? this.#search(key, asked?.signal) : undefined;
   }
 
   close(): Promise<void> {
@@ -95,21 +103,25 @@ class LdapTable implements LookupTable {
     return Promise.resolve();
   }
 
-  #search(key: string): MaybePromise<string | undefined> {
+  #search(key: string, signal: AbortSignal | undefined): MaybePromise<string | undefined> {
     const base = this.#query.base.expand(key, quoteForName);
     const filter = this.#query.filter.expand(key, quoteForFilter);
     if (base === undefined || filter === undefined) return undefined;
     const { scope, sizeLimit } = this.#query;
     try {
-      return this.#answer(key, { base, scope, filter: parseFilter(filter), attributes: this.#attributes, sizeLimit });
+      return this.#answer(
+        key,
+        { base, scope, filter: parseFilter(filter), attributes: this.#attributes, sizeLimit },
+        signal,
+      );
     } catch (error) {
       if (error instanceof SyntaxError) throw this.#noAnswer(`the key makes a wrong filter: ${error.message}`);
       throw error;
     }
   }
 
-  async #answer(key: string, search: Search): Promise<string | undefined> {
-    const ask = (inner: Search) => this.#ask(inner);
+  async #answer(key: string, search: Search, signal: AbortSignal | undefined): Promise<string | undefined> {
+    const ask = (inner: Search) => this.#ask(inner, signal);
     try {
       const found = await ask(search);
       if (found.status === noSuchObject && this.#hasDynamicBase) return undefined;
@@ -129,7 +141,9 @@ class LdapTable implements LookupTable {
     }
   }
 
-  async #ask(search: Search): Promise<SearchResult> {
+  async #ask(search: Search, signal: AbortSignal | undefined): Promise<SearchResult> {
+    // Nobody waits any more: no further member of a group is asked for.
+    signal?.throwIfAborted();
     const found = await this.#directory.search(search);
     if (found.referred && this.#query.needsReferrals) throw new NoExpansion("the server refers to others");
     return found;
