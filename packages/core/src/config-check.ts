@@ -2,14 +2,21 @@
 import type { ResolvedConfig } from "./config/index.ts";
 import { createResolver } from "./dns/index.ts";
 import { buildGeneration, type GenerationListing, type GenerationParts } from "./generation.ts";
-import { createGuard } from "./guard/index.ts";
-import { systemClock } from "./model/index.ts";
+import { coreOwner, createGuard } from "./guard/index.ts";
+import { systemClock, type MaybePromise } from "./model/index.ts";
 import { createPluginHost, type PluginInstance } from "./plugin/index.ts";
 import type { RuntimeOptions } from "./runtime-contract.ts";
 import { createMemoryStateStore } from "./state/index.ts";
 
-/** Does all that a start does up to listening, and closes it again. Rejects as `createRuntime` does. */
-export async function checkConfig(config: ResolvedConfig, options: RuntimeOptions = {}): Promise<GenerationListing> {
+/**
+ * Does all that a start does up to listening, and closes it again; `look` may use what is open before that. `log` is told what a start
+ * would tell it. Rejects as `createRuntime` does.
+ */
+export async function checkConfig(
+  config: ResolvedConfig,
+  options: RuntimeOptions = {},
+  look: (listing: GenerationListing) => MaybePromise<void> = () => undefined,
+): Promise<GenerationListing> {
   const clock = options.clock ?? systemClock;
   const stateStore = createMemoryStateStore({ clock });
   const parts: GenerationParts = {
@@ -17,16 +24,20 @@ export async function checkConfig(config: ResolvedConfig, options: RuntimeOption
     guard: createGuard(clock, () => undefined),
     resolver: options.resolver ?? createResolver(config.dns),
     space: (name) => stateStore.space(name),
-    log: () => undefined,
+    log: (level, plugin, text) => options.log?.(level, plugin === coreOwner.name ? text : `plugin ${plugin}: ${text}`),
     note: undefined,
     searchFrom: options.searchFrom ?? [],
     lookUpClients: false,
   };
   const instances = await loadInstances(config, options);
   const generation = await buildGeneration(config, instances, parts);
-  const { listing } = generation;
-  await generation.retire();
-  return listing;
+  try {
+    const { listing } = generation;
+    await look(listing);
+    return listing;
+  } finally {
+    await generation.retire();
+  }
 }
 
 /** The config's plugins and those that were given beside them. */

@@ -2,7 +2,7 @@
  * A generation: all that one reading of the config makes (hooks, plugins, policy, tables, routes) as one whole. It never
  * changes; it is counted by its sessions and deliveries, and closed when it is retired and the last of them is done.
  */
-import { readTlsFiles, type ResolvedConfig } from "./config/index.ts";
+import { readTlsFiles, type ResolvedConfig, type DomainClass } from "./config/index.ts";
 import type { DeliveryGeneration } from "./delivery/index.ts";
 import type { Resolver } from "./dns/index.ts";
 import { ConfigError } from "./errors.ts";
@@ -69,6 +69,8 @@ export interface GenerationListing {
   readonly transports: readonly { readonly name: string; readonly description: string; readonly plugin: string }[];
   readonly scanners: readonly { readonly name: string; readonly description: string; readonly plugin: string }[];
   readonly tableTypes: ReturnType<TableRegistry["types"]>;
+  /** Those that are open; to be asked as long as the generation lives. */
+  openTables(): ReturnType<TableRegistry["opened"]>;
 }
 
 /** A generation as deliveries and the gateway's own reports see it. */
@@ -150,6 +152,12 @@ export async function buildGeneration(
       addressBook = book;
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
       const rewriter = combineRewriters(createQualifier(book.firstDomain ?? hostname), rewriters, guard);
+      if (
+        rewriters.every(({ value }) => value.isAlias === undefined) &&
+        hasItems(config.domains.virtualAlias.domains)
+      ) {
+        warn("domains.virtualAlias: no plugin brings aliases, so nobody exists there; @postern/plugin-rewrite does");
+      }
       const routeTables = await openRoutes(config, registrations, { clock, openTable });
       const route = createRouter({ addresses: book, relayhost: config.relayhost, tables: routeTables });
       const addresses: AddressBook = routeTables === undefined ? book : withRoutes(book, route, isAlias);
@@ -231,6 +239,8 @@ async function openRoutes(
   };
   return openRouteTables(routes, { ...scope, recipientDelimiter, transports: known });
 }
+
+const hasItems = (items: DomainClass["domains"]): boolean => !Array.isArray(items) || items.length > 0;
 
 /** What a transport table bounces can be refused before it is taken; an alias goes elsewhere. */
 function withRoutes(
@@ -324,6 +334,7 @@ class BuiltGeneration implements Generation {
       transports: [...registrations.transports].map(([, { owner, value }]) => described(owner.name, value)),
       scanners: [...registrations.scanners].map(([, { owner, value }]) => described(owner.name, value.scanner)),
       tableTypes: tables.types(),
+      openTables: () => tables.opened(),
     };
   }
 

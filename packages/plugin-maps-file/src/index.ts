@@ -18,6 +18,7 @@ export default definePlugin({
   apiVersion: 1,
   options: z.strictObject({}),
   setup(gateway) {
-    for (const { type, open, description } of tableTypes) gateway.tables.register(type, open, description);
+    for (const { type, open, description, build } of tableTypes)
+      gateway.tables.register(type, open, description, build);
   },
 });

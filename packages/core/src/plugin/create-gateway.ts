@@ -8,7 +8,7 @@ import type { Restriction } from "../policy/restriction.ts";
 import type { Vocabulary } from "../policy/vocabulary.ts";
 import { ownScanner } from "../scanning/registration.ts";
 import type { StateSpace, StateValue } from "../state/state-store.ts";
-import type { OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
+import type { BuildTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { TableRegistry } from "../tables/registry.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
 import type { Gateway, GatewayAddresses, PluginLog, Service, UsedTable } from "./gateway.ts";
@@ -74,9 +74,9 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       parts.vocabulary.register(restriction, owner);
     },
     tables: Object.freeze({
-      register(type: string, open: OpenTable, description = ""): void {
+      register(type: string, open: OpenTable, description = "", build?: BuildTable): void {
         assertOpen();
-        parts.tables.register({ type, description, open }, owner);
+        parts.tables.register({ type, description, open, ...(build !== undefined && { build }) }, owner);
       },
       use(spec: TableSpec, purpose: TablePurpose = {}): UsedTable {
         assertOpen();

@@ -3,7 +3,7 @@ import type { AddressClass, Clock, MaybePromise, Session } from "../model/index.
 import type { OnError } from "../guard/owner.ts";
 import type { PluginHooks } from "../hooks/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import type { LookupTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
+import type { BuildTable, LookupTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { StateSpace, StateValue } from "../state/state-store.ts";
 import type { Restriction } from "../policy/restriction.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
@@ -33,8 +33,11 @@ export interface Gateway {
    */
   restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void;
   readonly tables: {
-    /** Registers a table type: how a table of it is opened, and a sentence for `postern table list`. */
-    register(type: string, open: OpenTable, description?: string): void;
+    /**
+     * Registers a table type: how a table of it is opened, a sentence for `postern table list`, and for `postern table build` how its file
+     * is made when it has one.
+     */
+    register(type: string, open: OpenTable, description?: string, build?: BuildTable): void;
     /** A handle on a table; it is opened before ready, for the purpose that is given. */
     use(spec: TableSpec, purpose?: TablePurpose): UsedTable;
   };

@@ -14,7 +14,16 @@ import { pipeMapType } from "./pipe-map.ts";
 import { createRandMap } from "./rand-map.ts";
 import { staticType } from "./static.ts";
 import { splitObject, type SplitObject, type TableCare } from "./table-object.ts";
-import type { LookupTable, TableObject, TablePurpose, TableScope, TableSpec, TableType } from "./table.ts";
+import type {
+  BuildScope,
+  BuiltTable,
+  LookupTable,
+  TableObject,
+  TablePurpose,
+  TableScope,
+  TableSpec,
+  TableType,
+} from "./table.ts";
 import type { TableWarning } from "./table-file.ts";
 import { texthashType } from "./texthash.ts";
 import { unionMapType } from "./union-map.ts";
@@ -43,12 +52,25 @@ export interface TableTypeListing {
   readonly owner: string;
 }
 
+/** A table that is open, for `postern table check`. */
+export interface OpenedTable {
+  /** As in the config, `type:name`; its type for an object without a name. */
+  readonly label: string;
+  /** Who registered its type. */
+  readonly owner: string;
+  readonly table: LookupTable;
+}
+
 export interface TableRegistry {
   /** Throws `PluginError` when the type is taken or is no word. */
   register(type: TableType, owner: Owner): void;
   types(): readonly TableTypeListing[];
   /** `type:name`, or an object. A table is opened once for each purpose. Throws `ConfigError` for a mistake of the operator. */
   open(spec: TableSpec, purpose?: TablePurpose): Promise<LookupTable>;
+  /** What is open now, in the order in which it was asked for; a table that is open for two purposes stands once. */
+  opened(): Promise<readonly OpenedTable[]>;
+  /** Makes the file of `type:name` anew. Throws `ConfigError`, also when the type has nothing to make, and errors of the system. */
+  build(spec: string, scope: Omit<BuildScope, "directory">): Promise<BuiltTable>;
   /** Closes all that was opened; nothing can be opened after. */
   close(): Promise<void>;
 }
@@ -94,10 +116,15 @@ function withoutProxy(object: TableObject): TableObject {
   return { ...object, ...inner };
 }
 
+interface Registered {
+  readonly type: TableType;
+  readonly owner: Owner;
+}
+
 export function createTableRegistry(options: TableRegistryOptions): TableRegistry {
   const { clock, directory, guard, warn } = options;
-  const types = new Map<string, { readonly type: TableType; readonly owner: Owner }>();
-  const opened = new Map<string, Promise<LookupTable>>();
+  const types = new Map<string, Registered>();
+  const tables = new Map<string, Promise<LookupTable>>();
   let closed = false;
 
   function register(type: TableType, owner: Owner): void {
@@ -115,12 +142,12 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     if (closed) return Promise.reject(new ConfigError("tables are closed"));
     const written = typeof spec === "string" ? spec.trim() : spec;
     const key = JSON.stringify([written, purpose.trustedOnly === true, purpose.withoutSubstitution === true]);
-    let table = opened.get(key);
+    let table = tables.get(key);
     if (table === undefined) {
       table = openSpec(written, purpose);
-      opened.set(key, table);
+      tables.set(key, table);
       // Whoever asked hears of it; a mistake is not remembered.
-      table.catch(() => opened.delete(key));
+      table.catch(() => tables.delete(key));
     }
     return table;
   }
@@ -142,14 +169,20 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
     return guarded(openObject(spec, warn), coreOwner, {}, false);
   }
 
+  /** Throws `ConfigError` for a type that cannot be had. */
+  async function find(type: string, label: string): Promise<Registered> {
+    if (!types.has(type)) await options.provide?.(type);
+    const known = types.get(type);
+    if (known === undefined) throw new ConfigError(unknownType(type, label));
+    return known;
+  }
+
   async function openType(
     { type, name, care, parameters }: SplitObject,
     label: string,
     purpose: TablePurpose,
   ): Promise<LookupTable> {
-    if (!types.has(type)) await options.provide?.(type);
-    const known = types.get(type);
-    if (known === undefined) throw new ConfigError(unknownType(type, label));
+    const known = await find(type, label);
     const scope: TableScope = { directory, clock, purpose, warn, open: (inner) => open(inner, purpose) };
     const table = await runAtSetup(guard, known.owner, `table ${label}`, checkOpened, () =>
       known.type.open(name, scope, parameters),
@@ -159,6 +192,32 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
       throw new ConfigError(`table ${label}: a stranger could write its values; they may not be used here`);
     }
     return guarded(table, known.owner, care, known.type.composed === true);
+  }
+
+  async function opened(): Promise<readonly OpenedTable[]> {
+    const found = new Map<string, OpenedTable>();
+    for (const [key, opening] of tables) {
+      const table = await opening.catch(() => undefined);
+      if (table === undefined) continue;
+      const { type, name } = table;
+      const [spec] = JSON.parse(key) as [TableSpec];
+      found.set(JSON.stringify(spec), {
+        label: typeof spec === "string" || name !== "" ? `${type}:${name}` : type,
+        owner: types.get(type)?.owner.name ?? coreOwner.name,
+        table,
+      });
+    }
+    return [...found.values()];
+  }
+
+  async function build(spec: string, scope: Omit<BuildScope, "directory">): Promise<BuiltTable> {
+    const parts = splitSpec(spec.trim());
+    if (parts === undefined) throw new ConfigError(`"${spec}" is no table: write type:name, as in cdb:./clients`);
+    const { type, name } = parts;
+    const found = await find(type, spec);
+    if (found.type.build === undefined) throw new ConfigError(`table ${spec}: there is nothing to build for this type`);
+    if (name === "") throw new ConfigError(`table "${type}:" needs a file name`);
+    return found.type.build(name, { directory, ...scope });
   }
 
   function guarded(table: LookupTable, owner: Owner, care: TableCare, composed: boolean): LookupTable {
@@ -176,9 +235,9 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
 
   async function close(): Promise<void> {
     closed = true;
-    const tables = await Promise.allSettled(opened.values());
-    opened.clear();
-    const closing = tables.map(async (table) => {
+    const all = await Promise.allSettled(tables.values());
+    tables.clear();
+    const closing = all.map(async (table) => {
       if (table.status !== "fulfilled") return;
       const { type, name } = table.value;
       const owner = types.get(type)?.owner ?? coreOwner;
@@ -202,6 +261,8 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
         owner: owner.name,
       })),
     open,
+    opened,
+    build,
     close,
   };
 }

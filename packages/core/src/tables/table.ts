@@ -77,11 +77,34 @@ export type TableSpec = string | TableObject | Readonly<Record<string, string>>;
  */
 export type OpenTable = (name: string, scope: TableScope, parameters: TableParameters) => MaybePromise<LookupTable>;
 
+export interface BuildScope {
+  /** Folder from which relative names resolve. */
+  readonly directory: string;
+  /** A line of the source that is left out, a key that stands twice: one line for the operator. */
+  warn(message: string): void;
+  /** Told now and then how many entries are done. */
+  progress(entries: number): void;
+}
+
+export interface BuiltTable {
+  /** The file that was made, absolute; absent when the type is read from its source as it is. */
+  readonly file?: string;
+  readonly entries?: number;
+}
+
+/**
+ * Makes the file of a table from its text source `name`, in one step: readers see the old file or the whole new one. Throws
+ * `ConfigError` for a mistake of the operator, and when the type's files are made elsewhere; errors of the system as they are.
+ */
+export type BuildTable = (name: string, scope: BuildScope) => MaybePromise<BuiltTable>;
+
 export interface TableType {
   readonly type: string;
   /** One sentence for `postern table list`. */
   readonly description: string;
   readonly open: OpenTable;
+  /** For `postern table build`; absent for a type that has no files to make. */
+  readonly build?: BuildTable;
   /** Its lookups only ask other tables, which have a breaker of their own each. */
   readonly composed?: boolean;
 }

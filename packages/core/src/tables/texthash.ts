@@ -18,4 +18,6 @@ export const texthashType: TableType = Object.freeze<TableType>({
     });
     return createMemoryTable("texthash", name, entries);
   },
+  // Read as it is written.
+  build: () => ({}),
 });

@@ -2,6 +2,7 @@
 import { createDatabaseTable, type Database } from "../follow/database.ts";
 import { openFollowed } from "../follow/open-followed.ts";
 import type { TableType } from "@postern/core";
+import { buildFromText } from "./build-from-text.ts";
 import { openCdb } from "./cdb-file.ts";
 
 export { buildCdb, type BuiltCdb, type CdbEntry } from "./build-cdb.ts";
@@ -15,5 +16,6 @@ export const types: readonly TableType[] = [
       const { file, path } = await openFollowed<Database>("cdb", name, scope, ".cdb", openCdb);
       return createDatabaseTable("cdb", name, file, path);
     },
+    build: (name, scope) => buildFromText(name, scope),
   },
 ];

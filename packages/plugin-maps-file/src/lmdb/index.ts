@@ -1,5 +1,5 @@
 /** The table type `lmdb`. */
-import type { TableType } from "@postern/core";
+import { ConfigError, type TableType } from "@postern/core";
 import { createDatabaseTable, type Database } from "../follow/database.ts";
 import { openFollowed } from "../follow/open-followed.ts";
 import { openLmdb } from "./lmdb-file.ts";
@@ -11,6 +11,9 @@ export const types: readonly TableType[] = [
     async open(name, scope) {
       const { file, path } = await openFollowed<Database>("lmdb", name, scope, ".lmdb", openLmdb);
       return createDatabaseTable("lmdb", name, file, path);
+    },
+    build(name) {
+      throw new ConfigError(`table lmdb:${name}: lmdb files are only read here; \`postmap lmdb:${name}\` makes them`);
     },
   },
 ];

@@ -6,4 +6,6 @@ export const types: readonly TableType[] = (["hash", "btree"] as const).map((typ
   type,
   description: "The text file NAME in postmap's format, no .db needed; a new version is used within a second.",
   open: (name, scope) => openText(type, name, scope),
+  // Read as it is written.
+  build: () => ({}),
 }));
