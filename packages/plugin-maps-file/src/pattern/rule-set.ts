@@ -96,18 +96,25 @@ export class RuleSet {
     try {
       return matcher.matches(subject) !== negated;
     } catch (error) {
-      if (error instanceof OverLimit) throw new OverLimit(`line ${rule.line}: ${error.message}`, { cause: error });
-      throw error;
+      throw located(error, rule.line);
     }
   }
 
   #expand({ line, first, result }: MatchRule, subject: Subject): string {
     let octets = "";
-    for (const part of result.parts) {
-      octets += typeof part === "string" ? part : first.matcher.group(subject, part, result.highest);
+    try {
+      for (const part of result.parts) {
+        octets += typeof part === "string" ? part : first.matcher.group(subject, part, result.highest);
+      }
+    } catch (error) {
+      throw located(error, line);
     }
     return toText(octets, line);
   }
+}
+
+function located(error: unknown, line: number): unknown {
+  return error instanceof OverLimit ? new OverLimit(`line ${line}: ${error.message}`, { cause: error }) : error;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

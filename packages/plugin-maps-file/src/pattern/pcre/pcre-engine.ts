@@ -1,4 +1,7 @@
 /** The engine of `pcre`: PCRE2 in WebAssembly, over octets, with a match limit in each pattern. */
+import { buildAutomaton } from "../posix/automaton.ts";
+import { ExpressionError } from "../posix/expression.ts";
+import { LazyMatcher } from "../posix/lazy-matcher.ts";
 import type { CompiledPattern, PatternEngine } from "../engine.ts";
 import type { Matcher, Subject } from "../matcher.ts";
 import { requiredLiterals } from "../prefilter/shape.ts";
@@ -6,6 +9,7 @@ import { isOn, type WrittenPattern } from "../rule.ts";
 import { OverLimit, type WorkLimit } from "../work.ts";
 import { LibraryFull, MatchFailed, Pcre2Library, type Code } from "./library.ts";
 import { toOctetPattern, toSubject, type OctetPattern, type SubjectForm } from "./octet-pattern.ts";
+import { toRegular, type RegularFlags } from "./regular.ts";
 import { shapeOf } from "./shape-of.ts";
 import type { WasmModule } from "./web-assembly.ts";
 
@@ -16,7 +20,10 @@ export const matchLimit = 1_000_000;
 const lookupMs = 200;
 
 /** Calls between two looks at the clock. */
-const callsPerLook = 16;
+const callsPerLook = 4;
+
+/** Larger patterns are left to PCRE2. */
+const mostNodes = 5_000;
 
 /** A library and what it was last asked about. */
 interface Shelf {
@@ -50,7 +57,24 @@ export class Pcre2Engine implements PatternEngine {
     const matcher = this.#compile(pattern, library + (extended ? "x" : ""), anchored);
     if (typeof matcher === "string") return matcher;
     const shape = pattern.form === "unicode" ? undefined : shapeOf(source, extended);
-    return { matcher, literals: shape === undefined ? undefined : requiredLiterals(shape) };
+    const literals = shape === undefined ? undefined : requiredLiterals(shape);
+    const plain = pattern.form === "private" && !extended && !on("m", false);
+    const flagsOfRegular = { ignoreCase: on("i", true), dotAll: on("s", true), anchored };
+    const automaton = plain ? this.#automaton(source, flagsOfRegular) : undefined;
+    return { matcher: automaton === undefined ? matcher : new RegularMatcher(matcher, ...automaton), literals };
+  }
+
+  /** None for a pattern that is not regular, or is too large as an automaton. */
+  #automaton(source: string, flags: RegularFlags): readonly [automaton: LazyMatcher, hasDollar: boolean] | undefined {
+    const regular = toRegular(source, flags);
+    if (regular === undefined) return undefined;
+    try {
+      const automaton = buildAutomaton(regular, false, mostNodes);
+      return [new LazyMatcher(automaton, this.#work, { anchored: false }), regular.hasDollar];
+    } catch (error) {
+      if (error instanceof ExpressionError) return undefined;
+      throw error;
+    }
   }
 
   /** A pattern of this project's own making, over octets by number. */
@@ -94,12 +118,11 @@ class LookupClock {
     if (this.#subject !== subject) {
       this.#subject = subject;
       this.#calls = 0;
-      this.#end = 0;
+      this.#end = performance.now() + lookupMs;
+      return;
     }
     if (++this.#calls % callsPerLook !== 0) return;
-    const now = performance.now();
-    if (this.#end === 0) this.#end = now + lookupMs;
-    else if (now > this.#end) throw new OverLimit("its patterns take too long");
+    if (performance.now() > this.#end) throw new OverLimit("its patterns take too long");
   }
 }
 
@@ -155,5 +178,36 @@ class PcreMatcher implements Matcher {
     shelf.subject = subject;
     shelf.form = this.#form;
     shelf.units = text.length;
+  }
+}
+
+/** Matches by an automaton, and asks PCRE2 only what the groups took. */
+class RegularMatcher implements Matcher {
+  readonly groups: number;
+  readonly #pcre: Matcher;
+  readonly #automaton: LazyMatcher;
+  readonly #hasDollar: boolean;
+  /** The key that PCRE2 matched last. */
+  #matched: Subject | undefined;
+
+  constructor(pcre: Matcher, automaton: LazyMatcher, hasDollar: boolean) {
+    this.groups = pcre.groups;
+    this.#pcre = pcre;
+    this.#automaton = automaton;
+    this.#hasDollar = hasDollar;
+  }
+
+  matches(subject: Subject): boolean {
+    this.#matched = undefined;
+    if (!this.#hasDollar || !subject.octets.endsWith("\n")) return this.#automaton.test(subject.octets);
+    const matches = this.#pcre.matches(subject);
+    this.#matched = subject;
+    return matches;
+  }
+
+  group(subject: Subject, group: number, highest: number): string {
+    if (this.#matched !== subject) this.#pcre.matches(subject);
+    this.#matched = subject;
+    return this.#pcre.group(subject, group, highest);
   }
 }

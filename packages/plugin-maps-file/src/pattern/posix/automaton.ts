@@ -34,8 +34,13 @@ export interface Automaton {
   readonly context: Uint8Array;
 }
 
-export function buildAutomaton({ root, groups }: ParsedExpression, newlineIsEdge: boolean): Automaton {
-  const builder = new Builder();
+/** Throws `ExpressionError` for one of more nodes than `limit`. */
+export function buildAutomaton(
+  { root, groups }: ParsedExpression,
+  newlineIsEdge: boolean,
+  limit: number = mostNodes,
+): Automaton {
+  const builder = new Builder(limit);
   const end = builder.node(nodeKinds.end, -1, 0);
   const start = root === undefined ? end : builder.build(root, end, false);
   const context = wordSet().map((isWord) => (isWord === 1 ? beside.word : beside.other));
@@ -75,8 +80,14 @@ class Builder {
   readonly #setNumbers = new Map<Uint8Array, number>();
   readonly #anchors: Anchor[] = [];
 
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
   node(kind: number, next: number, detail: number): number {
-    if (this.#kind.length >= mostNodes) throw new ExpressionError("Regular expression too big");
+    if (this.#kind.length >= this.#limit) throw new ExpressionError("Regular expression too big");
     this.#kind.push(kind);
     this.#next.push(next);
     this.#other.push(-1);

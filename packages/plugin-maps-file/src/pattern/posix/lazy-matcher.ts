@@ -33,6 +33,10 @@ export class LazyMatcher {
   readonly #numbers = new Map<string, number>();
   readonly #mark: Uint32Array;
   #stamp = 0;
+  #initial = -1;
+  /** For each of `beside`, whether a match can begin behind it at all: nothing that begins with `^` does. */
+  readonly #begins: readonly boolean[];
+  readonly #beginsLater: boolean;
 
   constructor(automaton: Automaton, work: WorkLimit, { anchored }: MatcherOptions) {
     this.#automaton = automaton;
@@ -41,22 +45,39 @@ export class LazyMatcher {
     this.#mark = new Uint32Array(automaton.size);
     ({ classOf: this.#classOf, sample: this.#sample } = classesOf(automaton));
     this.#width = this.#sample.length + 1;
+    const sides = Object.values(beside);
+    this.#begins = sides.map((before) => sides.some((after) => this.#leadsOn(before, after)));
+    this.#beginsLater = this.#begins.some((begins, side) => begins && side !== beside.edge);
   }
 
   /** Whether the expression matches anywhere in the text, which holds octets. */
   test(text: string): boolean {
-    const end = this.#width - 1;
-    let state = this.#state(Int32Array.of(this.#automaton.start), beside.edge);
+    const width = this.#width;
+    const classOf = this.#classOf;
+    const { length } = text;
+    let transitions = this.#transitions;
+    let state = this.#initial < 0 ? this.#begin() : this.#initial;
+    if (this.#transitions !== transitions) transitions = this.#transitions;
     for (let at = 0; ; at++) {
-      const column = at < text.length ? (this.#classOf[text.charCodeAt(at)] ?? 0) : end;
-      let next = this.#transitions[state * this.#width + column] ?? unknown;
-      if (next === unknown) {
-        ({ state, next } = this.#explore(state, column));
+      const column = at < length ? (classOf[text.charCodeAt(at)] as number) : width - 1;
+      let next = transitions[state * width + column] as number;
+      if (next < 0) {
+        if (next === unknown) {
+          next = this.#explore(state, column).next;
+          transitions = this.#transitions;
+        }
+        if (next === matched) return true;
+        if (next === dead) return false;
       }
-      if (next === matched) return true;
-      if (next === dead || column === end) return false;
+      if (at === length) return false;
       state = next;
     }
+  }
+
+  /** The state before the text, kept until all are forgotten. */
+  #begin(): number {
+    this.#initial = this.#state(Int32Array.of(this.#automaton.start), beside.edge);
+    return this.#initial;
   }
 
   /** The end of the longest match that begins at `start`; -1 without one. */
@@ -99,11 +120,13 @@ export class LazyMatcher {
       this.#mark[target] = this.#stamp;
       targets.push(target);
     }
-    if (!this.#anchored && octet !== undefined && this.#mark[start] !== this.#stamp) targets.push(start);
+    if (!this.#anchored && octet !== undefined && this.#begins[after] === true && this.#mark[start] !== this.#stamp) {
+      targets.push(start);
+    }
     let to: number;
     let current = state;
     if (accepted && !this.#anchored) to = matched;
-    else if (targets.length === 0) to = dead;
+    else if (targets.length === 0 && (this.#anchored || !this.#beginsLater)) to = dead;
     else {
       const known = this.#states.length;
       to = this.#state(Int32Array.from(targets).sort(), after);
@@ -114,6 +137,12 @@ export class LazyMatcher {
     this.#transitions[place] = to;
     if (accepted) this.#accepts[place] = 1;
     return { state: current, next: to };
+  }
+
+  #leadsOn(before: number, after: number): boolean {
+    const { kind, start } = this.#automaton;
+    const reached = this.#closure(Int32Array.of(start), before, after);
+    return reached.some((node) => kind[node] === nodeKinds.set || kind[node] === nodeKinds.end);
   }
 
   /** All nodes that can be reached without taking an octet. */
@@ -156,6 +185,7 @@ export class LazyMatcher {
     if (known !== undefined) return known;
     if ((this.#states.length + 1) * this.#width > mostTransitions) {
       this.#states = [];
+      this.#initial = -1;
       this.#numbers.clear();
       this.#transitions.fill(unknown);
       this.#accepts.fill(0);
