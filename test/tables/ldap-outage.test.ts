@@ -47,6 +47,7 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
   const warnings: string[] = [];
   const open = openLdap(folder.path, warnings);
   const opened: LookupTable[] = [];
+  const extra: Slapd[] = [];
   let first: Slapd;
   let second: Slapd;
 
@@ -54,8 +55,15 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
   beforeAll(async () => {
     [first, second] = await Promise.all([startSlapd(options("first")), startSlapd(options("second"))]);
   });
+  /** For one test, however it ends. */
+  const start = async (slapd: SlapdOptions): Promise<Slapd> => {
+    const started = await startSlapd(slapd);
+    extra.push(started);
+    return started;
+  };
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((table) => table.close()));
+    await Promise.all(extra.splice(0).map((slapd) => slapd.stop()));
   });
   afterAll(async () => {
     await Promise.all([first.stop(), second.stop()]);
@@ -100,7 +108,7 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
   const wellAgain = (table: LookupTable) => expect.poll(() => ask(table, "u1@example.test"), { timeout: 5000 }).toBe("box1@drop.test"); // prettier-ignore
 
   test("killed and started again, under load, bound as before", async () => {
-    const guarded = await startSlapd({ ...options("guarded"), lines: ["access to attrs=userPassword by anonymous auth by * none", `access to * by dn.exact="${reader}" read by * none`] }); // prettier-ignore
+    const guarded = await start({ ...options("guarded"), lines: ["access to attrs=userPassword by anonymous auth by * none", `access to * by dn.exact="${reader}" read by * none`] }); // prettier-ignore
     let running = guarded;
     const table = await openTable({ server_host: url(guarded), bind_dn: reader, bind_pw: "geheim" });
     await isWell(table);
@@ -108,11 +116,10 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
       for (const end of ["kill", "stop", "kill"] as const) {
         await running[end]();
         expect(await ask(table, "u1@example.test")).toBe(unavailable);
-        running = await startSlapd({ ...options("guarded"), port: guarded.port, tlsPort: guarded.tlsPort, lines: ["access to attrs=userPassword by anonymous auth by * none", `access to * by dn.exact="${reader}" read by * none`] }); // prettier-ignore
+        running = await start({ ...options("guarded"), port: guarded.port, tlsPort: guarded.tlsPort, lines: ["access to attrs=userPassword by anonymous auth by * none", `access to * by dn.exact="${reader}" read by * none`] }); // prettier-ignore
         await wellAgain(table);
       }
     });
-    await running.stop();
     expect(counts).toMatchObject({ wrong: 0 });
     expect(counts.right).toBeGreaterThan(100);
     expect(counts.unavailable).toBeGreaterThan(0);
@@ -185,14 +192,13 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
   });
 
   test("a connection that the server ended while idle is not noticed by a lookup", async () => {
-    const impatient = await startSlapd({ ...options("impatient"), globals: ["idletimeout 1"] });
+    const impatient = await start({ ...options("impatient"), globals: ["idletimeout 1"] });
     const table = await openTable({ server_host: url(impatient) });
     await isWell(table);
     for (let round = 0; round < 2; round += 1) {
       await delay(1300);
       await isWell(table);
     }
-    await impatient.stop();
   });
 
   test("a connection that ends under a search: the search is sent again, once", async () => {
@@ -206,7 +212,7 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
   });
 
   test("limits of the server and of the table are no answer, never a part of it", async () => {
-    const limited = await startSlapd({ ...options("limited"), lines: ["limits * size=5"] });
+    const limited = await start({ ...options("limited"), lines: ["limits * size=5"] });
     for (const parameters of [
       {},
       { size_limit: "5" },
@@ -222,7 +228,6 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
     }
     const all = await openTable({ server_host: url(second) });
     expect((await ask(all, "everybody@example.test"))?.split(",")).toHaveLength(userCount);
-    await limited.stop();
   });
 
   test("a lookup that nobody waits for any more asks nothing", async () => {
@@ -262,7 +267,7 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
   });
 
   test("a certificate for another name", async () => {
-    const other = await startSlapd({ ...options("other"), names: ["other.example.test"] });
+    const other = await start({ ...options("other"), names: ["other.example.test"] });
     const checked = { tls_require_cert: "yes", tls_ca_cert_file: other.authority };
     for (const host of ["127.0.0.1", "localhost"]) {
       const right = host === "127.0.0.1" ? "box1@drop.test" : unavailable;
@@ -274,7 +279,6 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
         await isWell(await openTable(parameters));
       }
     }
-    await other.stop();
   });
 
   test("StartTLS that is refused is not gone without", async () => {
@@ -294,11 +298,10 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
   });
 
   test("ldapi, with the name that the socket gives us", async () => {
-    const peers = await startSlapd({ ...options("peers"), lines: [`access to * by dn.exact="uid=peer,${slapdBase}" read by * none`] }); // prettier-ignore
+    const peers = await start({ ...options("peers"), lines: [`access to * by dn.exact="uid=peer,${slapdBase}" read by * none`] }); // prettier-ignore
     const sasl = { server_host: peers.socketUrl, bind: "sasl", sasl_mechs: "EXTERNAL" };
     await isWell(await openTable(sasl));
     expect(await ask(await openTable({ ...sasl, bind: "no" }), "u1@example.test")).toBe(unavailable);
-    await peers.stop();
   });
 
   test("secrets from a file, beside a .cf file", async () => {
