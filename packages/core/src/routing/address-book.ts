@@ -53,11 +53,11 @@ export interface AddressBookOptions {
   readonly recipientDelimiter: string;
   /** Relative file names resolve from here; the current folder unless given. */
   readonly directory?: string;
-  openTable(spec: TableSpec): Promise<LookupTable>;
+  readonly openTable: (spec: TableSpec) => Promise<LookupTable>;
   /** Does a rewriter replace the address? Nobody is an alias unless given. Throws `TableUnavailable`. */
-  isAlias?(address: string): MaybePromise<boolean>;
+  readonly isAlias?: (address: string) => MaybePromise<boolean>;
   /** Told of domains that are in several classes. */
-  warn?(message: string): void;
+  readonly warn?: (message: string) => void;
 }
 
 /** Throws `ConfigError` for a domain that is written in two classes, or a recipient of a domain that is not in its class. */
@@ -88,7 +88,7 @@ export async function createAddressBook(domains: DomainsConfig, options: Address
 
   function open(path: string, items: MatchItems, flavour: ReturnType<typeof domainFlavour>) {
     const { directory = ".", openTable, warn } = options;
-    const scope = { path, directory, openTable: (spec: TableSpec) => openTable(spec) };
+    const scope = { path, directory, openTable };
     return openMatchList(items, flavour, warn === undefined ? scope : { ...scope, warn });
   }
 
@@ -194,6 +194,6 @@ function* provableDomains({ literals, tables }: MatchList<string>): Generator<st
 
 function isIn(list: MatchList<string>, domain: string): boolean {
   // A table elsewhere is not asked at the start.
-  if (list.tables.some(({ entries }) => entries === undefined)) return false;
+  if (list.tables.some((table) => table.entries === undefined)) return false;
   return list.matches(domain) === true;
 }

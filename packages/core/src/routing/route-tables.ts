@@ -23,7 +23,7 @@ export interface RouteTablesOptions {
   readonly clock: Pick<Clock, "monotonic">;
   readonly recipientDelimiter: string;
   readonly transports: TransportNames;
-  openTable(spec: TableSpec, purpose: TablePurpose): Promise<LookupTable>;
+  readonly openTable: (spec: TableSpec, purpose: TablePurpose) => Promise<LookupTable>;
 }
 
 /** The key is a stranger's, and a transport may run programs: neither reaches the answer. */

@@ -88,11 +88,11 @@ describe("address classes", () => {
     (answers: Readonly<Record<string, string | Error>>) =>
     async (spec: TableSpec): Promise<LookupTable> => ({
       type: "late",
-      name: String(spec),
+      name: spec as string,
       kind: "indexed",
       trusted: true,
       lookup: async (key) => {
-        const answer = answers[`${String(spec)} ${key}`];
+        const answer = answers[`${spec as string} ${key}`];
         if (answer instanceof Error) throw answer;
         return answer;
       },

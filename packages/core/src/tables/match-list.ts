@@ -22,9 +22,9 @@ export interface MatchListScope {
   readonly path: string;
   /** Relative file names resolve from here. */
   readonly directory: string;
-  openTable(spec: TableSpec): Promise<LookupTable>;
+  readonly openTable: (spec: TableSpec) => Promise<LookupTable>;
   /** Told of lines of a file that are left out. */
-  warn?(message: string): void;
+  readonly warn?: (message: string) => void;
 }
 
 export interface MatchFlavour<Question> {
