@@ -3,6 +3,8 @@
  * when all have left, the lookup itself is told to end.
  */
 
+import { TransientMap } from "../model/transient-map.ts";
+
 interface Flight<T> {
   readonly answer: Promise<T>;
   /** Only when the first asker could give up: most never can, and a controller is not free. */
@@ -11,7 +13,7 @@ interface Flight<T> {
 }
 
 export class Flights<T> {
-  readonly #flights = new Map<string, Flight<T>>();
+  readonly #flights = new TransientMap<string, Flight<T>>();
 
   /** The answer of the lookup that is under way for `key`; `undefined` when there is none. */
   join(key: string, signal: AbortSignal | undefined): Promise<T> | undefined {
