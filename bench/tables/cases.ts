@@ -1,6 +1,8 @@
 /** All cases, in the order in which they run. */
-import type { TableCase } from "./case.ts";
+import type { Figure, TableCase } from "./case.ts";
+import { measureCidr } from "./cidr.ts";
 import { measureMysql, mysqlNeeds } from "./mysql.ts";
+import { measurePatterns } from "./patterns.ts";
 import { texthashCase } from "./texthash.ts";
 
 const mysqlCase: TableCase = {
@@ -19,4 +21,43 @@ const mysqlCase: TableCase = {
   },
 };
 
-export const cases: readonly TableCase[] = [texthashCase, mysqlCase];
+const cidrCase: TableCase = {
+  name: "cidr",
+  what: "a hundred thousand networks",
+  needs: [],
+  async measure({ quick }) {
+    const scale = quick ? 0.1 : 1;
+    const rows = await measureCidr({
+      networks: 100_000 * scale,
+      lookups: 1_000_000 * scale,
+      postmapKeys: 2000 * scale,
+    });
+    return rows.flatMap(({ keys, ours, postmap }) => [
+      { what: `lookups, ${keys}`, value: ours, unit: "/s", goal: { least: 500_000 } },
+      ...besidePostmap(keys, postmap),
+    ]);
+  },
+};
+
+const patternCase: TableCase = {
+  name: "patterns",
+  what: "a thousand rules of regexp and pcre; the goal is postmap's rate",
+  needs: [],
+  async measure({ quick }) {
+    const scale = quick ? 0.1 : 1;
+    const rows = await measurePatterns({ rules: 1000, lookups: 20_000 * scale, postmapKeys: 2000 * scale });
+    return rows.flatMap(({ type, rules, keys, ours, postmap }): Figure[] => {
+      const name = `${type}, ${rules}, ${keys}`;
+      return [
+        { what: name, value: ours, unit: "/s", ...(postmap !== undefined && { goal: { least: postmap } }) },
+        ...besidePostmap(name, postmap),
+      ];
+    });
+  },
+};
+
+function besidePostmap(what: string, rate: number | undefined): readonly Figure[] {
+  return rate === undefined ? [] : [{ what: `  postmap -q -, ${what}`, value: rate, unit: "/s" }];
+}
+
+export const cases: readonly TableCase[] = [texthashCase, cidrCase, patternCase, mysqlCase];
