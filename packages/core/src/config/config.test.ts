@@ -101,14 +101,35 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
     [
       "outside a union",
       { domains: { relay: "a@b.test" } },
-      [
-        'domains.relay: expected a list of domains, a table, or an object with domains and recipients, got "a@b.test"',
-      ],
+      ['domains.relay: expected a list of domains, a table, or an object with domains and recipients, got "a@b.test"'],
     ],
     [
       "list element",
       { domains: { relay: ["a@b.test"] } },
       ['domains.relay[0]: expected a domain such as "example.com", got "a@b.test"'],
+    ],
+    [
+      "a network that looks like a table",
+      { networks: ["fe80::1/64"] },
+      ['networks[0]: expected no bits set after the prefix, as in "fe80::/64", got "fe80::1/64"'],
+    ],
+    [
+      "a class that is an object of other keys",
+      { domains: { relay: { "a.test": "x" } } },
+      [
+        "domains.relay.domains: expected a list of domains, or a table, nothing is there",
+        'domains.relay["a.test"] is not a known key; known are domains, recipients',
+      ],
+    ],
+    [
+      "recipients that are none",
+      { domains: { local: { domains: ["a.test"], recipients: ["a b"] } } },
+      ['domains.local.recipients[0]: expected an address such as "user@example.com", got "a b"'],
+    ],
+    [
+      "routes",
+      { routes: ["[10.0.0.1]"] },
+      ['routes[0]: expected a table such as "texthash:./file", or an object of key and value, got "[10.0.0.1]"'],
     ],
     [
       "policy entry",
@@ -458,5 +479,34 @@ describe("the nearest word", () => {
     expect([editDistance("port", "prot"), editDistance("", "abc"), editDistance("kitten", "sitting")]).toEqual([
       1, 3, 3,
     ]);
+  });
+});
+
+test("classes, networks and routes are lists, tables, files, or both parts", () => {
+  const table = { type: "mysql", hosts: "127.0.0.1", password: { file: "./secret" }, query: "SELECT 1" };
+  const written = {
+    ...good,
+    networks: ["!192.0.2.1", "192.0.2.0/24", "cidr:./nets", "./more", "::1"],
+    domains: {
+      local: "Local.test",
+      relay: table,
+      virtualAlias: ["A.test", "! B.test", "/etc/domains", "hash:./x", table, { "c.test": "x" }],
+      virtualMailbox: { domains: "mysql:./domains.cf", recipients: ["joe@box.test", "texthash:./boxes"] },
+    },
+    routes: { "*": "smtp:[10.0.0.1]" },
+  };
+  const { networks, domains, routes } = resolveConfig(written, {
+    file: "/etc/postern/x.json",
+    systemHostname: "h.test",
+  });
+  expect({ networks, domains, routes }).toEqual({
+    networks: written.networks,
+    domains: {
+      local: { domains: "local.test" },
+      relay: { domains: table },
+      virtualAlias: { domains: ["a.test", "!b.test", "/etc/domains", "hash:./x", table, { "c.test": "x" }] },
+      virtualMailbox: written.domains.virtualMailbox,
+    },
+    routes: [{ "*": "smtp:[10.0.0.1]" }],
   });
 });
