@@ -3,6 +3,8 @@ import type { ErrorCode } from "@postern/core";
 
 export const exitCodes = Object.freeze({
   ok: 0,
+  /** Not an error: `table query` found nothing, as postmap says it. */
+  notFound: 1,
   usage: 64,
   unavailable: 69,
   software: 70,

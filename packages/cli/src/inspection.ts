@@ -12,6 +12,7 @@ import {
   setUpPlugins,
   systemClock,
   PosternError,
+  type GatewayParts,
   type HookListing,
   type PluginInstance,
   type ResolvedConfig,
@@ -39,26 +40,14 @@ export interface Inspection {
 
 /** Throws `ConfigError` or `PluginError` as a start would. */
 export async function inspect(config: ResolvedConfig): Promise<Inspection> {
-  const { file, directory, hostname } = config;
+  const { file, directory } = config;
   const guard = createGuard(systemClock, () => undefined);
   const hooks = createHooks(guard);
   const vocabulary = createVocabulary();
   const tables = createTableRegistry({ directory, clock: systemClock, guard, warn: () => undefined });
   const plugins = await createPluginHost({ file, directory, searchFrom: [ownFolder] }).load(config.plugins);
-  const registrations = createRegistrations();
-  const parts = {
-    hostname,
-    directory,
-    clock: systemClock,
-    dns: createStaticResolver({}),
-    recipientDelimiter: config.recipientDelimiter,
-    hooks,
-    vocabulary,
-    tables,
-    registrations,
-    space: () => closedSpace,
-    log: () => undefined,
-  };
+  const parts = lookingParts(config, { hooks, vocabulary, tables, log: () => undefined });
+  const { registrations } = parts;
   const set = await setUpPlugins(plugins, parts, { guard });
   try {
     return {
@@ -73,6 +62,23 @@ export async function inspect(config: ResolvedConfig): Promise<Inspection> {
     await set.close();
     await tables.close();
   }
+}
+
+/** What plugins are set up with when nothing of them will run: no names are asked for, no state is kept. */
+export function lookingParts(
+  { hostname, directory, recipientDelimiter }: Pick<ResolvedConfig, "hostname" | "directory" | "recipientDelimiter">,
+  parts: Pick<GatewayParts, "hooks" | "vocabulary" | "tables" | "log">,
+): GatewayParts {
+  return {
+    hostname,
+    directory,
+    recipientDelimiter,
+    clock: systemClock,
+    dns: createStaticResolver({}),
+    registrations: createRegistrations(),
+    space: () => closedSpace,
+    ...parts,
+  };
 }
 
 const closed = (): never => {

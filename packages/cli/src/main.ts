@@ -12,7 +12,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 // Nor is it a reason to stop for a gateway that the reader of its log is gone.
 process.stderr.on("error", () => undefined);
 try {
-  await runCommand(args, { cwd: process.cwd(), output: processOutput });
+  process.exitCode = await runCommand(args, { cwd: process.cwd(), output: processOutput });
 } catch (error) {
   const failure = failureOf(error);
   processOutput.warn(formatFailure(failure, args.includes("--json")));

@@ -5,16 +5,38 @@ export interface Output {
   write(text: string): void;
   /** Standard error. */
   warn(text: string): void;
+  /** Standard error is read by a person. */
+  readonly isTerminal?: boolean;
 }
 
 export const processOutput: Output = {
   write: (text) => void process.stdout.write(text),
   warn: (text) => void process.stderr.write(text),
+  isTerminal: process.stderr.isTTY,
 };
 
 /** `human` is made only when it is wanted. */
 export function print(output: Output, json: boolean | undefined, data: unknown, human: () => string): void {
   output.write(json === true ? `${JSON.stringify(data, undefined, 2)}\n` : human());
+}
+
+/** Many short texts as few writes: what one turn brings leaves together, at most 64 KiB at a time. */
+export function createBatch(output: Output): { write(text: string): void; flush(): void } {
+  const longest = 65_536;
+  let waiting = "";
+  const flush = (): void => {
+    const text = waiting;
+    waiting = "";
+    if (text !== "") output.write(text);
+  };
+  return {
+    flush,
+    write(text) {
+      if (waiting === "") setImmediate(flush);
+      waiting += text;
+      if (waiting.length >= longest) flush();
+    },
+  };
 }
 
 /** Columns as wide as their widest cell, two spaces between; the last one is not padded. */

@@ -6,6 +6,8 @@ import { showConfig } from "./commands/config-show.ts";
 import { init } from "./commands/init.ts";
 import type { StartOptions } from "./commands/start.ts";
 import { listHookPoints, listPlugins, listWords } from "./commands/list.ts";
+import { addTableCommands } from "./commands/table.ts";
+import { exitCodes } from "./exit-codes.ts";
 import { UsageError } from "./failure.ts";
 import type { Output } from "./output.ts";
 import { version } from "./version.ts";
@@ -13,16 +15,20 @@ import { version } from "./version.ts";
 export interface Surroundings {
   readonly cwd: string;
   readonly output: Output;
+  /** Standard input; that of the process unless given. */
+  readonly input?: AsyncIterable<Uint8Array>;
 }
 
-/** Runs one command; throws what went wrong. `--help` and `--version` are successes. */
-export async function runCommand(args: readonly string[], { cwd, output }: Surroundings): Promise<void> {
-  const program = buildProgram({ cwd, output });
+/** Runs one command to its exit status; throws what went wrong. `--help` and `--version` are successes. */
+export async function runCommand(args: readonly string[], surroundings: Surroundings): Promise<number> {
+  let exitCode: number = exitCodes.ok;
+  const program = buildProgram(surroundings, (code) => (exitCode = code));
   try {
     await program.parseAsync(args, { from: "user" });
+    return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return;
+    if (error.exitCode === 0) return exitCodes.ok;
     // What commander says by showing help: no command was given.
     if (error.code === "commander.help") throw new UsageError("say what to do; postern --help lists the commands");
     throw new UsageError(sentenceOf(error.message));
@@ -37,7 +43,8 @@ function sentenceOf(message: string): string {
     .replaceAll("\n", " ");
 }
 
-function buildProgram({ cwd, output }: Surroundings): Command {
+function buildProgram(surroundings: Surroundings, exit: (code: number) => void): Command {
+  const { cwd, output } = surroundings;
   const program = new Command("postern");
   program
     .description("A mail gateway composed of plugins.")
@@ -86,6 +93,7 @@ function buildProgram({ cwd, output }: Surroundings): Command {
     async (options: ConfigOptions) =>
       (await import("./commands/queue.ts")).salvage((await loadRequired(options, cwd)).config, options.json, output),
   );
+  addTableCommands(program, add, surroundings, exit);
   const plugin = program.command("plugin").description("the plugins");
   add(plugin, "list", "each plugin of the config, in order").action(async (options: ConfigOptions) =>
     listPlugins(await loadRequired(options, cwd), options.json, output),

@@ -70,7 +70,14 @@ export {
   resolveConfig,
 } from "./config/index.ts";
 export { askControl } from "./control/index.ts";
-export { createPluginHost, hostOptions, importPlugin, resolvePlugin } from "./plugin/index.ts";
+export {
+  createPluginHost,
+  createTableProvider,
+  findTablePackages,
+  hostOptions,
+  importPlugin,
+  resolvePlugin,
+} from "./plugin/index.ts";
 export { salvageQueue, verifyQueue } from "./queue/index.ts";
 export { checkConfig } from "./config-check.ts";
 export { createRuntime } from "./runtime.ts";

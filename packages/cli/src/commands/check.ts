@@ -5,9 +5,11 @@ import { namingFile } from "../naming-file.ts";
 import { print, type Output } from "../output.ts";
 
 export async function check({ file, config }: LoadedConfig, json: boolean | undefined, output: Output): Promise<void> {
-  const { transports } = await namingFile(file, () => checkConfig(config, { searchFrom: [ownFolder] }));
+  const warnings: string[] = [];
+  const log = (level: string, text: string): void => void (level === "warn" && warnings.push(text));
+  const { transports } = await namingFile(file, () => checkConfig(config, { searchFrom: [ownFolder], log }));
   checkFolders(config);
-  const warnings = findMissingTransports(config, new Set(transports.map(({ name }) => name)));
+  warnings.push(...findMissingTransports(config, new Set(transports.map(({ name }) => name))));
   print(output, json, { ok: true, file, warnings }, () => `${file} is right\n`);
   if (json !== true) for (const warning of warnings) output.warn(`postern: warning: ${warning}\n`);
 }
