@@ -4,14 +4,7 @@ import { createFakeClock } from "@postern/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Socket } from "node:net";
 import { randomFrom, sample, seed } from "../../../test/sampling.ts";
-import {
-  lines,
-  netstring,
-  netstrings,
-  startNetServer,
-  type Framing,
-  type NetServer,
-} from "./net-server.fixture.ts";
+import { lines, netstring, netstrings, startNetServer, type Framing, type NetServer } from "./net-server.fixture.ts";
 import { openMemcache } from "./memcache.ts";
 import { openSocketmap } from "./socketmap.ts";
 import { openTcp } from "./tcp.ts";

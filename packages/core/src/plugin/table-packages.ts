@@ -55,7 +55,7 @@ export interface TableProvider {
 export interface TableProviderOptions {
   readonly host: Pick<PluginHost, "load">;
   readonly folders: readonly string[];
-  setUp(instances: readonly PluginInstance[]): Promise<PluginSet>;
+  readonly setUp: (instances: readonly PluginInstance[]) => Promise<PluginSet>;
 }
 
 export function createTableProvider({ host, folders, setUp }: TableProviderOptions): TableProvider {

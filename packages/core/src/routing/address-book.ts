@@ -87,9 +87,8 @@ export async function createAddressBook(domains: DomainsConfig, options: Address
   if (options.warn !== undefined) warnOfOverlaps(asked, options.warn);
 
   function open(path: string, items: MatchItems, flavour: ReturnType<typeof domainFlavour>) {
-    const { directory = ".", openTable, warn } = options;
-    const scope = { path, directory, openTable };
-    return openMatchList(items, flavour, warn === undefined ? scope : { ...scope, warn });
+    const { directory = ".", openTable } = options;
+    return openMatchList(items, flavour, { path, directory, openTable });
   }
 
   function classOf(domain: string): MaybePromise<AddressClass> {

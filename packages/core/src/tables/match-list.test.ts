@@ -12,7 +12,7 @@ import { createTableRegistry } from "./registry.ts";
 const directory = mkdtempSync(join(tmpdir(), "postern-match-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 writeFileSync(join(directory, "domains"), "# ours\nfile.test, more.test\n  !not.test # a comment is a word\n");
-writeFileSync(join(directory, "sound"), "# ours\nfile.test, more.test\n  !not.test\ntexthash:./table\n");
+writeFileSync(join(directory, "sound"), " first.test\n# ours\nfile.test, more.test\n  !not.test\ntexthash:./table\n");
 writeFileSync(join(directory, "table"), "table.test x\n.dotted.test x\n192.0.2.7 x\nuser@a.test x\n@b.test x\n");
 writeFileSync(join(directory, "round"), "a.test\n./round\n");
 
@@ -61,6 +61,7 @@ describe("domains", () => {
     // The first that matches decides, not the nearest.
     [["a.test", "!sub.a.test"], "parent", "sub.a.test", true],
     [["!!a.test"], undefined, "a.test", true],
+    [["./sound"], undefined, "first.test", true],
     [["./sound"], undefined, "more.test", true],
     [["./sound"], undefined, "not.test", false],
     [["!./sound", "file.test", "not.test"], undefined, "file.test", false],
@@ -148,7 +149,7 @@ test.for<[items: MatchItems, flavour: MatchFlavour<string>, message: string]>([
   ["a_b:", domainFlavour(), 'list: unknown table type "a_b" in "a_b:"'],
   [["!"], domainFlavour(), 'list[0]: "!" names nothing'],
   [["./none"], domainFlavour(), `list[0]: ${directory}/none: there is no such file`],
-  ["./domains", domainFlavour(), `list: ${directory}/domains, line 2: "#" is no domain`],
+  ["./domains", domainFlavour(), `list: ${directory}/domains, line 3: "#" is no domain`],
   [["./round"], domainFlavour(), "files name each other"],
   [["10.0.0.1/8"], networkFlavour, 'list[0]: "10.0.0.1/8" has bits set beyond its prefix'],
   [["fe80::1/64"], networkFlavour, 'list[0]: "fe80::1/64" has bits set beyond its prefix'],

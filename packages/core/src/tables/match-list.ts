@@ -7,7 +7,6 @@ import { resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { findFirst } from "./find.ts";
-import { logicalLines } from "./logical-lines.ts";
 import { isTableName } from "./registry.ts";
 import type { SearchTurn } from "./search-order.ts";
 import { splitWords } from "./split-words.ts";
@@ -23,8 +22,6 @@ export interface MatchListScope {
   /** Relative file names resolve from here. */
   readonly directory: string;
   readonly openTable: (spec: TableSpec) => Promise<LookupTable>;
-  /** Told of lines of a file that are left out. */
-  readonly warn?: (message: string) => void;
 }
 
 export interface MatchFlavour<Question> {
@@ -106,11 +103,11 @@ export async function openMatchList<Question>(
   async function* readFileItems(path: string, sign: boolean, place: string, depth: number): AsyncGenerator<Item> {
     if (depth > deepestFile)
       throw new ConfigError(`${place}: ${path}: files name each other, more than ${deepestFile} deep`);
-    const lines = logicalLines(await readOctets(path, place), (line, what) =>
-      scope.warn?.(`${path}, line ${line}: ${what}`),
-    );
-    for (const { line, text } of lines) {
-      for (const word of splitWords(text)) yield* readItem(word, sign, `${place}: ${path}, line ${line}`, depth);
+    // Physical lines: a list has no continuations, and may be indented.
+    const lines = (await readOctets(path, place)).toString("utf8").split("\n");
+    for (const [at, text] of lines.entries()) {
+      if (/^\s*#/.test(text)) continue;
+      for (const word of splitWords(text)) yield* readItem(word, sign, `${place}: ${path}, line ${at + 1}`, depth);
     }
   }
 

@@ -23,7 +23,6 @@ export async function openDomainList(words: readonly string[], path: string, sco
     path,
     directory: scope.directory,
     openTable: (spec) => scope.open(spec),
-    warn: (message) => scope.warn(message),
   });
   return (domain) => list.matches(foldKey(domain));
 }
