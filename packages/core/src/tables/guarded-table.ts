@@ -61,7 +61,7 @@ export class GuardedTable implements LookupTable {
     this.#inner = inner;
     this.#parts = parts;
     this.#observer = parts.observer;
-    this.#label = `${inner.type}:${inner.name}`;
+    this.#label = inner.name === "" ? inner.type : `${inner.type}:${inner.name}`;
     this.#folds = inner.kind === "indexed";
     this.#cache = parts.care.cache === undefined ? undefined : new AnswerCache(parts.care.cache);
     if (this.#cache !== undefined) this.#backend = this.#createBackend();
