@@ -2,7 +2,8 @@
 import { run } from "../e2e/run.ts";
 import { startMariadb, type Mariadb } from "../services/mariadb.ts";
 import { freePort } from "../services/ports.ts";
-import { tableNames, tellEverything, type Database, type TableName, type World } from "./everything.ts";
+import { tellEverything } from "./everything.ts";
+import { tableNames, type Database, type TableName, type World } from "./everything-world.ts";
 
 const password = "Gehe1m-und-lang";
 const columns = "(name VARCHAR(254), value VARCHAR(254), INDEX (name)) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";

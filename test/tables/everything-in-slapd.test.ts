@@ -4,7 +4,8 @@ import { run } from "../e2e/run.ts";
 import { freePort } from "../services/ports.ts";
 import { programPath } from "../services/programs.ts";
 import { ldifEntry, slapdBase, startSlapd } from "../services/slapd.ts";
-import { tableNames, tellEverything, type Database, type TableName, type World } from "./everything.ts";
+import { tellEverything } from "./everything.ts";
+import { tableNames, type Database, type TableName, type World } from "./everything-world.ts";
 
 const password = "Gehe1m-und-lang";
 const reader = `uid=postern,${slapdBase}`;
