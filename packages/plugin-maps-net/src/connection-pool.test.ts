@@ -1,11 +1,20 @@
-// Three protocols over one pool, before servers that misbehave: each key gets its own answer or none.
+// Four protocols over one pool, before servers that misbehave: each key gets its own answer or none.
 import { systemClock, TableUnavailable, type LookupTable, type OpenTable, type TableScope } from "@postern/core";
 import { createFakeClock } from "@postern/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Socket } from "node:net";
 import { randomFrom, sample, seed } from "../../../test/sampling.ts";
-import { lines, netstring, netstrings, startNetServer, type Framing, type NetServer } from "./net-server.fixture.ts";
+import {
+  commands,
+  lines,
+  netstring,
+  netstrings,
+  startNetServer,
+  type Framing,
+  type NetServer,
+} from "./net-server.fixture.ts";
 import { openMemcache } from "./memcache.ts";
+import { openRedis } from "./redis.ts";
 import { openSocketmap } from "./socketmap.ts";
 import { openTcp } from "./tcp.ts";
 
@@ -82,6 +91,31 @@ const protocols: Readonly<Record<string, Protocol>> = {
       "VALUE k0 0 1\r\nx\r\nEMD\r\n",
       "VALUE k0 x 1\r\nx\r\nEND\r\n",
       "x".repeat(3000),
+    ],
+  },
+  redis: {
+    open: openRedis,
+    framing: commands,
+    parameters: (hosts) => ({ hosts }),
+    keyOf: (request) => request.slice("GET ".length),
+    found: (_, value) => `$${value.length}\r\n${value}\r\n`,
+    notFound: "$-1\r\n",
+    rubbish: [
+      "x\r\n",
+      "$5\n",
+      "$x\r\nx\r\n",
+      "$-2\r\n",
+      "$1\r\nxy\r\n",
+      "$99999999\r\n",
+      "$99999999999\r\n",
+      ":1\r\n",
+      "+OK\r\n",
+      "*-1\r\n",
+      "*1\r\n$1\r\nx\r\n",
+      "*1\r\n*1\r\n",
+      "*2\r\n:1\r\n",
+      "-ERR no\r\n",
+      "-".padEnd(5000, "x"),
     ],
   },
 };

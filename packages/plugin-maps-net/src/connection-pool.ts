@@ -4,7 +4,7 @@
  * at once; a server that could not be reached is passed over for a second while there are others.
  */
 import type { Clock, Timer } from "@postern/core";
-import { Connection, type ReplyReader } from "./connection.ts";
+import { Connection, type Opening, type ReplyReader } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { ExchangeError } from "./exchange-error.ts";
 import { ServerOrder } from "./server-order.ts";
@@ -22,6 +22,8 @@ export interface PoolOptions {
   readonly idleMs: number;
   /** No connection gets older. */
   readonly lifetimeMs: number;
+  /** How each connection begins. */
+  readonly opening?: Opening | undefined;
 }
 
 interface Task {
@@ -116,7 +118,11 @@ export class ConnectionPool {
       idle.connection.end();
     }
     if (this.#open.size >= this.#options.connections) return undefined;
-    const connection = new Connection(this.#servers.choose(task.tried), (ended) => this.#forget(ended));
+    const connection = new Connection(
+      this.#servers.choose(task.tried),
+      (ended) => this.#forget(ended),
+      this.#options.opening,
+    );
     this.#open.set(connection, this.#options.clock.monotonic());
     return connection;
   }
@@ -144,7 +150,7 @@ export class ConnectionPool {
       if (!error.onlyThisKey) this.#servers.failed(endpoint);
     }
     const others = task.tried.size < count;
-    const again = error.trouble === "lost" ? task.attempts === 1 || others : error.trouble === "refused" && others;
+    const again = error.trouble === "lost" ? task.attempts === 1 || others : others && isOfTheServer(error);
     if (!again || task.attempts > count || this.#closed) {
       task.fail(error);
       return;
@@ -191,6 +197,11 @@ export class ConnectionPool {
       this.#run(task, connection);
     }
   }
+}
+
+/** Another server may answer what this one cannot. */
+function isOfTheServer({ trouble, onlyThisKey }: ExchangeError): boolean {
+  return trouble === "refused" || (trouble === "denied" && !onlyThisKey);
 }
 
 function toExchangeError(error: unknown): ExchangeError {

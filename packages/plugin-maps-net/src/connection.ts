@@ -2,7 +2,8 @@
  * One connection: a request, its whole answer, the next request. Whatever is out of step (bytes that nobody asked for, an
  * answer cut short, bytes behind an answer) ends the connection, so that no key ever gets the answer of another.
  */
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import type { Endpoint } from "./endpoint.ts";
 import { ExchangeError, type ExchangeTrouble } from "./exchange-error.ts";
 
@@ -11,6 +12,14 @@ import { ExchangeError, type ExchangeTrouble } from "./exchange-error.ts";
  * there must come more. Throws an `ExchangeError` ("rubbish") for what can be no answer, also when it gets too long for one.
  */
 export type ReplyReader<T> = (bytes: Buffer, seen: number) => { readonly value: T; readonly used: number } | undefined;
+
+/** What a connection is before it serves a request. */
+export interface Opening {
+  /** TLS from the first octet on, over TCP; without it in clear. */
+  readonly tls?: ConnectionOptions | undefined;
+  /** Said first, a login; its answer must be one that the reader takes. */
+  readonly greeting?: { readonly request: Buffer; readonly read: ReplyReader<unknown> } | undefined;
+}
 
 interface Pending {
   read(bytes: Buffer, seen: number): boolean;
@@ -28,20 +37,24 @@ export class Connection {
   #connected = false;
   #ended = false;
   #pending: Pending | undefined;
+  /** Until the greeting is answered. */
+  #greeted: Promise<unknown> | undefined;
   #bytes: Buffer = Buffer.alloc(0);
   #length = 0;
 
   /** Connects at once; a request may be given before it is there. `onEnd` is told once, whatever ends it. */
-  constructor(endpoint: Endpoint, onEnd: (connection: Connection) => void) {
+  constructor(endpoint: Endpoint, onEnd: (connection: Connection) => void, { tls, greeting }: Opening = {}) {
     this.endpoint = endpoint;
     this.#onEnd = onEnd;
-    this.#socket = connect("path" in endpoint ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port });
+    const secure = tls !== undefined && !("path" in endpoint);
+    this.#socket = secure ? openTls(endpoint, tls) : connect(endpoint);
     this.#socket.setNoDelay(true);
-    this.#socket.on("connect", () => (this.#connected = true));
+    this.#socket.on(secure ? "secureConnect" : "connect", () => (this.#connected = true));
     this.#socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     this.#socket.on("error", (cause) => this.end(this.#broken(cause)));
     this.#socket.on("end", () => this.end(this.#broken()));
     this.#socket.on("close", () => this.end(this.#broken()));
+    if (greeting !== undefined) this.#greeted = this.#exchange(greeting.request, greeting.read);
   }
 
   get usable(): boolean {
@@ -49,15 +62,28 @@ export class Connection {
   }
 
   /** One at a time. Rejects with `ExchangeError`; the connection is over then. */
-  exchange<T>(request: Buffer, read: ReplyReader<T>): Promise<T> {
+  async exchange<T>(request: Buffer, read: ReplyReader<T>): Promise<T> {
+    if (this.#greeted !== undefined) {
+      await this.#greeted;
+      this.#greeted = undefined;
+    }
+    const value = await this.#exchange(request, read);
+    this.answers++;
+    return value;
+  }
+
+  #exchange<T>(request: Buffer, read: ReplyReader<T>): Promise<T> {
     return new Promise((resolve, reject) => {
+      if (this.#ended) {
+        reject(this.#broken());
+        return;
+      }
       this.#pending = {
         read: (bytes, seen) => {
           const answer = read(bytes, seen);
           if (answer === undefined) return false;
           this.#pending = undefined;
           this.#length = 0;
-          this.answers++;
           // Nobody asked for what stands behind it, and nobody can say whose answer it is.
           if (answer.used !== bytes.length) this.end();
           resolve(answer.value);
@@ -120,4 +146,8 @@ export class Connection {
     chunk.copy(this.#bytes, this.#length);
     this.#length = length;
   }
+}
+
+function openTls({ host, port }: { readonly host: string; readonly port: number }, tls: ConnectionOptions): Socket {
+  return connectTls({ ...tls, host, port, ...(isIP(host) === 0 ? { servername: host } : {}) });
 }

@@ -27,6 +27,22 @@ export const netstrings: Framing = (bytes) => {
   return colon < 0 || bytes.length < used ? undefined : { request: bytes.slice(colon + 1, used - 1), used };
 };
 
+/** Commands of Redis, their words with blanks between. */
+export const commands: Framing = (bytes) => {
+  const [head = "", count] = /^\*(\d+)\r\n/.exec(bytes) ?? [];
+  if (count === undefined) return undefined;
+  const words: string[] = [];
+  let used = head.length;
+  while (words.length < Number(count)) {
+    const [line = "", length] = /^\$(\d+)\r\n/.exec(bytes.slice(used)) ?? [];
+    const end = used + line.length + Number(length);
+    if (length === undefined || bytes.length < end + 2) return undefined;
+    words.push(bytes.slice(used + line.length, end));
+    used = end + 2;
+  }
+  return { request: words.join(" "), used };
+};
+
 /** `answer` gets each request and the socket to write on; what it does is its own affair. `where`: a port, 0 for any, or a path. */
 export async function startNetServer(
   framing: Framing,

@@ -15,7 +15,7 @@ export function readPool(
   parameters: DatabaseParameters,
   endpoints: readonly Endpoint[],
   clock: Clock,
-  defaults: Partial<Pick<PoolOptions, "timeoutMs">> = {},
+  defaults: Partial<Pick<PoolOptions, "timeoutMs" | "opening">> = {},
 ): ConnectionPool {
   const options: PoolOptions = {
     endpoints,
@@ -25,6 +25,7 @@ export function readPool(
     waiting: parameters.integer("max_waiting", waiting, { min: 0, max: 100_000 }),
     idleMs: parameters.milliseconds("max_idle", idleMs),
     lifetimeMs: parameters.milliseconds("max_ttl", lifetimeMs),
+    opening: defaults.opening,
   };
   if (options.timeoutMs === 0) throw parameters.mistake("timeout", "it must be longer than nothing");
   return new ConnectionPool(options);

@@ -1,13 +1,15 @@
 /** What Redis is asked: a command with templates for its arguments, or one template for a key that is got. */
 import { ConfigError, parseTemplate, type Template } from "@postern/core";
+import { ExchangeError } from "./exchange-error.ts";
+import type { RedisReply } from "./resp.ts";
 
 type RedisCommand = "GET" | "HGET" | "SISMEMBER" | "SMEMBERS";
 
 export interface RedisQuestion {
   /** Command and arguments, `undefined` when the key lacks a part that a template names. Each argument travels with its length. */
   ask(key: string): string[] | undefined;
-  /** The values of an answer, in octets; none when there is nothing. Throws for an answer that this command cannot have. */
-  values(reply: unknown, asked: readonly string[]): readonly Buffer[];
+  /** The values of an answer, in octets; none when there is nothing. Throws `ExchangeError` for an answer that this command cannot have. */
+  values(reply: RedisReply, asked: readonly string[]): readonly Buffer[];
 }
 
 /** Arguments of each command. */
@@ -44,17 +46,16 @@ function expandAll(command: string, templates: readonly Template[], key: string)
   return asked;
 }
 
-function readValues(command: RedisCommand, reply: unknown, asked: readonly string[]): readonly Buffer[] {
+function readValues(command: RedisCommand, reply: RedisReply, asked: readonly string[]): readonly Buffer[] {
   if (command === "SISMEMBER") {
     if (reply === 0) return [];
     // The member itself, as a column that is selected by its own value; `result_format = OK` makes it a word.
     if (reply === 1) return [Buffer.from(asked[2] ?? "")];
   } else if (command === "SMEMBERS") {
-    if (Array.isArray(reply) && reply.every((member) => Buffer.isBuffer(member)))
-      return reply.sort((one, two) => one.compare(two));
+    if (Array.isArray(reply)) return reply.toSorted((one: Buffer, two: Buffer) => one.compare(two));
   } else {
     if (reply === null) return [];
     if (Buffer.isBuffer(reply)) return [reply];
   }
-  throw new TypeError(`an answer that ${command} cannot have`);
+  throw new ExchangeError("rubbish", `an answer that ${command} cannot have`);
 }

@@ -13,14 +13,17 @@ import {
   type TableScope,
 } from "@postern/core";
 import { answerText } from "./answer-text.ts";
+import type { Opening, ReplyReader } from "./connection.ts";
+import type { ConnectionPool } from "./connection-pool.ts";
 import { parseEndpoints } from "./endpoint.ts";
-import { toUnavailable } from "./exchange-error.ts";
-import type { RedisLogin } from "./redis-link.ts";
+import { ExchangeError, toUnavailable } from "./exchange-error.ts";
+import { readPool } from "./pool-parameters.ts";
 import { parseQuestion, type RedisQuestion } from "./redis-question.ts";
-import { RedisServers } from "./redis-servers.ts";
+import { okReader, replyReader, writeCommand } from "./resp.ts";
 
 const defaultPort = 6379;
 const timeoutMs = 2000;
+const longestReply = 1_000_000;
 const fileForm = /^\.{0,2}\/|\.cf$/;
 
 export async function openRedis(name: string, scope: TableScope, object: TableParameters): Promise<LookupTable> {
@@ -36,36 +39,39 @@ export async function openRedis(name: string, scope: TableScope, object: TablePa
   const parameters = await readTableParameters("redis", isFile ? name : "", scope, keys);
   const question = parseQuestion(words ?? parameters.text("query", "%s"), label);
   const hosts = parameters.list("hosts");
-  const login = await readLogin(parameters, scope);
-  const servers = new RedisServers({
-    endpoints: parseEndpoints(hosts.length === 0 ? ["localhost"] : hosts, {
-      label,
-      directory: scope.directory,
-      defaultPort,
-    }),
-    login,
-    clock: scope.clock,
-    timeoutMs: parameters.milliseconds("timeout", timeoutMs) || timeoutMs,
-    waiting: parameters.integer("max_waiting", 10_000, { min: 1, max: 1_000_000 }),
+  const endpoints = parseEndpoints(hosts.length === 0 ? ["localhost"] : hosts, {
+    label,
+    directory: scope.directory,
+    defaultPort,
   });
+  const password = parameters.text("password");
+  const opening = { tls: await readTls(parameters, scope), greeting: readGreeting(parameters, password) };
+  const longest = parameters.integer("max_reply_size", longestReply, { min: 16, max: 100 * longestReply });
+  const pool = readPool(parameters, endpoints, scope.clock, { timeoutMs, opening });
   const rules = await readAnswerRules(parameters, scope);
   parameters.finish();
   // Without a password whoever reaches the port may write, and say where mail goes and under which user.
-  return new RedisTable({ name, label, question, rules, servers, trusted: login.password !== undefined });
+  return new RedisTable({ name, label, question, rules, pool, longest, trusted: password !== undefined });
 }
 
-async function readLogin(parameters: DatabaseParameters, scope: TableScope): Promise<RedisLogin> {
-  const login = {
-    database: parameters.integer("database", 0, { min: 0 }),
-    username: parameters.text("username"),
-    password: parameters.text("password"),
-  };
+/** Login and database, which belong to a connection. */
+function readGreeting(parameters: DatabaseParameters, password: string | undefined): Opening["greeting"] {
+  const username = parameters.text("username");
+  const database = parameters.integer("database", 0, { min: 0 });
+  const commands: string[][] = [];
+  if (password !== undefined) commands.push(["AUTH", ...(username === undefined ? [] : [username]), password]);
+  if (database > 0) commands.push(["SELECT", String(database)]);
+  if (commands.length === 0) return undefined;
+  return { request: Buffer.concat(commands.map(writeCommand)), read: okReader(commands.length) };
+}
+
+async function readTls(parameters: DatabaseParameters, scope: TableScope): Promise<Opening["tls"]> {
   const wanted = parameters.flag("tls", false);
   const rejectUnauthorized = parameters.flag("tls_verify_cert", true);
   const caFile = parameters.text("tls_ca_file");
-  if (!wanted) return { ...login, tls: undefined };
+  if (!wanted) return undefined;
   const ca = caFile === undefined ? undefined : await readCa(resolve(scope.directory, caFile), parameters);
-  return { ...login, tls: { rejectUnauthorized, ...(ca === undefined ? {} : { ca }) } };
+  return { rejectUnauthorized, ...(ca === undefined ? {} : { ca }) };
 }
 
 async function readCa(path: string, parameters: DatabaseParameters): Promise<string> {
@@ -81,7 +87,9 @@ interface RedisTableOptions {
   readonly label: string;
   readonly question: RedisQuestion;
   readonly rules: AnswerRules;
-  readonly servers: RedisServers;
+  readonly pool: ConnectionPool;
+  /** Octets of a reply. */
+  readonly longest: number;
   readonly trusted: boolean;
 }
 
@@ -99,22 +107,37 @@ class RedisTable implements LookupTable {
   }
 
   async lookup(key: string, ask?: LookupAsk): Promise<string | undefined> {
-    const { label, question, rules, servers } = this.#options;
+    const { label, question, rules, pool } = this.#options;
     const command = key.isWellFormed() ? question.ask(key) : undefined;
     if (command === undefined) return undefined;
     // A promise only where `domain` holds a table.
     const asks = rules.asks(key);
     if (!(typeof asks === "boolean" ? asks : await asks)) return undefined;
     try {
-      const values = await servers.ask(command, (reply) => question.values(reply, command), ask?.signal);
-      return rules.format(values.map(answerText), key);
+      const reply = await pool.ask(writeCommand(command), this.#reader(command), ask?.signal);
+      if (reply instanceof ExchangeError) throw reply;
+      return rules.format(reply.map(answerText), key);
     } catch (error) {
       throw toUnavailable(label, error);
     }
   }
 
   close(): Promise<void> {
-    this.#options.servers.close();
+    this.#options.pool.close();
     return Promise.resolve();
+  }
+
+  /** The values, or an error for this key alone: any other one, and an answer that the command cannot have, ends the connection. */
+  #reader(command: readonly string[]): ReplyReader<readonly Buffer[] | ExchangeError> {
+    const { longest, question } = this.#options;
+    const read = replyReader(longest);
+    return (bytes, seen) => {
+      const reply = read(bytes, seen);
+      if (reply === undefined) return undefined;
+      const { value, used } = reply;
+      if (!(value instanceof ExchangeError)) return { value: question.values(value, command), used };
+      if (!value.onlyThisKey) throw value;
+      return { value, used };
+    };
   }
 }
