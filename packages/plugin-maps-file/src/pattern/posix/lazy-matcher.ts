@@ -47,7 +47,8 @@ export class LazyMatcher {
     this.#width = this.#sample.length + 1;
     const sides = Object.values(beside);
     this.#begins = sides.map((before) => sides.some((after) => this.#leadsOn(before, after)));
-    this.#beginsLater = this.#begins.some((begins, side) => begins && side !== beside.edge);
+    // Without the flag `m` a newline is an octet like others, and nothing stands behind one.
+    this.#beginsLater = automaton.context.some((side) => this.#begins[side] === true);
   }
 
   /** Whether the expression matches anywhere in the text, which holds octets. */
@@ -60,7 +61,7 @@ export class LazyMatcher {
     if (this.#transitions !== transitions) transitions = this.#transitions;
     for (let at = 0; ; at++) {
       const column = at < length ? (classOf[text.charCodeAt(at)] as number) : width - 1;
-      let next = transitions[state * width + column] as number;
+      let next = transitions[state + column] as number;
       if (next < 0) {
         if (next === unknown) {
           next = this.#explore(state, column).next;
@@ -90,11 +91,11 @@ export class LazyMatcher {
     for (let at = start; ; at++) {
       this.#work.spend(1);
       const column = at < text.length ? (this.#classOf[text.charCodeAt(at)] ?? 0) : end;
-      let next = this.#transitions[state * this.#width + column] ?? unknown;
+      let next = this.#transitions[state + column] ?? unknown;
       if (next === unknown) {
         ({ state, next } = this.#explore(state, column));
       }
-      if (this.#accepts[state * this.#width + column] === 1) longest = at;
+      if (this.#accepts[state + column] === 1) longest = at;
       if (next === dead || column === end) return longest;
       state = next;
     }
@@ -103,7 +104,7 @@ export class LazyMatcher {
   /** Fills in one transition. The state may get a new number when too many were known. */
   #explore(state: number, column: number): { state: number; next: number } {
     const { kind, next, detail, sets, context, start } = this.#automaton;
-    const from = this.#states[state];
+    const from = this.#states[state / this.#width];
     if (from === undefined) throw new Error("no such state");
     const octet = this.#sample[column];
     const after = octet === undefined ? beside.edge : (context[octet] ?? beside.other);
@@ -133,7 +134,7 @@ export class LazyMatcher {
       // All were forgotten: the state we come from is known again by a new number.
       if (this.#states.length < known) current = this.#state(from.nodes, from.before);
     }
-    const place = current * this.#width + column;
+    const place = current + column;
     this.#transitions[place] = to;
     if (accepted) this.#accepts[place] = 1;
     return { state: current, next: to };
@@ -177,6 +178,7 @@ export class LazyMatcher {
     return reached;
   }
 
+  /** The number of a state is where its row of transitions begins. */
   #state(nodes: Int32Array, before: number): number {
     // Without anchors it does not matter what went before.
     const side = this.#automaton.anchors.length === 0 ? beside.other : before;
@@ -190,7 +192,7 @@ export class LazyMatcher {
       this.#transitions.fill(unknown);
       this.#accepts.fill(0);
     }
-    const number = this.#states.length;
+    const number = this.#states.length * this.#width;
     this.#states.push({ nodes, before: side });
     this.#numbers.set(key, number);
     this.#grow();
