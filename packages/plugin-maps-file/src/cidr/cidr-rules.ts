@@ -103,6 +103,6 @@ class Compiler {
   }
 
   finish(): void {
-    for (const { line } of this.#open.reverse()) this.#warn(line, "IF has no matching ENDIF");
+    for (const { line } of this.#open.toReversed()) this.#warn(line, "IF has no matching ENDIF");
   }
 }

@@ -173,7 +173,7 @@ class RuleCompiler {
   }
 
   finish(): { rules: readonly Rule[]; scan: LiteralScan | undefined } {
-    for (const { line } of this.#open.reverse()) this.#warn(line, "IF has no matching ENDIF");
+    for (const { line } of this.#open.toReversed()) this.#warn(line, "IF has no matching ENDIF");
     const scan = this.#owners.length === 0 ? undefined : new LiteralScan(this.#owners);
     return { rules: this.#rules, scan };
   }

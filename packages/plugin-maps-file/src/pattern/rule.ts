@@ -35,7 +35,7 @@ export interface RuleContext {
   /** How many `if` are open. */
   readonly nesting: number;
   readonly withoutSubstitution: boolean;
-  warn(text: string): void;
+  readonly warn: (text: string) => void;
 }
 
 const blank = /[ \t\v\f\r\n]/;
