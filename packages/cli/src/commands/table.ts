@@ -3,6 +3,7 @@ import { searchOrders, type SearchOrderName } from "@postern/core";
 import { Option, type Command } from "commander";
 import { loadRequired, type ConfigOptions } from "../config-source.ts";
 import type { Surroundings } from "../program.ts";
+import { expectShortLife } from "../short-lived.ts";
 import type { QueryOptions } from "./table-query.ts";
 
 type Add = (parent: Command, name: string, description: string) => Command;
@@ -13,7 +14,7 @@ export function addTableCommands(
   { cwd, output, input }: Surroundings,
   exit: (code: number) => void,
 ): void {
-  const table = program.command("table").description("the tables");
+  const table = program.command("table").description("the tables").hook("preAction", expectShortLife);
   add(table, "query", "what a table answers: one key, several, or with - the lines of standard input")
     .argument("<table>", "type:name, from the current folder; or an object in JSON")
     .argument("<keys...>", "what is looked up")
