@@ -99,6 +99,7 @@ export function tellEverything({ name, needs, type, prepare, send }: EverythingO
     };
     const noted = (reply: string): string => (replies.push(reply), reply);
     const say = async (session: Dialogue, line: string) => noted(await session.say(line));
+    const reports = (sink: SmtpSink) => sink.messages().filter((text) => text.includes("report-type=delivery-status"));
     const handOver = async (message: Parameters<typeof hand>[1]) => noted(await hand(gateway.port, message));
     /** A session of a stranger's that has said MAIL. */
     const begin = async (from = "sender@source.test", localAddress = stranger): Promise<Dialogue> => {
@@ -266,16 +267,17 @@ export function tellEverything({ name, needs, type, prepare, send }: EverythingO
     it("what is in the queue when it dies waits for it, and the sender of what waits too long learns nothing about it", async () => {
       const subject = "waits for its route";
       const content = `Subject: ${subject}\r\n\r\ntext\r\n`;
-      await using hasty = await startGateway({
-        config: configOf(database.specs, {
-          queue: { directory: "./queue", minBackoff: "1s", maxBackoff: "1s", lifetime: "3s" },
-        }),
+      const briefly = { queue: { directory: "./queue", minBackoff: "1s", maxBackoff: "1s", lifetime: "3s" } };
+      const hastyOptions = {
+        folder: folderIn(folder.path, "hasty"),
+        config: configOf(database.specs, briefly),
         files: database.files,
-      });
+      };
+      let hasty = await startGateway(hastyOptions);
       expect(await handOver({ localAddress: stranger, from: own, to: "eve@late.test", content })).toMatch(/^250 /);
-      expect(await hand(hasty.port, { localAddress: stranger, from: own, to: "eve@late.test", content })).toMatch(
-        /^250 /,
-      );
+      for (const from of [own, "ann@corp.test"]) {
+        expect(await hand(hasty.port, { localAddress: stranger, from, to: "eve@late.test", content })).toMatch(/^250 /);
+      }
       await running.kill();
       await until(() => gateway.log().includes("cannot be routed"));
       // The report's own way is written in files.
@@ -284,6 +286,9 @@ export function tellEverything({ name, needs, type, prepare, send }: EverythingO
       expect(text).toMatch(/^Status: 4\.4\.7/m);
       expect(text).toMatch(/temporary failure in routing/);
       expect(withoutTrace(Buffer.from(text)).toString("latin1")).not.toMatch(innards);
+      // The other sender's way is not known now: who was not told is told when it is.
+      await until(() => hasty.log().includes("sender cannot be told now"));
+      expect(reports(a)).toEqual([]);
       // It starts without its database too, and goes on waiting.
       await gateway.stop();
       const unrouted = count(gateway.log(), /cannot be routed/g);
@@ -301,6 +306,11 @@ export function tellEverything({ name, needs, type, prepare, send }: EverythingO
           .flatMap(recipientsOf),
       ).toEqual(["eve@late.test"]);
       expect(gateway.log()).not.toMatch(/status=bounced/);
+      await hasty.stop();
+      hasty = await startGateway({ ...hastyOptions, port: hasty.port });
+      await until(() => reports(a).length > 0);
+      await hasty.stop();
+      expect(reports(a).map(recipientsOf)).toEqual([["ann@corp.test"]]);
     });
 
     it("stopped: who needs it is put off in the end, who does not is served meanwhile; going on, it is asked again", async () => {
@@ -369,7 +379,9 @@ export function tellEverything({ name, needs, type, prepare, send }: EverythingO
       await prober.fails(2);
       running.resume();
       expect(await sending).toMatchObject({ status: 0, errors: "" });
-      await until(() => relay.queueIds().length === 0, 30_000);
+      await until(() => relay.queueIds().length === 0, 30_000).catch((error: unknown) => {
+        throw new Error(`${relay.mailLog().slice(-3000)}\n${gateway.log().slice(-3000)}`, { cause: error });
+      });
       await until(() => [seen(a), seen(b), boxed()].every(({ size }) => size === messages));
       await prober.goOn(20);
       replies.push(...prober.replies);
