@@ -20,6 +20,16 @@ const sql = `
   INSERT INTO alias SELECT CONCAT('user', seq, '@example.test'), CONCAT('box', seq) FROM seq_1_to_${people};
   CREATE USER mail@'%' IDENTIFIED BY 'secret'; GRANT ALL ON mail.* TO mail@'%';`;
 
+/** A packet that is announced as the longest there is, and octets without end. */
+function flood(client: Socket): void {
+  const octets = Buffer.alloc(65_536, 10);
+  const more = () => {
+    if (!client.destroyed) client.write(octets, more);
+  };
+  client.write(Buffer.from([255, 255, 255, 0]));
+  more();
+}
+
 /** Lookups without pause, many at once, counted; a wrong answer is kept. */
 class Load {
   right = 0;
@@ -221,12 +231,28 @@ describeWith(["mariadbd", "mariadb-install-db"], "mysql tables and servers that 
     expect(quick).toEqual(Array.from({ length: 50 }, (_, at) => `u${at}`));
   });
 
+  test("a result without end costs neither memory nor the other lookups", async () => {
+    const query = "SELECT REPEAT('x', 1000) FROM seq_1_to_100000000 WHERE '%u' = 'all' UNION ALL SELECT '%u'"; // prettier-ignore
+    const table = await open(`127.0.0.1:${one.port}`, { query });
+    const before = process.memoryUsage().rss;
+    for (let round = 0; round < 3; round++) {
+      const [endless, ...others] = await Promise.all([
+        whyUnavailable(table, "all@example.test"),
+        ...Array.from({ length: 20 }, (_, at) => ask(table, `u${at}@example.test`)),
+      ]);
+      expect(endless).toMatchObject({ onlyThisKey: true, message: expect.stringMatching(/longer than 4194304/) });
+      expect(others).toEqual(Array.from({ length: 20 }, (_, at) => `u${at}`));
+    }
+    expect(process.memoryUsage().rss - before).toBeLessThan(300_000_000);
+  });
+
   test("rubbish in place of a server", async () => {
     const kinds: readonly ((client: Socket) => void)[] = [
       (client) => client.end("HTTP/1.1 400 Bad Request\r\n\r\n"),
       (client) => client.end(),
       (client) => client.resetAndDestroy(),
       (client) => client.write(randomBytes(200)),
+      flood,
       (client) => client.write(Buffer.concat([Buffer.from([60, 0, 0, 0, 10]), randomBytes(60)])),
       () => {},
     ];

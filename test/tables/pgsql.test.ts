@@ -195,6 +195,25 @@ describeUnless(reason, "pgsql", () => {
     await expect.poll(() => ask(table, "k"), { timeout: 1500, interval: 50 }).toBe("value");
   });
 
+  test("a result without end costs neither memory nor the other lookups", async () => {
+    await using tables = openSqlTables(folder.path);
+    const rows =
+      "SELECT repeat('x', 1000 + 0 * generate_series(1, 100000000)) WHERE '%s' = 'all' UNION ALL SELECT '%s'";
+    for (const sslmode of ["disable", "require"]) {
+      const table = await tables.open("pgsql", { ...login(), query: rows, sslmode });
+      const before = process.memoryUsage().rss;
+      for (let round = 0; round < 3; round++) {
+        const keys = ["all", ...Array.from({ length: 20 }, (_, at) => `u${at}`)];
+        const answers = await Promise.all(keys.map((key) => ask(table, key)));
+        expect(answers).toEqual([unavailableForThisKey, ...keys.slice(1)]);
+      }
+      expect(process.memoryUsage().rss - before).toBeLessThan(300_000_000);
+      // The limit is one answer's, not the connection's.
+      const long = await tables.open("pgsql", { ...login(), query: "SELECT repeat('x', 1000000), '%s'", sslmode });
+      for (let round = 0; round < 10; round++) expect(await ask(long, "k")).toHaveLength(1_000_002);
+    }
+  });
+
   test("connections cut from the other side while idle, and under a query: nobody notices", async () => {
     await using tables = openSqlTables(folder.path);
     const table = await tables.open("pgsql", { ...login(), query });

@@ -38,6 +38,7 @@ export {
   foldKey,
   isGrouped,
   logicalLines,
+  longestAnswer,
   networkKeys,
   nullSenderKey,
   parseTemplate,

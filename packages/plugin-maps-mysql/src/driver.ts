@@ -23,6 +23,12 @@ export interface DriverStatement {
   execute(values: readonly string[], done: DriverCallback): void;
 }
 
+export interface DriverStream {
+  destroy(): void;
+  on(event: "close", listener: () => void): unknown;
+  on(event: "data", listener: (chunk: Buffer) => void): unknown;
+}
+
 export interface Driver {
   on(event: "connect" | "end", listener: () => void): unknown;
   on(event: "error", listener: (error: DriverError) => void): unknown;
@@ -31,7 +37,8 @@ export interface Driver {
   /** Says goodbye; the server then closes. */
   end(): unknown;
   destroy(): void;
-  readonly stream: { destroy(): void; on(event: "close", listener: () => void): unknown };
+  /** Another one after "connect" than before, when there is TLS. */
+  readonly stream: DriverStream;
 }
 
 export type OpenDriver = (address: HostAddress, login: ServerLogin) => Driver;

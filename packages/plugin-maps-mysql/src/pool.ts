@@ -130,8 +130,9 @@ export class Pool implements SessionEvents<Asked> {
 
   #unanswered(session: PoolSession, host: Host, asked: Asked, { how, why }: SessionEnd): void {
     const now = this.#clock.monotonic();
-    if (how === "timeout" && host.answeredAt > session.askedAt + this.#settings.queryMs / 2) {
-      // It answered others meanwhile: this query is slow, and would be as slow elsewhere.
+    const answersOthers = host.answeredAt > session.askedAt + this.#settings.queryMs / 2;
+    if (how === "long" || (how === "timeout" && answersOthers)) {
+      // It lives: this query is slow, or has no end, and would be so elsewhere.
       const message = `${host.address.text}: ${why}`;
       return asked.failed(new TableUnavailable(asked.label, message, { onlyThisKey: true }));
     }

@@ -2,7 +2,7 @@
  * One connection: opened, asked one question at a time, each statement prepared once. Every way to end is told to the pool exactly
  * once, with the question that was in hand.
  */
-import type { Clock, Timer } from "@postern/core";
+import { longestAnswer, type Clock, type Timer } from "@postern/core";
 import type { Driver, DriverError, DriverFields, DriverStatement, OpenDriver } from "./driver.ts";
 import type { HostAddress } from "./hosts.ts";
 import type { BoundQuery, Query } from "./query.ts";
@@ -28,8 +28,8 @@ export interface SessionEvents<Q extends Question> {
 
 export interface SessionEnd {
   readonly why: string;
-  /** unopened: it never came to be. timeout: the question had no answer in time. lost: the connection broke. */
-  readonly how: "unopened" | "timeout" | "lost";
+  /** unopened: it never came to be. timeout: the question had no answer in time. long: nor an end of it. lost: the connection broke. */
+  readonly how: "unopened" | "timeout" | "long" | "lost";
 }
 
 /** What a server says of the connection, not of the question: shutdown, killed, statement unknown after a proxy changed servers. */
@@ -52,6 +52,8 @@ export class Session<Q extends Question> {
   readonly #closed: Promise<void>;
   #mode: SqlMode = defaultSqlMode;
   #question: Q | undefined;
+  /** Octets since the question was asked, or while it opens. */
+  #received = 0;
   #timer: Timer;
   #state: "opening" | "open" | "over" = "opening";
 
@@ -72,7 +74,10 @@ export class Session<Q extends Question> {
     this.#closed = new Promise((resolve) => this.#driver.stream.on("close", resolve));
     this.#driver.on("error", (error) => this.#break(error));
     this.#driver.on("end", () => this.#end("the server closed the connection", "lost"));
+    const { stream } = this.#driver;
+    stream.on("data", (chunk) => this.#receive(chunk));
     this.#driver.on("connect", () => {
+      if (this.#driver.stream !== stream) this.#driver.stream.on("data", (chunk) => this.#receive(chunk));
       if (this.#state === "opening") this.#driver.query("SELECT @@sql_mode", (error, rows) => this.#greet(error, rows));
     });
   }
@@ -80,6 +85,7 @@ export class Session<Q extends Question> {
   /** Only when none is in hand. */
   ask(question: Q): void {
     this.#question = question;
+    this.#received = 0;
     this.askedAt = this.#clock.monotonic();
     this.#timer = this.#clock.setTimer(() => this.#end("no answer in time", "timeout"), this.#settings.queryMs);
     let bound: BoundQuery = question.query.usual;
@@ -113,6 +119,12 @@ export class Session<Q extends Question> {
     this.#driver.end();
     await this.#closed;
     timer.cancel();
+  }
+
+  /** The driver collects an answer whole, however long it gets. */
+  #receive(chunk: Buffer): void {
+    this.#received += chunk.length;
+    if (this.#received > longestAnswer) this.#end(`an answer longer than ${longestAnswer} octets`, "long");
   }
 
   #greet(error: DriverError | null, rows: unknown): void {

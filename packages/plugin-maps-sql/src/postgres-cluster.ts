@@ -5,7 +5,7 @@
 import { TableUnavailable, type Clock } from "@postern/core";
 import { wordsOf } from "./knex-settings.ts";
 import type { PostgresHost } from "./postgres-host.ts";
-import { blamesServer, sqlStateOf, ServerTimeout, type PostgresServer } from "./postgres-server.ts";
+import { AnswerTooLong, blamesServer, sqlStateOf, ServerTimeout, type PostgresServer } from "./postgres-server.ts";
 
 export interface Member {
   readonly host: PostgresHost;
@@ -61,7 +61,7 @@ export class PostgresCluster {
       } catch (error) {
         const state = sqlStateOf(error);
         if (state === undeterminedType) throw error;
-        if (state !== undefined && blamesKey(state)) {
+        if (error instanceof AnswerTooLong || (state !== undefined && blamesKey(state))) {
           throw new TableUnavailable(label, `${member.host.text}: ${wordsOf(error, sql)}`, {
             cause: error,
             onlyThisKey: true,

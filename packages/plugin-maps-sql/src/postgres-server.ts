@@ -1,6 +1,6 @@
 /** One PostgreSQL server behind one host: a bounded pool that is thrown away whole when a connection breaks or stands still. */
-import type { Socket } from "node:net";
-import type { Clock } from "@postern/core";
+import { Socket } from "node:net";
+import { longestAnswer, type Clock } from "@postern/core";
 import knex, { type Knex } from "knex";
 import { silentLog, type QueryOptions } from "./knex-settings.ts";
 
@@ -16,6 +16,9 @@ export interface ServerSettings {
 /** The server stood still. */
 export class ServerTimeout extends Error {}
 
+/** The driver collects an answer whole, however long it gets; this ends it. */
+export class AnswerTooLong extends Error {}
+
 /** All values as the server writes them: no dates, no numbers, NULL is null. */
 const asText = { getTypeParser: () => (value: string) => value };
 
@@ -29,7 +32,7 @@ export class PostgresServer {
     this.#clock = clock;
   }
 
-  /** Values row by row. Rejects with `ServerTimeout`, with PostgreSQL's error, or with the socket's. */
+  /** Values row by row. Rejects with `ServerTimeout`, `AnswerTooLong`, with PostgreSQL's error, or with the socket's. */
   async query(sql: string, values: readonly string[]): Promise<readonly (string | null)[]> {
     const pool = (this.#pool ??= this.#openPool());
     const options: QueryOptions = { values, rowMode: "array" };
@@ -80,8 +83,11 @@ export class PostgresServer {
       keepAlive: true,
       connectionTimeoutMillis: timeoutMs,
       types: asText,
+      // Before there is TLS, if there is.
+      stream: () => limits.watch(new Socket()),
       ...connection,
     };
+    const limits = new AnswerLimits();
     const sockets = new Set<Socket>();
     const pool = knex({
       client: "pg",
@@ -93,7 +99,10 @@ export class PostgresServer {
         max: connections,
         idleTimeoutMillis: idleMs,
         afterCreate: (created: RawConnection, done: (error: null, created: RawConnection) => void) => {
-          sockets.add(created.connection.stream);
+          const { stream } = created.connection;
+          sockets.add(stream);
+          limits.watch(stream);
+          created.connection.on("readyForQuery", () => limits.reset(stream));
           done(null, created);
         },
       },
@@ -130,8 +139,30 @@ interface RawClient {
 }
 
 interface RawConnection {
-  readonly connection: { readonly stream: Socket };
+  readonly connection: {
+    readonly stream: Socket;
+    on(event: "readyForQuery", listener: () => void): unknown;
+  };
   end(): Promise<void>;
+}
+
+/** Ends a connection over which more comes than one answer may be long, from one `reset` to the next. */
+class AnswerLimits {
+  readonly #received = new WeakMap<Socket, number>();
+
+  watch(socket: Socket): Socket {
+    if (this.#received.has(socket)) return socket;
+    this.reset(socket);
+    return socket.prependListener("data", (chunk: Buffer) => {
+      const received = (this.#received.get(socket) ?? 0) + chunk.length;
+      this.#received.set(socket, received);
+      if (received > longestAnswer) socket.destroy(new AnswerTooLong(`an answer longer than ${longestAnswer} octets`));
+    });
+  }
+
+  reset(socket: Socket): void {
+    this.#received.set(socket, 0);
+  }
 }
 
 /**
@@ -139,6 +170,7 @@ interface RawConnection {
  * may do better.
  */
 export function blamesServer(error: unknown): boolean {
+  if (error instanceof AnswerTooLong) return false;
   const state = sqlStateOf(error);
   return state === undefined || /^(?:08|28|3D|53|57|58|XX)/.test(state);
 }

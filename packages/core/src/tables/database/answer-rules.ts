@@ -6,6 +6,9 @@ import { openDomainList } from "./domain-list.ts";
 import type { DatabaseParameters } from "./parameters.ts";
 import { parseResultTemplate } from "./template.ts";
 
+/** Octets of one key's whole answer from a database, far more than any list of addresses: what is longer could not be asked. */
+export const longestAnswer = 4 * 1024 * 1024;
+
 export interface AnswerRules {
   /** False: this key is not found, without asking. Rejects with `TableUnavailable` when a table of `domain` could not be asked. */
   asks(key: string): MaybePromise<boolean>;

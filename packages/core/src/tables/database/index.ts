@@ -1,5 +1,5 @@
 /** The language that all database tables share (db_common): parameters, templates, which keys are asked for, how values are joined. */
-export { readAnswerRules, type AnswerRules } from "./answer-rules.ts";
+export { longestAnswer, readAnswerRules, type AnswerRules } from "./answer-rules.ts";
 export { readTableParameters, type DatabaseParameters } from "./parameters.ts";
 export { readSqlQuery } from "./legacy-query.ts";
 export { parseTemplate, type Template, type TemplateField } from "./template.ts";
