@@ -5,17 +5,14 @@ import {
   permit,
   reject,
   ScannerFailure,
-  TableUnavailable,
   type Restriction,
   type Scanner,
-  type TableType,
   type Transport,
 } from "@postern/core";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { testRestriction } from "./test-restriction.ts";
 import { testScanner } from "./test-scanner.ts";
-import { testTable } from "./test-table.ts";
 import { testTransport } from "./test-transport.ts";
 
 const word: Restriction<[string]> = {
@@ -71,33 +68,6 @@ test("testScanner", async () => {
   );
   const hung = { name: "hung", scan: () => new Promise<never>(() => undefined) };
   await testScanner(hung, { deadlineMs: 20, cases: [{ name: "hangs", expect: { fails: "timeout" } }] });
-});
-
-test("testTable", async () => {
-  const type: TableType = {
-    type: "pairs",
-    description: "For this test.",
-    open: (name) => ({
-      type: "pairs",
-      name,
-      kind: "indexed",
-      trusted: true,
-      lookup(key) {
-        if (key === "lost") throw new TableUnavailable(name, "gone");
-        return key === "a" ? "1" : undefined;
-      },
-      close: async () => undefined,
-    }),
-  };
-  const cases = [
-    { name: "found", key: "a", expect: "1" },
-    { name: "not found", key: "b", expect: undefined },
-    { name: "lost", key: "lost", expect: { unavailable: true } },
-  ] as const;
-  await testTable(type, { open: "x", cases });
-  await expect(
-    testTable(type, { open: "x", cases: [{ name: "lost", key: "lost", expect: undefined }] }),
-  ).rejects.toThrow(/lost: expected not found, got unavailable/);
 });
 
 test("testTransport", async () => {
