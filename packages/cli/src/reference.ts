@@ -11,9 +11,11 @@ import {
   importPlugin,
   listSchemaOptions,
   resolvePlugin,
+  searchOrders,
   type PluginDefinition,
   type SchemaOption,
 } from "@postern/core";
+import { listTableTypes } from "./commands/table-list.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { formatArgs } from "./format-args.ts";
 import { firstPartyListing } from "./first-party.ts";
@@ -34,6 +36,7 @@ export async function referencePages(packages: string): Promise<Readonly<Record<
     "docs/reference/options.md": optionsPage(plugins),
     "docs/reference/errors.md": errorsPage(),
     "docs/reference/config.md": configPage(),
+    "docs/reference/tables.md": await tablesPage(packages),
     ...Object.fromEntries(
       plugins.map((plugin) => [`packages/${plugin.packageName.split("/")[1]}/README.md`, readme(plugin, packages)]),
     ),
@@ -87,6 +90,37 @@ async function wordsPage(): Promise<string> {
     table(["Word", "Plugin", "Stages", "Arguments", "Authorizes", "Meaning"], rows),
   );
 }
+
+async function tablesPage(packages: string): Promise<string> {
+  const refuse = (message: string): never => {
+    throw new Error(message);
+  };
+  const types = await listTableTypes(packages, undefined, refuse);
+  const rows = types.map(({ type, provider, description, error }) => {
+    if (error !== undefined) refuse(`table type ${type}: ${error}`);
+    return [
+      `\`${type}\``,
+      provider === "core" ? "core" : `[${provider}](../../packages/${folderOf(provider)})`,
+      description,
+    ];
+  });
+  const orders = Object.entries(searchOrders).map(([name, { key, tables }]) => [`\`${name}\``, key, tables]);
+  return page(
+    "Tables",
+    `The table types of core and of the packages of this project. A package is loaded when one of its types is first used; its README has
+the parameters. \`postern table list\` shows those that can be had, [tables](../tables.md) tells how they are written.`,
+    `${table(["Type", "From", "Meaning"], rows)}
+
+## Search orders
+
+For \`postern table query --as\`.
+
+${table(["Order", "Asked for", "Tables"], orders)}`,
+  );
+}
+
+/** Of a package's name, below `packages`. */
+const folderOf = (name: string): string => name.split("/")[1] ?? name;
 
 function optionsPage(plugins: readonly PluginPage[]): string {
   const sections = plugins.map(
