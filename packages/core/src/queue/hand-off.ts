@@ -5,14 +5,15 @@
  */
 import type { Blob } from "../message/index.ts";
 import { TransientMap, type Clock, type QueuedMessage } from "../model/index.ts";
-import type { Schedule, Settlement } from "./store.ts";
+import { Settlements } from "./settlements.ts";
+import type { Schedule } from "./store.ts";
 
 export interface HandedOff {
   readonly message: QueuedMessage;
   readonly content: Blob;
   /** Monotonic. */
   readonly since: number;
-  settled: readonly Settlement[];
+  readonly settled: Settlements;
   schedule: Schedule | undefined;
 }
 
@@ -38,7 +39,7 @@ export class HandOff {
 
   put(message: QueuedMessage, content: Blob): void {
     const now = this.#clock.monotonic();
-    const held = { message, content, since: now, settled: [], schedule: undefined };
+    const held = { message, content, since: now, settled: new Settlements(), schedule: undefined };
     const cost = costOf(held);
     if (!this.#makeRoom(cost, now)) return;
     this.#held.set(message.id, held);

@@ -2,7 +2,7 @@
 import { createMemoryBlob, type Blob } from "../message/index.ts";
 import type { QueuedMessage } from "../model/index.ts";
 import { PosternError } from "../errors.ts";
-import { entryOf, mergeSettlements } from "./settlements.ts";
+import { entryOf, Settlements } from "./settlements.ts";
 import type { OpenReport, QueueEntry, QueueStore, Schedule, Settlement, WaitingMessage } from "./store.ts";
 
 export interface MemoryStoreOptions {
@@ -13,7 +13,7 @@ export interface MemoryStoreOptions {
 interface Held {
   readonly message: QueuedMessage;
   readonly content: Blob;
-  settled: readonly Settlement[];
+  readonly settled: Settlements;
   schedule: Schedule | undefined;
 }
 
@@ -63,7 +63,8 @@ class MemoryStore implements QueueStore {
     if (!this.hasRoom(sizeBytes)) throw new PosternError("STORE_FULL", "the queue in memory is full");
     this.#bytes += sizeBytes;
     try {
-      this.#messages.set(message.id, { message, content: await inMemory(content), settled: [], schedule: undefined });
+      const held = { message, content: await inMemory(content), settled: new Settlements(), schedule: undefined };
+      this.#messages.set(message.id, held);
     } catch (cause) {
       this.#bytes -= sizeBytes;
       throw cause;
@@ -71,8 +72,7 @@ class MemoryStore implements QueueStore {
   }
 
   async settle(id: string, outcomes: readonly Settlement[]): Promise<void> {
-    const held = this.#messages.get(id);
-    if (held !== undefined) held.settled = mergeSettlements(held.settled, outcomes);
+    this.#messages.get(id)?.settled.add(outcomes);
   }
 
   reschedule(id: string, schedule: Schedule): void {

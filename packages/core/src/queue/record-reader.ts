@@ -10,7 +10,7 @@ import {
   type SpoolReference,
 } from "./segment-format.ts";
 import { crc32 } from "node:zlib";
-import { entryOf, mergeSettlements } from "./settlements.ts";
+import { entryOf, Settlements } from "./settlements.ts";
 import type { QueueEntry } from "./store.ts";
 import { storeError } from "./store-error.ts";
 
@@ -24,10 +24,10 @@ export async function readMessage(place: Place): Promise<StoredMessage> {
   // Taken together, now: compaction may move the message while it is read, and then the old place still says all of it.
   const { settled: notes, schedule: last } = place;
   const head = (await readHead(place.segment, place)) as MessageHead;
-  let settled = head.settled ?? [];
+  const settled = new Settlements();
+  settled.add(head.settled ?? []);
   for (const note of notes) {
-    const value = note.value ?? (await readNote<SettledHead>(note)).settled;
-    settled = mergeSettlements(settled, value);
+    settled.add(note.value ?? (await readNote<SettledHead>(note)).settled);
   }
   const schedule = last === undefined ? head.schedule : (last.value ?? (await readNote<ScheduleHead>(last)).schedule);
   return { entry: entryOf(head.message, settled, schedule), spool: head.spool };

@@ -28,7 +28,7 @@ import type { MessageHead, SpoolReference } from "./segment-format.ts";
 import { SegmentLog } from "./segment-log.ts";
 import { Reserve } from "./reserve.ts";
 import { replay } from "./segment-replay.ts";
-import { entryOf, mergeSettlements } from "./settlements.ts";
+import { entryOf } from "./settlements.ts";
 import { SpoolFolder } from "./spool-folder.ts";
 import { tidySpool } from "./spool-tidying.ts";
 import type { OpenReport, QueueEntry, QueueStore, Schedule, Settlement, WaitingMessage } from "./store.ts";
@@ -308,8 +308,7 @@ export class SegmentStore implements QueueStore {
     const opened = this.#opened;
     const place = opened?.index.get(id);
     if (opened === undefined || place === undefined || outcomes.length === 0) return Promise.resolve();
-    const held = this.#handOff.get(id);
-    if (held !== undefined) held.settled = mergeSettlements(held.settled, outcomes);
+    this.#handOff.get(id)?.settled.add(outcomes);
     const note = pendingNote(outcomes);
     place.settled = [...place.settled, note];
     const append = new SettledAppend(id, place, note);
