@@ -156,7 +156,7 @@ describe("table query", () => {
       "etc/answer.mjs": `import { definePlugin } from "@postern/core"; import { z } from "zod";
         export default definePlugin({ name: "deep", apiVersion: 1, options: z.strictObject({}), setup(gateway) {
           gateway.tables.register("deep", (name) => ({ type: "deep", name, kind: "indexed", trusted: true,
-            lookup: async (key) => key === "life" ? "42" : undefined, close: async () => {} }), "Thinks."); } });`,
+            lookup: async (key) => key === "never" ? new Promise(() => {}) : key === "life" ? "42" : undefined, close: async () => {} }), "Thinks."); } });`,
       t: "joe bob\n",
     });
     const named = ["--config", "etc/postern.config.json"];
@@ -165,6 +165,12 @@ describe("table query", () => {
       return [status, stdout, stderr];
     };
     expect(await ask("deep:thought", "life")).toEqual([0, "42\n", ""]);
+    const impatient = '{ "type": "deep", "name": "thought", "deadline": "100ms" }';
+    expect(await ask(impatient, "never", "life")).toEqual([
+      75,
+      "life\t42\n",
+      'postern: key "never": table deep:thought: no answer (no answer within 100 ms)\n',
+    ]);
     expect(await ask("--as", "canonical", "texthash:t", "joe+x@A.test")).toEqual([0, "bob\n", ""]);
     // The first domain with mailboxes is our origin; whose users are local for these tables.
     expect(await ask("--as", "canonical", "texthash:t", "joe@b.test")).toEqual([1, "", ""]);
@@ -270,7 +276,7 @@ describeWith(["postmap"], "as postmap -q -", () => {
     `regexp:${cwd}/rules`,
     "inline:{ a=1, b=2, ss=3 }",
   ])(`%s (seed ${seed})`, async (spec) => {
-    const lines = `${some(spec.startsWith("pcre") ? 200 : sample(3000, 100_000), line).join("\n")}${pick(["", "\n", "\n\n"])}`;
+    const lines = `${some(sample(3000, 100_000), line).join("\n")}${pick(["", "\n", "\n\n"])}`;
     expect(await compare(cwd, spec, lines)).not.toBe("");
     expect(await compare(cwd, spec, pick(known))).toBeDefined();
   });

@@ -68,7 +68,14 @@ function foundOrNot(key: string, value: string | undefined): Answer {
 }
 
 function unavailable(key: string, error: unknown): Answer {
-  return { key, result: "unavailable", error: error instanceof Error ? error.message : String(error) };
+  return { key, result: "unavailable", error: whyUnavailable(error) };
+}
+
+/** Where the gateway only knows that no answer came, what came instead. */
+export function whyUnavailable(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  return message.endsWith(": no answer") && cause instanceof Error ? `${message} (${cause.message})` : message;
 }
 
 /** Writes down every lookup; one question at a time, so that what happens inside belongs to it. */

@@ -4,6 +4,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { ownFolder } from "../inspection.ts";
 import { namingFile } from "../naming-file.ts";
 import { formatColumns, print, type Output } from "../output.ts";
+import { whyUnavailable } from "../table-answer.ts";
 
 /** Has a local part and a domain, so that queries by either ask their server; nobody has it in a table. */
 const harmlessKey = "postern-table-check@example.invalid";
@@ -64,7 +65,7 @@ async function prove({ label, owner, table }: OpenedTable): Promise<Proof> {
     await table.lookup(harmlessKey);
   } catch (error) {
     if (!(error instanceof TableUnavailable)) throw error;
-    return { ...common, answers: false, error: error.message, costMs: costMs() };
+    return { ...common, answers: false, error: whyUnavailable(error), costMs: costMs() };
   }
   return { ...common, ...(entries !== undefined && { entries }), answers: true, costMs: costMs() };
 }
