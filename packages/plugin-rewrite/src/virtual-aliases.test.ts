@@ -158,3 +158,64 @@ test.for<[tables: unknown, message: string]>([
 ])("%j is a mistake", async ([tables, message]) => {
   await expect(createTestGateway(config, { plugins: [aliasesFrom(tables)] })).rejects.toThrow(message);
 });
+
+test("an extension of a quoted address goes to a whole domain's users as to others", async () => {
+  const aliases = { "joe@catch.test": "@box.test" };
+  await using gateway = await createTestGateway(
+    { ...config, domains: { relay: ["catch.test", "box.test"] } },
+    { plugins: [aliasesFrom(aliases)] },
+  );
+  expect((await send(gateway, ['"joe+a\\"b"@catch.test'])).at(-1)).toMatch(/^250 /);
+  const [mail] = await gateway.delivered(1);
+  expect(mail?.recipients).toEqual(['"joe+a\\"b"@box.test']);
+});
+
+describe("a list of a thousand, written to by many extensions", () => {
+  const members = Array.from({ length: 1000 }, (_, at) => `u${at}@box.test`).join(", ");
+
+  test.for<[extensions: number, reply: RegExp, mostAsked: number]>([
+    [20, /^250 /, 20_000],
+    // A hundred thousand are looked at, and no more.
+    [130, /^451 4\.3\.0 /, 103_000],
+  ])("%i of them", async ([extensions, reply, mostAsked]) => {
+    const asked = new Set<string>();
+    let turns = 0;
+    let turnsAmong = 0;
+    const count = (): void => {
+      turns += 1;
+      timer = setImmediate(count);
+    };
+    let timer = setImmediate(count);
+    const inMemory = definePlugin({
+      name: "counted",
+      apiVersion: 1,
+      options: z.strictObject({}),
+      setup(gateway) {
+        gateway.tables.register("counted", (name) => ({
+          type: "counted",
+          name,
+          kind: "indexed",
+          trusted: true,
+          lookup(key) {
+            if (key === "list@alias.test") return members;
+            if (/^u\d+\+.*@box\.test$/.test(key)) {
+              if (asked.size === 0) turns = 0;
+              asked.add(key);
+              turnsAmong = turns;
+            }
+            return undefined;
+          },
+          close: async () => undefined,
+        }));
+      },
+    });
+    const open = { ...config, domains: { virtualAlias: ["alias.test"], virtualMailbox: ["box.test"] } };
+    await using gateway = await createTestGateway(open, { plugins: [inMemory, aliasesFrom("counted:x")] });
+    const recipients = Array.from({ length: extensions }, (_, at) => `list+${at}@alias.test`);
+    expect((await send(gateway, recipients)).at(-1)).toMatch(reply);
+    clearImmediate(timer);
+    expect(asked.size).toBeLessThanOrEqual(mostAsked);
+    // Others have their turn in between.
+    expect(turnsAmong).toBeGreaterThanOrEqual(extensions / 4);
+  });
+});

@@ -1,4 +1,5 @@
 /** Virtual aliases (virtual(5)): recipients replaced by those that tables name, before the message is queued. */
+import { setImmediate as turn } from "node:timers/promises";
 import {
   addressKeys,
   after,
@@ -6,6 +7,7 @@ import {
   domainForms,
   findFirst,
   isPromise,
+  splitExtension,
   TableUnavailable,
   unmatchedExtension,
   withExtension,
@@ -40,6 +42,10 @@ interface Found {
 
 /** Recipients of one message whose aliases are asked for at a time. */
 const atATime = 20;
+/** One message cannot become a flood: an extension makes a new recipient of each member of a list. */
+const mostRecipients = 100_000;
+/** Addresses found in memory before others have their turn: some milliseconds. */
+const addressesPerTurn = 2000;
 
 export function createVirtualAliases(
   tables: readonly UsedTable[],
@@ -75,14 +81,16 @@ export function createVirtualAliases(
 
   function targetsOf({ table, key, value, form }: Found): readonly string[] {
     const extension = unmatchedExtension(form, key, recipientDelimiter);
-    const targets = parseAliasValue(value, userOf(form, extension), addresses.origin);
+    const targets = parseAliasValue(value, userOf(form, extension, recipientDelimiter), addresses.origin);
     if ("wrong" in targets) throw new TableUnavailable(`${table.type}:${table.name}`, `key "${key}": ${targets.wrong}`);
     return propagateExtensions ? targets.map((target) => withExtension(target, extension)) : targets;
   }
 
   function rewriteFrom<E extends Envelope>(envelope: E, start: number, done: Recipient[]): MaybePromise<E> {
     const { recipients } = envelope;
+    const turnAt = done.length + addressesPerTurn;
     for (let at = start; at < recipients.length; at++) {
+      if (done.length >= turnAt) return turn().then(() => rewriteFrom(envelope, at, done));
       const recipient = recipients[at] as Recipient;
       const expanded = expandAddress(recipient.address, lookUp);
       if (isPromise(expanded)) return rewriteLate(envelope, at, done, expanded);
@@ -126,15 +134,17 @@ export function createVirtualAliases(
 }
 
 /** The local part as it stands in the address, without an extension that no key matched. */
-function userOf(address: string, extension: string): string {
+function userOf(address: string, extension: string, recipientDelimiter: string): string {
   const user = address.slice(0, address.lastIndexOf("@"));
   if (extension === "") return user;
-  const quoted = user.endsWith('"');
-  const bare = (quoted ? user.slice(0, -1) : user).slice(0, -extension.length);
-  return quoted ? `${bare}"` : bare;
+  // The first delimiter begins it, and none of them needs quoting before it but within quotes.
+  return splitExtension(user, recipientDelimiter).localPart + (user.endsWith('"') ? '"' : "");
 }
 
 function take(recipient: Recipient, addresses: readonly string[], done: Recipient[]): void {
+  if (done.length + addresses.length > mostRecipients) {
+    throw new TableUnavailable("virtual aliases", `one message would have more than ${mostRecipients} recipients`);
+  }
   for (const address of addresses) {
     done.push(address === recipient.address ? recipient : { ...recipient, address });
   }
