@@ -30,19 +30,26 @@ export class Prober {
       }
     };
     this.#work = Promise.all([0, 1].map(ask));
-    this.#work.catch(() => undefined);
+    this.#work.catch((error: unknown) => this.#wrong.push(String(error)));
   }
 
   /** Waits for so many right answers more. */
   goOn(more: number): Promise<void> {
     const goal = this.#answered + more;
-    return until(() => this.#answered >= goal);
+    return this.#until(() => this.#answered >= goal);
   }
 
   /** Waits until so many more were put off. */
   fails(more: number): Promise<void> {
     const goal = this.#putOff + more;
-    return until(() => this.#putOff >= goal);
+    return this.#until(() => this.#putOff >= goal);
+  }
+
+  /** What it heard last is the best clue why nothing more came. */
+  #until(holds: () => boolean): Promise<void> {
+    return until(holds).catch((error: unknown) => {
+      throw new Error([...this.#wrong.slice(0, 5), ...this.replies.slice(-10)].join("\n"), { cause: error });
+    });
   }
 
   /** The wrong answers. */
