@@ -771,7 +771,7 @@ test("an address that is none of a name's is deferred or bounced by what DNS say
     ["down.test", { "down.test": { mx: "unavailable" } }, "deferred 4.4.3"],
     ["null.test", { "null.test": { mx: [[0, ""]] } }, "bounced 5.1.10"],
     ["[none.test]", {}, "bounced 5.4.4"],
-    ["not a host", {}, "bounced 5.4.4"],
+    ["[none.test", {}, "bounced 5.4.4"],
     ["a:b:c", {}, "bounced 5.4.4"],
   ];
   for (const [nextHop, dns, status] of cases) {
