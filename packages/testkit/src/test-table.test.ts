@@ -1,5 +1,6 @@
 // testTable lets what is right pass and catches each way of being wrong.
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   ConfigError,
@@ -12,8 +13,7 @@ import {
   type OpenTable,
   type TableType,
 } from "@postern/core";
-import { expect, test } from "vitest";
-import { temporaryFolder } from "../../../test/services/folder.ts";
+import { expect, onTestFinished, test } from "vitest";
 import { testTable, type TableCase } from "./test-table.ts";
 
 const pairs: ReadonlyMap<string, string> = new Map([
@@ -72,11 +72,12 @@ test("parameters", async () => {
 });
 
 test("core's own text file", async () => {
-  using folder = temporaryFolder();
-  writeFileSync(join(folder.path, "t"), "a@x.test 1\nB@x.test 2\nA@x.test 3\n\u00c4 4\n");
+  const folder = mkdtempSync(join(tmpdir(), "postern-text-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "t"), "a@x.test 1\nB@x.test 2\nA@x.test 3\n\u00c4 4\n");
   const open: OpenTable = async (name, { directory }) =>
     createMemoryTable("text", name, await readTableFile(join(directory, name), { label: name, warn: () => undefined }));
-  await testTable(typeOf(open), { open: "t", directory: folder.path, cases });
+  await testTable(typeOf(open), { open: "t", directory: folder, cases });
 });
 
 test("a table that knows every key, and one of patterns", async () => {
