@@ -30,6 +30,7 @@ export {
   accessAddressKeys,
   addressKeys,
   aliasKeys,
+  checkEntries,
   createMemoryTable,
   domainForms,
   domainKeys,

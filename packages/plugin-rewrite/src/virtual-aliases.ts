@@ -3,6 +3,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import {
   addressKeys,
   after,
+  checkEntries,
   ConfigError,
   domainForms,
   findFirst,
@@ -28,8 +29,8 @@ export interface VirtualAliasOptions {
 }
 
 export interface VirtualAliases extends Required<Rewriter> {
-  /** Throws `ConfigError` for the first wrong value of a table that is in memory. */
-  check(): void;
+  /** Rejects with `ConfigError` for the first wrong value of a table that is in memory. */
+  check(): Promise<void>;
 }
 
 interface Found {
@@ -120,14 +121,14 @@ export function createVirtualAliases(
     name: "virtual-aliases",
     rewrite: <E extends Envelope>(envelope: E) => rewriteFrom(envelope, 0, []),
     isAlias: (address: string) => after(find(address), (found) => found !== undefined),
-    check() {
+    async check() {
       for (const table of tables) {
-        for (const { file, line, key, value } of table.entries?.() ?? []) {
+        await checkEntries(table, ({ file, line, key, value }) => {
           const targets = parseAliasValue(value, "user", "origin.invalid");
-          if (!("wrong" in targets)) continue;
+          if (!("wrong" in targets)) return;
           const where = file === undefined ? `table ${table.type}:${table.name}` : `${file}, line ${line ?? "?"}`;
           throw new ConfigError(`${where}, key "${key}": ${targets.wrong}`);
-        }
+        });
       }
     },
   });

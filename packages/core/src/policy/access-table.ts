@@ -2,7 +2,14 @@
 import { ConfigError } from "../errors.ts";
 import { after, type Answer, type MaybePromise } from "../model/index.ts";
 import { defer, permit, reject } from "../model/verdict.ts";
-import { findFirst, type Located, type LookupTable, type Match, type TableSpec } from "../tables/index.ts";
+import {
+  checkEntries,
+  findFirst,
+  type Located,
+  type LookupTable,
+  type Match,
+  type TableSpec,
+} from "../tables/index.ts";
 import { fitEnhanced, parseAccessResult, type AccessReply, type AccessResult } from "./access-result.ts";
 import type { Ask, CompileScope, Judge } from "./restriction.ts";
 import { rejectedText, type Subject } from "./subject.ts";
@@ -24,15 +31,18 @@ export class AccessTable {
   /** Throws `ConfigError` for a table that cannot be opened, and for the first wrong value of one that is in memory. */
   static async open(spec: TableSpec, scope: CompileScope): Promise<AccessTable> {
     const opened = new AccessTable(await scope.table(spec), scope);
-    for (const entry of opened.#table.entries?.() ?? []) {
-      try {
-        opened.#read.set(entry.value, await opened.#readValue(entry.value));
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        throw new ConfigError(`${place(opened.#table, entry)}: ${error.message}`, { cause: error });
-      }
-    }
+    await checkEntries(opened.#table, (entry) => (opened.#read.has(entry.value) ? undefined : opened.#keep(entry)));
     return opened;
+  }
+
+  /** Throws `ConfigError` that says where the entry stands. */
+  async #keep(entry: Located): Promise<void> {
+    try {
+      this.#read.set(entry.value, await this.#readValue(entry.value));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw new ConfigError(`${place(this.#table, entry)}: ${error.message}`, { cause: error });
+    }
   }
 
   /**

@@ -2,6 +2,7 @@
 import { ConfigError, TableUnavailable } from "../errors.ts";
 import { after, type Clock, type MaybePromise } from "../model/index.ts";
 import {
+  checkEntries,
   domainForms,
   findFirst,
   transportKeys,
@@ -78,7 +79,7 @@ export async function openRouteTables(
   async function openChecked(spec: TableSpec, place: string): Promise<LookupTable> {
     try {
       const table = await openTable(spec, purpose);
-      for (const entry of table.entries?.() ?? []) checkEntry(table, entry);
+      await checkEntries(table, (entry) => checkEntry(table, entry));
       return table;
     } catch (error) {
       if (error instanceof ConfigError) throw new ConfigError(`${place}: ${error.message}`, { cause: error });

@@ -2,6 +2,7 @@
  * Lookup tables: the contract, the types that are in core, opening and closing, search orders. May not know a backend:
  * databases and pattern files are plugins.
  */
+export * from "./check-entries.ts";
 export * from "./database/index.ts";
 export * from "./find.ts";
 export * from "./fold.ts";
