@@ -1,11 +1,9 @@
 /** Tables and match lists as a config writes them: what each item is shows here, its files and tables are opened elsewhere. */
 import { z } from "zod";
 import { canonicalDomain } from "../address/domain.ts";
+import type { TableSpec } from "../model/table-spec.ts";
 import { cidr } from "./network.ts";
 
-/** The `TableSpec` of the tables, whose folder stands below this one. */
-export type TableSpec =
-  string | { readonly [parameter: string]: unknown; readonly type: string } | Readonly<Record<string, string>>;
 /** A literal, a file or a table; before the words `!` for "not". */
 export type MatchItem = TableSpec;
 export type MatchItems = MatchItem | readonly MatchItem[];

@@ -5,7 +5,8 @@ import { canonicalDomain, isFqdn } from "../address/domain.ts";
 import type { AddressClass } from "../model/envelope.ts";
 import { explainIssues } from "./explain.ts";
 import { ConfigProblems, formatPath, type Problem } from "./problem.ts";
-import type { MatchItem, MatchItems, TableSpec } from "./match-items.ts";
+import type { TableSpec } from "../model/table-spec.ts";
+import type { MatchItem, MatchItems } from "./match-items.ts";
 import { configSchema, unavailableKeys, type ParsedConfig } from "./schema.ts";
 
 /** `"word argument"` or `["word", argument, …]`. */

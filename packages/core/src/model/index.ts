@@ -10,5 +10,6 @@ export * from "./queued-message.ts";
 export * from "./reply.ts";
 export * from "./route.ts";
 export * from "./session.ts";
+export type * from "./table-spec.ts";
 export * from "./transient-map.ts";
 export * from "./verdict.ts";

@@ -4,6 +4,9 @@
  */
 import type { Clock } from "../model/clock.ts";
 import type { MaybePromise } from "../model/maybe-promise.ts";
+import type { TableParameters, TableSpec } from "../model/table-spec.ts";
+
+export type { TableObject, TableParameters, TableSpec } from "../model/table-spec.ts";
 
 /** Why a table is asked. */
 export interface LookupAsk {
@@ -53,23 +56,6 @@ export interface TableScope {
   /** Opens a table inside another, for the same purpose. */
   open(spec: TableSpec): Promise<LookupTable>;
 }
-
-/** Parameters of a table that is written as an object: `hosts`, `query`, `result_format`. */
-export type TableParameters = Readonly<Record<string, unknown>>;
-
-/** A table with its parameters in the config: `{ "type": "mysql", "hosts": "127.0.0.1", "query": "…" }`. */
-export interface TableObject extends TableParameters {
-  readonly type: string;
-  /** What would stand after the colon: `{ "type": "mysql", "name": "./aliases.cf", "cache": … }`. */
-  readonly name?: string;
-  /** Answers are kept this long, found or not; none unless said. `entries` bounds their number. */
-  readonly cache?: { readonly ttl: string; readonly entries?: number };
-  /** The longest that one lookup may take, `"5s"`; the plugin's deadline unless said. */
-  readonly deadline?: string;
-}
-
-/** `type:name`, an object with a `type`, or an object of key → value. */
-export type TableSpec = string | TableObject | Readonly<Record<string, string>>;
 
 /**
  * What a plugin registers. `name` is what stands after the colon, "" when an object gives none; `parameters` are the object's,
