@@ -36,12 +36,13 @@ beforeAll(() => {
   const { path: directory } = folder;
   const guard = createGuard(systemClock, () => undefined);
   tables = createTableRegistry({ directory, clock: systemClock, guard, warn: (message) => warnings.push(message) });
-  for (const { name, setup } of [mysqlTables, sqlTables, ldapTables]) {
+  for (const plugin of [mysqlTables, sqlTables, ldapTables]) {
+    const { name } = plugin;
     const owner = { name, onError: "defer", deadlineMs: 10_000 } as const;
     const register = (type: string, open: OpenTable, description: string) =>
       tables.register({ type, open, description }, owner);
     // The plugins ask nothing else of their gateway.
-    void setup({ tables: { register } } as never, {});
+    void plugin.setup({ tables: { register } } as never, {});
   }
 });
 afterAll(async () => {

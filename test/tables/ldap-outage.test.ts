@@ -333,6 +333,21 @@ describeWith(["slapd", "ldapsearch", "openssl"], "ldap, when the server fails", 
     }
   }
 
+  for (const scheme of ["ldap", "ldaps"]) {
+    test(`closed while a silent server is connected to: nobody waits any longer (${scheme})`, async () => {
+      let heard = (): void => undefined;
+      const asked = new Promise<void>((resolve) => (heard = resolve));
+      const server = await listen((socket) => socket.on("data", () => heard()));
+      const table = await openTable({ server_host: `${scheme}://127.0.0.1:${server.port}`, timeout: "1h" });
+      const answers = ["u1@example.test", "u2@example.test"].map((key) => ask(table, key));
+      await asked;
+      await table.close();
+      expect(await Promise.all(answers)).toEqual([unavailable, unavailable]);
+      // Ends when no connection is left.
+      await server.close();
+    });
+  }
+
   test("after a notice of disconnection the connection is given up, not waited for", async () => {
     const notice = Buffer.from("300c02010078070a013404000400", "hex");
     let connections = 0;

@@ -1,5 +1,6 @@
 // pgsql: answers as the real postmap does with the same .cf files, from the same server; and servers that are killed, stopped, started
 // again, several of them.
+import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConfigError } from "@postern/core";
@@ -303,6 +304,28 @@ describeUnless(reason, "pgsql", () => {
       expect([...seen.keys()].toSorted()).toEqual([unavailable, "right"]);
     });
   });
+});
+
+test("closed while a silent server is asked: nobody waits any longer", async () => {
+  for (const sslmode of ["disable", "require"]) {
+    let heard = (): void => undefined;
+    const asked = new Promise<void>((resolve) => (heard = resolve));
+    const silent = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.on("data", () => heard());
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    await using tables = openSqlTables(folder.path);
+    const { port } = silent.address() as AddressInfo;
+    const parameters = { hosts: `127.0.0.1:${port}`, user: "mail", dbname: "mail", timeout: "1h", sslmode, query };
+    const table = await tables.open("pgsql", parameters);
+    const answers = ["k", "k1"].map((key) => ask(table, key));
+    await asked;
+    await table.close();
+    expect(await Promise.all(answers)).toEqual([unavailable, unavailable]);
+    // Ends when no connection is left.
+    await new Promise((resolve) => silent.close(resolve));
+  }
 });
 
 test("what is said of a server names neither password nor query", async () => {

@@ -96,14 +96,18 @@ export class Connection {
     this.#socket = this.#connect();
   }
 
-  /** Rejects when the server cannot be reached, refuses TLS or the bind, or is not done within the timeout. */
+  /** Rejects when the server cannot be reached, refuses TLS or the bind, is not done within the timeout, or at the signal. */
   static async open(
     server: Server,
     settings: ConnectionSettings,
     clock: Clock,
     onClosed: (connection: Connection) => void,
+    signal: AbortSignal,
   ): Promise<Connection> {
+    signal.throwIfAborted();
     const connection = new Connection(server, settings, clock, onClosed);
+    const giveUp = () => connection.close();
+    signal.addEventListener("abort", giveUp);
     const timer = clock.setTimer(
       () => connection.close(new ConnectionLost("no answer in time while connecting")),
       settings.timeoutMs,
@@ -119,6 +123,7 @@ export class Connection {
       throw error;
     } finally {
       timer.cancel();
+      signal.removeEventListener("abort", giveUp);
     }
   }
 
@@ -165,9 +170,9 @@ export class Connection {
     this.#closed = error;
     if (this.#socket.writable && !this.#socket.connecting) {
       this.#socket.end(new UnbindRequest({ messageId: this.#nextId() }).write());
-    }
-    // A server that stands still would keep what is written for ever.
-    this.#clock.setTimer(() => this.#socket.destroy(), 100);
+      // A server that stands still would keep what is written for ever.
+      this.#clock.setTimer(() => this.#socket.destroy(), 100);
+    } else this.#socket.destroy();
     this.#single?.reject(error);
     this.#single = undefined;
     for (const { timer, reject } of this.#pending.values()) {

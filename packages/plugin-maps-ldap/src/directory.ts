@@ -32,7 +32,7 @@ export class Directory {
   #connecting: Promise<Connection> | undefined;
   #restUntil = -Infinity;
   #lastFailure = "";
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(settings: ConnectionSettings, clock: Clock) {
     this.#settings = settings;
@@ -55,9 +55,9 @@ export class Directory {
     }
   }
 
-  /** Says goodbye to the server; searches that run fail. */
+  /** Says goodbye to the server; searches that run, and those that wait for a connection, fail. */
   close(): void {
-    this.#closed = true;
+    this.#closing.abort();
     this.#connection?.close();
     this.#connection = undefined;
   }
@@ -79,6 +79,10 @@ export class Directory {
         if (!(error instanceof SearchTimeout || error instanceof ConnectionLost)) throw error;
       }
     }
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   get #hasOthers(): boolean {
@@ -109,7 +113,14 @@ export class Directory {
     const failures: string[] = [];
     for (const server of this.#inOrder()) {
       try {
-        const connection = await Connection.open(server, this.#settings, this.#clock, (lost) => this.#forget(lost));
+        const { signal } = this.#closing;
+        const connection = await Connection.open(
+          server,
+          this.#settings,
+          this.#clock,
+          (lost) => this.#forget(lost),
+          signal,
+        );
         if (this.#closed) {
           connection.close();
           break;

@@ -26,6 +26,8 @@ export class PostgresServer {
   readonly #settings: ServerSettings;
   readonly #clock: Clock;
   #pool: Pool | undefined;
+  /** Queries under way. */
+  #asked = 0;
 
   constructor(settings: ServerSettings, clock: Clock) {
     this.#settings = settings;
@@ -36,6 +38,7 @@ export class PostgresServer {
   async query(sql: string, values: readonly string[]): Promise<readonly (string | null)[]> {
     const pool = (this.#pool ??= this.#openPool());
     const options: QueryOptions = { values, rowMode: "array" };
+    this.#asked += 1;
     try {
       const { rows } = await this.#bounded(pool.knex.raw(sql).options(options));
       return rows.flat();
@@ -43,13 +46,19 @@ export class PostgresServer {
       if (error instanceof ServerTimeout) for (const socket of pool.sockets) socket.destroy();
       if (blamesServer(error)) this.#discard(pool);
       throw error;
+    } finally {
+      this.#asked -= 1;
     }
   }
 
+  /** Queries under way fail: knex would wait for them. */
   async close(): Promise<void> {
     const pool = this.#pool;
     this.#pool = undefined;
-    await pool?.knex.destroy();
+    if (pool === undefined) return;
+    const ended = pool.knex.destroy();
+    if (this.#asked > 0) for (const socket of pool.sockets) socket.destroy();
+    await ended;
   }
 
   #bounded(query: Knex.Raw): Promise<{ readonly rows: readonly (string | null)[][] }> {
@@ -84,7 +93,11 @@ export class PostgresServer {
       connectionTimeoutMillis: timeoutMs,
       types: asText,
       // Before there is TLS, if there is.
-      stream: () => limits.watch(new Socket()),
+      stream: () => {
+        const socket = limits.watch(new Socket());
+        sockets.add(socket);
+        return socket.once("close", () => sockets.delete(socket));
+      },
       ...connection,
     };
     const limits = new AnswerLimits();
@@ -100,7 +113,6 @@ export class PostgresServer {
         idleTimeoutMillis: idleMs,
         afterCreate: (created: RawConnection, done: (error: null, created: RawConnection) => void) => {
           const { stream } = created.connection;
-          sockets.add(stream);
           limits.watch(stream);
           created.connection.on("readyForQuery", () => limits.reset(stream));
           done(null, created);
@@ -115,7 +127,6 @@ export class PostgresServer {
     client.positionBindings = (sql) => sql;
     client.destroyRawConnection = (connection) => {
       const { stream } = connection.connection;
-      sockets.delete(stream);
       connection.end().catch(() => undefined);
       // A server that stands still would keep the socket open for ever.
       stream.destroySoon();
@@ -127,7 +138,7 @@ export class PostgresServer {
 
 interface Pool {
   readonly knex: Knex;
-  /** Of all its connections, in use or not. */
+  /** Of all its connections, in use or not, or on their way; what is within TLS ends with them. */
   readonly sockets: ReadonlySet<Socket>;
   discarded: boolean;
 }
