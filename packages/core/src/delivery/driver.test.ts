@@ -224,6 +224,30 @@ test("after its lifetime a message goes back to its sender with what was last he
   expect(world.store.size).toBe(0);
 });
 
+test("late routes of one message are asked for some at a time, and once", async () => {
+  let asked = 0;
+  let underWay = 0;
+  let most = 0;
+  const world = createWorld({
+    async route() {
+      asked += 1;
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await Promise.resolve();
+      underWay -= 1;
+      return { class: "relay", transport: "fake", nextHop: "b.test" };
+    },
+  });
+  const addresses = Array.from({ length: 200 }, (_, at) => `u${at}@b.test`);
+  await world.put("A", ...addresses);
+  await vi.runAllTimersAsync();
+  expect(world.requests.flatMap(({ recipients }) => recipients.map(({ address }) => address))).toEqual(addresses);
+  expect(most).toBeLessThanOrEqual(20);
+  // One more tells that they are late.
+  expect(asked).toBe(201);
+  expect(world.held()).toBe(0);
+});
+
 test("a route that cannot be told now defers, one that is late is waited for", async () => {
   const world = createWorld({
     route(recipient, nth) {

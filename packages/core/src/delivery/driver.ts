@@ -20,7 +20,7 @@ import { Scheduler, type QueueEntry, type ScheduleCommand, type ScheduleEvent } 
 import { attemptDelivery } from "./attempt.ts";
 import type { DeliveryGeneration, DeliveryHost, DeliveryOptions, Failure } from "./delivery-host.ts";
 import { errorTransport } from "./error-transport.ts";
-import { routeRecipients } from "./routing-round.ts";
+import { routeAtOnce, routeRecipients } from "./routing-round.ts";
 import type { DeliveryReport, Transport } from "./transport.ts";
 
 const debug = createDebug("postern:delivery");
@@ -71,11 +71,10 @@ export class DeliveryDriver {
     const later = (): void => this.#feed({ kind: "restored", id: message.id, dueAt: this.#host.clock.now() });
     try {
       const pending = message.envelope.recipients.map((_, index) => index);
-      const groups = routeRecipients(message, pending, generation, this.#options.maxConcurrency);
+      const groups = routeAtOnce(message, pending, generation, this.#options.maxConcurrency);
       // A route that must be waited for is found in a round of its own, which counts how many are asked at once.
-      if (!isPromise(groups)) return this.#feed({ kind: "added", ...headOf(message), attempts: 0, groups });
-      groups.catch(() => undefined);
-      later();
+      if (groups === undefined) return later();
+      this.#feed({ kind: "added", ...headOf(message), attempts: 0, groups });
     } catch {
       later(); // the round to come says why
     } finally {

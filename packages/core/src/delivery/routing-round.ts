@@ -7,6 +7,9 @@ import type { DeliveryGeneration } from "./delivery-host.ts";
 const defaultMaxRecipients = 50;
 const defaultMaxConcurrency = 20;
 
+/** Recipients of one message whose routes are asked for at a time: a database serves others too. */
+const atATime = 20;
+
 /** Throws what routing throws: then nothing of the message is tried now. */
 export function routeRecipients(
   message: QueuedMessage,
@@ -14,11 +17,55 @@ export function routeRecipients(
   generation: DeliveryGeneration,
   maxConcurrency: number,
 ): MaybePromise<readonly DeliveryGroup[]> {
-  const routes = pending.map((index) => routeOne(message, index, generation));
-  if (!routes.some(isPromise)) return group(pending, routes as Route[], generation, maxConcurrency);
-  return Promise.all(routes.map(async (route) => route)).then((known) =>
-    group(pending, known, generation, maxConcurrency),
-  );
+  const routes: Route[] = [];
+  const late = routeUntilLate(message, pending, generation, routes);
+  if (late !== undefined) return routeLate(message, pending, generation, maxConcurrency, routes, late);
+  return group(pending, routes, generation, maxConcurrency);
+}
+
+/** The same where no route must be waited for; `undefined` at the first that must. Throws what routing throws. */
+export function routeAtOnce(
+  message: QueuedMessage,
+  pending: readonly number[],
+  generation: DeliveryGeneration,
+  maxConcurrency: number,
+): readonly DeliveryGroup[] | undefined {
+  const routes: Route[] = [];
+  const late = routeUntilLate(message, pending, generation, routes);
+  late?.catch(() => undefined);
+  return late === undefined ? group(pending, routes, generation, maxConcurrency) : undefined;
+}
+
+/** Fills `routes` up to the first that is late, which is the answer. */
+function routeUntilLate(
+  message: QueuedMessage,
+  pending: readonly number[],
+  generation: DeliveryGeneration,
+  routes: Route[],
+): Promise<Route> | undefined {
+  for (const index of pending) {
+    const route = routeOne(message, index, generation);
+    if (isPromise(route)) return route;
+    routes.push(route);
+  }
+  return undefined;
+}
+
+/** `routes` are known; `next` is on its way. */
+async function routeLate(
+  message: QueuedMessage,
+  pending: readonly number[],
+  generation: DeliveryGeneration,
+  maxConcurrency: number,
+  routes: Route[],
+  next: Promise<Route>,
+): Promise<readonly DeliveryGroup[]> {
+  routes.push(await next);
+  while (routes.length < pending.length) {
+    const some = pending.slice(routes.length, routes.length + atATime);
+    routes.push(...(await Promise.all(some.map(async (index) => routeOne(message, index, generation)))));
+  }
+  return group(pending, routes, generation, maxConcurrency);
 }
 
 function routeOne(message: QueuedMessage, index: number, generation: DeliveryGeneration): MaybePromise<Route> {
