@@ -10,7 +10,7 @@ export const texthashType: TableType = Object.freeze<TableType>({
   type: "texthash",
   description: "A text file of keys and values in postmap's format, read when the gateway starts or reloads.",
   async open(name, scope, parameters) {
-    refuseParameters(`texthash:${name}`, parameters);
+    refuseParameters(name === "" ? "texthash" : `texthash:${name}`, parameters);
     if (name === "") throw new ConfigError('table "texthash:" needs a file name');
     const entries = await readTableFile(resolve(scope.directory, name), {
       label: `texthash:${name}`,
