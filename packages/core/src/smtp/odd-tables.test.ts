@@ -20,6 +20,7 @@ const answers: Readonly<Record<string, () => unknown>> = {
   "null-late": async () => null,
   object: () => ({}),
   "then-throws": () => ({
+    // oxlint-disable-next-line unicorn/no-thenable
     then() {
       throw new Error("secret");
     },
