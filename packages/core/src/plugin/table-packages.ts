@@ -66,7 +66,12 @@ export function createTableProvider({ host, folders, setUp }: TableProviderOptio
     const entry: PluginEntry = { specifier: name, options: {}, index: 0 };
     try {
       const set = await setUp(await host.load([entry]));
-      await set.ready();
+      try {
+        await set.ready();
+      } catch (error) {
+        await set.close();
+        throw error;
+      }
       return set;
     } catch (error) {
       throw new ConfigError(`${name} cannot be used: ${(error as Error).message}`, { cause: error });
