@@ -5,7 +5,7 @@ import { tableTypes } from "@postern/plugin-maps-file";
 import { temporaryFolder } from "../../test/services/folder.ts";
 import { randomFrom } from "../../test/sampling.ts";
 import { openTable, rateOf } from "./open-table.ts";
-import { measurePostmap } from "./postmap.ts";
+import { measurePostmap } from "./postmap-rate.ts";
 
 export interface CidrMeasure {
   readonly keys: string;
@@ -47,8 +47,8 @@ export async function measureCidr(options: CidrOptions): Promise<CidrMeasure[]> 
   for (const [keys, key] of Object.entries({ ipv4, ipv6, "no address": () => `host${below(1_000)}.example.com` })) {
     const asked = Array.from({ length: 10_000 }, key);
     const ours = rateOf(table, asked, options.lookups);
-    const theirs = measurePostmap(folder.path, `cidr:${path}`, asked.slice(0, options.postmapKeys));
-    measures.push({ keys, ours, postmap: theirs?.lookupsPerSecond, loadMs, memoryBytes });
+    const theirs = await measurePostmap(folder.path, `cidr:${path}`, asked.slice(0, options.postmapKeys));
+    measures.push({ keys, ours, postmap: theirs?.perSecond, loadMs, memoryBytes });
   }
   await table.close();
   return measures;

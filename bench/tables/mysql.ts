@@ -2,16 +2,15 @@
  * MySQL: our table with its cache off beside mysql2's own `execute` on a pool of the same size, and postmap on the same data. The
  * server is started here and shares the machine with all of them.
  */
-import { execFile } from "node:child_process";
-import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createGuard, createTableRegistry, systemClock } from "@postern/core";
 import type { LookupTable, OpenTable } from "@postern/core";
 import { temporaryFolder } from "../../test/services/folder.ts";
 import { startMariadb } from "../../test/services/mariadb.ts";
-import { findProgram } from "../../test/services/programs.ts";
 import { median } from "../lib/statistics.ts";
+import { measurePostmap } from "./postmap-rate.ts";
 
 export interface MysqlMeasure {
   /** Lookups a second, medians. */
@@ -67,7 +66,7 @@ export async function measureMysql(options: MysqlOptions): Promise<MysqlMeasure>
     ours: median(rates.map((rate) => rate.ours)),
     raw: median(rates.map((rate) => rate.raw)),
     ratio: median(rates.map((rate) => rate.ours / rate.raw)),
-    postmap: await measurePostmap(folder.path, server.port, options.lookups),
+    postmap: await askPostmap(folder.path, server.port, options.lookups),
   };
 }
 
@@ -142,37 +141,17 @@ function openRaw(port: number): { ask: Ask; close(): Promise<void> } {
 }
 
 /** One process, one key after the other: that is how Postfix asks. */
-async function measurePostmap(folder: string, port: number, lookups: number): Promise<number | undefined> {
-  const postmap = findProgram("postmap");
-  if (postmap === undefined) return undefined;
-  const config = join(folder, "postfix");
-  mkdirSync(config);
-  writeFileSync(join(config, "main.cf"), "compatibility_level = 3.6\n");
-  const cf = join(folder, "alias.cf");
+async function askPostmap(folder: string, port: number, lookups: number): Promise<number | undefined> {
+  const file = join(folder, "alias.cf");
   const parameters = { hosts: `127.0.0.1:${port}`, ...login, query };
   writeFileSync(
-    cf,
+    file,
     Object.entries(parameters)
       .map(([key, value]) => `${key} = ${value}\n`)
       .join(""),
   );
   // Postfix waits until a file is no longer hot.
-  for (const file of [cf, join(config, "main.cf")]) utimesSync(file, 1e9, 1e9);
-  const run = (count: number) =>
-    new Promise<number>((resolve, reject) => {
-      const began = performance.now();
-      const args = ["-c", config, "-q", "-", `mysql:${cf}`];
-      const child = execFile(postmap, args, { maxBuffer: 2 ** 28 }, (error) => {
-        if (error === null) resolve(performance.now() - began);
-        else reject(error);
-      });
-      child.stdin?.end(Array.from({ length: count }, (_, number) => `${keyOf(number + 1)}\n`).join(""));
-    });
-  try {
-    // Without the time to start.
-    const start = await run(1);
-    return (lookups / ((await run(lookups + 1)) - start)) * 1000;
-  } catch {
-    return undefined;
-  }
+  utimesSync(file, 1e9, 1e9);
+  const keys = Array.from({ length: lookups }, (_, number) => keyOf(number + 1));
+  return (await measurePostmap(folder, `mysql:${file}`, keys))?.perSecond;
 }

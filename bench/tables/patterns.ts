@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { tableTypes } from "@postern/plugin-maps-file";
 import { temporaryFolder } from "../../test/services/folder.ts";
 import { openTable, rateOf } from "./open-table.ts";
-import { measurePostmap } from "./postmap.ts";
+import { measurePostmap } from "./postmap-rate.ts";
 
 export interface PatternMeasure {
   readonly type: "regexp" | "pcre";
@@ -49,7 +49,7 @@ export async function measurePatterns(options: PatternOptions): Promise<PatternM
       for (const [keys, key] of Object.entries(keyKinds)) {
         const asked = Array.from({ length: options.postmapKeys }, (_, at) => key(at, options.rules));
         const ours = rateOf(table, asked, rules === "no literals" ? options.lookups / 20 : options.lookups);
-        const postmap = measurePostmap(folder.path, `${type}:${path}`, asked)?.lookupsPerSecond;
+        const postmap = (await measurePostmap(folder.path, `${type}:${path}`, asked))?.perSecond;
         measures.push({ type, rules, keys, ours, postmap, loadMs });
       }
       await table.close();
