@@ -23,7 +23,7 @@ import {
 /** Where packages are sought that the config's folder has not: the command's own installation. */
 export const ownFolder: string = fileURLToPath(new URL(".", import.meta.url));
 
-/** A transport, scanner or table type, and the plugin that brings it. */
+/** A transport, scanner, rewriter or table type, and the plugin that brings it. */
 export interface Provided {
   readonly name: string;
   readonly plugin: string;
@@ -35,6 +35,7 @@ export interface Inspection {
   readonly words: readonly WordListing[];
   readonly transports: readonly Provided[];
   readonly scanners: readonly Provided[];
+  readonly rewriters: readonly Provided[];
   readonly tables: readonly Provided[];
 }
 
@@ -56,6 +57,7 @@ export async function inspect(config: ResolvedConfig): Promise<Inspection> {
       words: vocabulary.words(),
       transports: [...registrations.transports].map(([name, { owner }]) => ({ name, plugin: owner.name })),
       scanners: [...registrations.scanners].map(([name, { owner }]) => ({ name, plugin: owner.name })),
+      rewriters: [...registrations.rewriters].map(([name, { owner }]) => ({ name, plugin: owner.name })),
       tables: tables.types().map(({ type, owner }) => ({ name: type, plugin: owner })),
     };
   } finally {

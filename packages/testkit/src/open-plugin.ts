@@ -15,6 +15,7 @@ import {
   type Resolver,
   type Restriction,
   type StateValue,
+  type TableType,
   type Transport,
 } from "@postern/core";
 import type { z } from "zod";
@@ -35,6 +36,8 @@ export interface OpenPlugin {
   readonly restrictions: ReadonlyMap<string, Restriction>;
   readonly scanners: readonly OwnedScanner[];
   readonly transports: readonly Transport[];
+  /** Its table types by name, for `testTable`. */
+  readonly tables: ReadonlyMap<string, TableType>;
   /** With its taps: `hooks.smtp.rcpt.call(…)` asks them. */
   readonly hooks: Hooks;
   /** Its spaces of the state store by the names it gave them. */
@@ -65,6 +68,7 @@ export async function openPlugin<Schema extends z.ZodType>(
   const hooks = createHooks(guard);
   const registrations = createRegistrations();
   const vocabulary = createVocabulary();
+  const tableTypes = new Map<string, TableType>();
   const tables = createTableRegistry({ directory, clock, guard, warn: (text) => void log.push(`warn core: ${text}`) });
   const parts: GatewayParts = {
     hostname: "mx.example.test",
@@ -74,7 +78,13 @@ export async function openPlugin<Schema extends z.ZodType>(
     recipientDelimiter: "",
     hooks,
     registrations,
-    tables,
+    tables: {
+      open: (spec, purpose) => tables.open(spec, purpose),
+      register(type, owner) {
+        tables.register(type, owner);
+        tableTypes.set(type.type, type);
+      },
+    },
     vocabulary: {
       register(restriction, owner) {
         vocabulary.register(restriction, owner);
@@ -107,6 +117,7 @@ export async function openPlugin<Schema extends z.ZodType>(
     failures,
     log,
     close,
+    tables: tableTypes,
     scanners: [...registrations.scanners].map(([, { value }]) => value),
     transports: [...registrations.transports].map(([, { value }]) => value),
   };

@@ -44,7 +44,9 @@ export async function listWords(options: ConfigOptions, cwd: string, output: Out
 }
 
 export async function listPlugins({ config }: LoadedConfig, json: boolean | undefined, output: Output): Promise<void> {
-  const { plugins, hooks, words, transports, scanners, tables } = await namingFile(config.file, () => inspect(config));
+  const { plugins, hooks, words, transports, scanners, rewriters, tables } = await namingFile(config.file, () =>
+    inspect(config),
+  );
   const of = (owner: string, listed: readonly Provided[]): readonly string[] =>
     listed.filter(({ plugin }) => plugin === owner).map(({ name }) => name);
   const listing = plugins.map(({ name, definition, specifier, file, owner }) => ({
@@ -59,6 +61,7 @@ export async function listPlugins({ config }: LoadedConfig, json: boolean | unde
     hooks: hooks.filter(({ taps }) => taps.some((tap) => tap.owner === name)).map((hook) => hook.name),
     transports: of(name, transports),
     scanners: of(name, scanners),
+    rewriters: of(name, rewriters),
     tables: of(name, tables),
   }));
   print(output, json, listing, () =>
@@ -71,6 +74,7 @@ export async function listPlugins({ config }: LoadedConfig, json: boolean | unde
         [
           ...one.transports.map((transport) => `transport ${transport}`),
           ...one.scanners.map((scanner) => `scanner ${scanner}`),
+          ...one.rewriters.map((rewriter) => `rewriter ${rewriter}`),
           ...one.tables.map((type) => `table ${type}`),
           ...one.words,
           ...one.hooks,
