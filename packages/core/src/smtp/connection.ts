@@ -109,8 +109,9 @@ export class PosternConnection extends SMTPConnection implements Wire {
   part(): void {
     this.#send();
     const socket = this._socket;
-    // What could not be written at once may need the linger's deadline.
-    if (this._parser instanceof CommandStream && !this._upgrading && socket.writableLength === 0) {
+    // What could not be written at once, as the end of TLS may not be, needs the deadline of the lingering.
+    const isWritten = socket.writableLength === 0 && !(socket instanceof TLSSocket);
+    if (this._parser instanceof CommandStream && !this._upgrading && isWritten) {
       this._parser.isClosed = true;
       socket.destroySoon();
     } else this.close();
