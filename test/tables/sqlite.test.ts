@@ -138,13 +138,13 @@ describeWith(["postmap"], "sqlite, as the real postmap", () => {
   test("random .cf files are read in the same way, or refused by both", async () => {
     const pieces = ["query", "query = SELECT ", "=", " = ", " ", "\t", "\n", "\n", "\n ", "\n#", "#", "\r\n", "\v", "'a'", "'b'", ", ", "x", "result_format = %s", "%", "%%", "$x", "expansion_limit = 0", "{"]; // prettier-ignore
     let refused = 0;
+    await using tables = openSqlTables(folder.path);
     for (let round = 0; round < sample(300, 3000); round++) {
       const tail = Array.from({ length: Math.floor(random() * 9) }, () => pieces[Math.floor(random() * pieces.length)]);
       const text = `dbpath = ${dbpath}\nquery = SELECT 'base'\n${tail.join("")}`;
       const path = join(folder.path, "random.cf");
       writeFileSync(path, text);
       utimesSync(path, 1e9, 1e9);
-      await using tables = openSqlTables(folder.path);
       const ours = await tables.open("sqlite", {}, path).then(
         (table) => ask(table, "k@a.test"),
         (error: unknown) => {
@@ -271,6 +271,54 @@ describe("sqlite", () => {
     expect(await ask(table, "k")).toBe("value");
     await table.close();
     expect(await ask(table, "k")).toBe(unavailable);
+  });
+
+  test("a query that takes too long: no answer, for nobody's loss but its table's; then the answer", async () => {
+    const path = join(folder.path, "slow.db");
+    oneRow(path, "value");
+    await using tables = openSqlTables(folder.path);
+    // Some seconds in one step of SQLite, which nothing can interrupt.
+    const count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 20000000) SELECT count(*) FROM c WHERE '%s' = 'slow'"; // prettier-ignore
+    const parameters = { dbpath: path, timeout: "300ms" };
+    const slow = await tables.open("sqlite", {
+      ...parameters,
+      query: `${count} UNION ALL SELECT v FROM t WHERE k = '%s'`,
+    });
+    let longestPause = 0;
+    let last = performance.now();
+    const pulse = setInterval(() => {
+      longestPause = Math.max(longestPause, performance.now() - last);
+      last = performance.now();
+    }, 5);
+    const asked = performance.now();
+    expect(await ask(slow, "slow")).toBe(unavailable);
+    const answered = performance.now();
+    expect(await ask(slow, "k")).toBe(unavailable);
+    clearInterval(pulse);
+    expect(longestPause).toBeLessThan((answered - asked) * 0.9);
+    await expect.poll(() => ask(slow, "k"), { timeout: 30_000 }).toBe("0,value");
+  });
+
+  test("an answer without end is ended, for its key alone", async () => {
+    await using tables = openSqlTables(folder.path);
+    const rows = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE '%s' = 'all') SELECT '%s' || x FROM c"; // prettier-ignore
+    const table = await tables.open("sqlite", { dbpath, timeout: "20s", query: rows });
+    expect(await Promise.all(["all", "k"].map((key) => ask(table, key)))).toEqual([unavailableForThisKey, "k1"]);
+  });
+
+  test("a key that the query fails for says nothing about the table", async () => {
+    await using tables = openSqlTables(folder.path);
+    const table = await tables.open("sqlite", { dbpath, query: "SELECT json_extract('%s', '$')" });
+    expect([await ask(table, "no json"), await ask(table, "7")]).toEqual([unavailableForThisKey, "7"]);
+  });
+
+  test("closed while it is asked: nobody waits any longer", async () => {
+    await using tables = openSqlTables(folder.path);
+    const query = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3000000) SELECT count(*) FROM c WHERE '%s' > ''"; // prettier-ignore
+    const table = await tables.open("sqlite", { dbpath, query, timeout: "1h" });
+    const answers = ["a", "b"].map((key) => ask(table, key));
+    await table.close();
+    expect(await Promise.all(answers)).toEqual([unavailable, unavailable]);
   });
 
   test("the query cannot write", async () => {

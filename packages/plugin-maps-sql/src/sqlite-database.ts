@@ -1,15 +1,19 @@
 /**
- * One database file, read-only. Another file under the same name is noticed within half a second; a file that another process has
- * locked is asked again until `timeoutMs` is over.
+ * One database file, read-only, in a thread. Another file under the same name is noticed within half a second; a file that another
+ * process has locked is asked again until `timeoutMs` is over. A query that takes longer is given up, and until it has really
+ * ended nothing else is asked, so that there is never more than one that runs for nobody.
  */
 import { statSync } from "node:fs";
 import { TableUnavailable, type Clock } from "@postern/core";
 import knex, { type Knex } from "knex";
 import { silentLog, wordsOf, type QueryOptions } from "./knex-settings.ts";
-import { SqliteClient } from "./sqlite-client.ts";
+import { createSqliteClient } from "./sqlite-client.ts";
+import { AnswerTooLong, SqliteThread, type SqliteRows } from "./sqlite-thread.ts";
 
 const checkEveryMs = 500;
 const tryAgainMs = 10;
+/** For a thread to begin, on a machine that has much to do. */
+const startMs = 2000;
 
 export class SqliteDatabase {
   readonly #path: string;
@@ -19,6 +23,8 @@ export class SqliteDatabase {
   /** Device and inode of the open file. */
   #identity = "";
   #checkedAt = -Infinity;
+  /** All that has not ended. */
+  readonly #threads = new Set<SqliteThread>();
   #closed = false;
 
   constructor(path: string, timeoutMs: number, clock: Clock) {
@@ -28,23 +34,28 @@ export class SqliteDatabase {
   }
 
   /** Rows of text. Rejects with `TableUnavailable` in the name of `label`. */
-  async query(label: string, sql: string, values: readonly string[]): Promise<readonly (string | null)[][]> {
+  async query(label: string, sql: string, values: readonly string[]): Promise<SqliteRows> {
     const deadline = this.#clock.monotonic() + this.#timeoutMs;
     const options: QueryOptions = { values, rowMode: "array" };
     for (;;) {
       if (this.#closed) throw new TableUnavailable(label, "it is closed");
+      if (this.#isStuck) throw new TableUnavailable(label, "a query that took too long has not ended yet");
       try {
-        const rows: (string | null)[][] = await this.#current().raw(sql).options(options);
+        const rows: SqliteRows = await this.#current().raw(sql).options(options);
         return rows;
       } catch (error) {
+        if (error instanceof AnswerTooLong)
+          throw new TableUnavailable(label, wordsOf(error, sql), { onlyThisKey: true });
         if (!isLocked(error) || this.#clock.monotonic() >= deadline) throw this.#unavailable(label, error, sql);
       }
       await new Promise<void>((resolve) => void this.#clock.setTimer(resolve, tryAgainMs));
     }
   }
 
+  /** A query under way fails: knex would wait for it. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const thread of this.#threads) thread.end(new Error("it is closed"));
     await this.#drop();
   }
 
@@ -58,15 +69,28 @@ export class SqliteDatabase {
       this.#checkedAt = now;
     }
     this.#pool ??= knex({
-      client: SqliteClient,
-      connection: { filename: this.#path },
-      // node:sqlite answers at once: a second connection would never be in use.
+      client: createSqliteClient(() => this.#openThread()),
+      connection: {},
+      // What one thread answers in a second is more than any mail asks.
       pool: { min: 0, max: 1, idleTimeoutMillis: 60_000 },
-      acquireConnectionTimeout: this.#timeoutMs,
+      acquireConnectionTimeout: this.#timeoutMs + startMs,
       compileSqlOnError: false,
       log: silentLog,
     });
     return this.#pool;
+  }
+
+  /** Most threads end at once. */
+  get #isStuck(): boolean {
+    for (const thread of this.#threads) if (thread.isStuck) return true;
+    return false;
+  }
+
+  #openThread(): SqliteThread {
+    const thread = new SqliteThread(this.#path, this.#timeoutMs, this.#clock);
+    this.#threads.add(thread);
+    void thread.exited.then(() => this.#threads.delete(thread));
+    return thread;
   }
 
   async #drop(): Promise<void> {
@@ -77,14 +101,27 @@ export class SqliteDatabase {
   }
 
   #unavailable(label: string, error: unknown, sql: string): TableUnavailable {
-    // A damaged or vanished file: whatever is open is not asked again.
-    void this.#drop();
-    return new TableUnavailable(label, wordsOf(error, sql), { cause: error });
+    const code = primaryCode(error);
+    // A damaged or vanished file, a thread that was ended: whatever is open is not asked again.
+    if (code === undefined || ofTheFile.has(code)) void this.#drop();
+    const onlyThisKey = code !== undefined && ofTheQuery.has(code);
+    return new TableUnavailable(label, wordsOf(error, sql), { cause: error, onlyThisKey });
   }
 }
 
-/** SQLITE_BUSY and SQLITE_LOCKED, with all that is said more closely in the higher bits. */
+/** SQLITE_IOERR, CORRUPT, CANTOPEN, NOTADB. */
+const ofTheFile: ReadonlySet<number> = new Set([10, 11, 14, 26]);
+/** SQLITE_ERROR, TOOBIG, MISMATCH: what this key makes of the query. */
+const ofTheQuery: ReadonlySet<number> = new Set([1, 18, 20]);
+
+/** SQLITE_BUSY and SQLITE_LOCKED. */
 export function isLocked(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code === 5 || code === 6;
+}
+
+/** SQLite's code without what is said more closely in the higher bits. */
+function primaryCode(error: unknown): number | undefined {
   const errcode = (error as { readonly errcode?: unknown } | null)?.errcode;
-  return typeof errcode === "number" && ((errcode & 0xff) === 5 || (errcode & 0xff) === 6);
+  return typeof errcode === "number" ? errcode & 0xff : undefined;
 }

@@ -10,7 +10,7 @@ import {
   type TableScope,
 } from "@postern/core";
 import type { Shared } from "./shared.ts";
-import { openReadOnly } from "./sqlite-client.ts";
+import { DatabaseSync } from "node:sqlite";
 import { isLocked, SqliteDatabase } from "./sqlite-database.ts";
 import { parseSqlTemplate, type SqlDialect } from "./sql-template.ts";
 import { createSqlTable } from "./sql-table.ts";
@@ -54,7 +54,7 @@ export async function openSqlite(
 /** A file that is no database, and SQL with a mistake, are said at the start. */
 function proveQuery(path: string, sql: string, label: string): void {
   try {
-    const database = openReadOnly(path);
+    const database = new DatabaseSync(path, { readOnly: true, timeout: 0, allowExtension: false });
     try {
       database.prepare(sql);
     } finally {
