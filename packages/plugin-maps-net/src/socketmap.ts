@@ -2,18 +2,17 @@
 import {
   ConfigError,
   readTableParameters,
-  type LookupAsk,
   type LookupTable,
   type TableParameters,
   type TableScope,
 } from "@postern/core";
 import { answerText } from "./answer-text.ts";
 import type { ReplyReader } from "./connection.ts";
-import type { ConnectionPool } from "./connection-pool.ts";
 import { parseEndpoints } from "./endpoint.ts";
-import { ExchangeError, printable, toUnavailable } from "./exchange-error.ts";
+import { ExchangeError, printable } from "./exchange-error.ts";
 import { netstringReader, writeNetstring } from "./netstring.ts";
 import { readPool } from "./pool-parameters.ts";
+import { StrangersTable } from "./strangers-table.ts";
 
 const longestReply = 100_000;
 
@@ -31,8 +30,15 @@ export async function openSocketmap(name: string, scope: TableScope, object: Tab
     parameters.integer("max_reply_size", longestReply, { min: 16, max: 100 * longestReply }),
   );
   parameters.finish();
-  const shown = name === "" ? `${endpoints.map(({ text }) => text).join(",")}:${map}` : name;
-  return new SocketmapTable(shown, label, map, pool, readAnswer(reader));
+  return new StrangersTable({
+    type: "socketmap",
+    name: name === "" ? `${endpoints.map(({ text }) => text).join(",")}:${map}` : name,
+    label,
+    pool,
+    question: (key) => writeNetstring(`${map} ${key}`),
+    read: readAnswer(reader),
+    understand,
+  });
 }
 
 /** The map is what stands behind the last colon. */
@@ -42,40 +48,6 @@ function splitName(name: string, label: string): { hosts: string[]; map: string 
     throw new ConfigError(`table ${label}: write socketmap:inet:host:port:map or socketmap:unix:/path:map`);
   }
   return { hosts: [host], map };
-}
-
-class SocketmapTable implements LookupTable {
-  readonly type = "socketmap";
-  readonly name: string;
-  readonly kind = "pattern";
-  readonly trusted = false;
-  readonly #label: string;
-  readonly #map: string;
-  readonly #pool: ConnectionPool;
-  readonly #read: ReplyReader<SocketmapAnswer>;
-
-  constructor(name: string, label: string, map: string, pool: ConnectionPool, read: ReplyReader<SocketmapAnswer>) {
-    this.name = name;
-    this.#label = label;
-    this.#map = map;
-    this.#pool = pool;
-    this.#read = read;
-  }
-
-  async lookup(key: string, ask?: LookupAsk): Promise<string | undefined> {
-    if (!key.isWellFormed()) return undefined;
-    try {
-      const answer = await this.#pool.ask(writeNetstring(`${this.#map} ${key}`), this.#read, ask?.signal);
-      return understand(answer);
-    } catch (error) {
-      throw toUnavailable(this.#label, error);
-    }
-  }
-
-  close(): Promise<void> {
-    this.#pool.close();
-    return Promise.resolve();
-  }
 }
 
 interface SocketmapAnswer {

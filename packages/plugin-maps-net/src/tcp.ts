@@ -2,18 +2,17 @@
 import {
   ConfigError,
   readTableParameters,
-  type LookupAsk,
   type LookupTable,
   type TableParameters,
   type TableScope,
 } from "@postern/core";
 import { answerText } from "./answer-text.ts";
 import type { ReplyReader } from "./connection.ts";
-import type { ConnectionPool } from "./connection-pool.ts";
 import { parseEndpoints } from "./endpoint.ts";
-import { ExchangeError, printable, toUnavailable } from "./exchange-error.ts";
+import { ExchangeError, printable } from "./exchange-error.ts";
 import { decodePercent, encodePercent } from "./percent-code.ts";
 import { readPool } from "./pool-parameters.ts";
+import { StrangersTable } from "./strangers-table.ts";
 
 /** Octets of a reply with its line end. */
 const longestReply = 4096;
@@ -28,37 +27,15 @@ export async function openTcp(name: string, scope: TableScope, object: TablePara
   const endpoints = parseEndpoints(parameters.list("hosts"), { label, directory: scope.directory });
   const pool = readPool(parameters, endpoints, scope.clock);
   parameters.finish();
-  return new TcpTable(name === "" ? endpoints.map(({ text }) => text).join(",") : name, label, pool);
-}
-
-class TcpTable implements LookupTable {
-  readonly type = "tcp";
-  readonly name: string;
-  readonly kind = "pattern";
-  readonly trusted = false;
-  readonly #label: string;
-  readonly #pool: ConnectionPool;
-
-  constructor(name: string, label: string, pool: ConnectionPool) {
-    this.name = name;
-    this.#label = label;
-    this.#pool = pool;
-  }
-
-  async lookup(key: string, ask?: LookupAsk): Promise<string | undefined> {
-    if (!key.isWellFormed()) return undefined;
-    try {
-      const reply = await this.#pool.ask(Buffer.from(`get ${encodePercent(key)}\n`, "latin1"), readReply, ask?.signal);
-      return understand(reply);
-    } catch (error) {
-      throw toUnavailable(this.#label, error);
-    }
-  }
-
-  close(): Promise<void> {
-    this.#pool.close();
-    return Promise.resolve();
-  }
+  return new StrangersTable({
+    type: "tcp",
+    name: name === "" ? endpoints.map(({ text }) => text).join(",") : name,
+    label,
+    pool,
+    question: (key) => Buffer.from(`get ${encodePercent(key)}\n`, "latin1"),
+    read: readReply,
+    understand,
+  });
 }
 
 interface TcpReply {
