@@ -20,7 +20,7 @@ const inetForm = /^(?:\[([0-9a-fA-F:.%]+)\]|([^[\]\s:/]*))(?::([^:]*))?$/;
 const longestPath = 107;
 
 /** Throws `ConfigError` for what is no address. An empty host is the local one. */
-export function parseEndpoint(text: string, { label, directory, defaultPort }: EndpointRules): Endpoint {
+function parseEndpoint(text: string, { label, directory, defaultPort }: EndpointRules): Endpoint {
   if (text.startsWith("unix:")) return unixEndpoint(text, resolve(directory, text.slice("unix:".length)), label);
   const bare = text.startsWith("inet:") ? text.slice("inet:".length) : text;
   const [, address, name, service] = inetForm.exec(bare) ?? [];

@@ -24,7 +24,7 @@ export type OwnClass = Exclude<AddressClass, "default">;
 export type DomainsConfig = Readonly<Partial<Record<OwnClass, DomainClass>>>;
 
 /** A domain that tables put into several classes is of the first of these, as in Postfix's trivial-rewrite(8). */
-export const classOrder: readonly OwnClass[] = Object.freeze(["local", "virtualAlias", "virtualMailbox", "relay"]);
+const classOrder: readonly OwnClass[] = Object.freeze(["local", "virtualAlias", "virtualMailbox", "relay"]);
 
 /** Who is ours: the config's domains, as words, the relay guard and routing may ask about them. */
 export interface AddressBook {

@@ -57,7 +57,7 @@ export function createPatternType(options: PatternTypeOptions): TableType {
   };
 }
 
-export function createPatternTable(type: string, name: string, source: RuleSource<RuleSet>): LookupTable {
+function createPatternTable(type: string, name: string, source: RuleSource<RuleSet>): LookupTable {
   const label = name === "" ? type : `${type}:${name}`;
 
   function answer(key: string): RuleAnswer | undefined {

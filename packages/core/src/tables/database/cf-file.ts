@@ -38,7 +38,7 @@ async function readBytes(path: string, label: string): Promise<Buffer> {
 }
 
 /** `name = value` lines. A warning never repeats a value: it may be a password. */
-export function parseCfFile(bytes: Buffer, path: string, warn: (message: string) => void): Map<string, Written> {
+function parseCfFile(bytes: Buffer, path: string, warn: (message: string) => void): Map<string, Written> {
   const parameters = new Map<string, Written>();
   const warnAt = (line: number, what: string) => warn(`${path}, line ${line}: ${what}`);
   for (const { line, text } of logicalLines(bytes, warnAt)) {

@@ -53,7 +53,7 @@ export function toSubject(text: string, octets: string, form: SubjectForm): stri
   return toPrivate(octets);
 }
 
-export function toPrivate(octets: string): string {
+function toPrivate(octets: string): string {
   return octets.replaceAll(/[\u0080-\u00ff]/g, (octet) => String.fromCharCode(privateBase + octet.charCodeAt(0)));
 }
 
