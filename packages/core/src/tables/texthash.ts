@@ -8,7 +8,7 @@ import type { TableType } from "./table.ts";
 
 export const texthashType: TableType = Object.freeze<TableType>({
   type: "texthash",
-  description: "A text file of keys and values in postmap's format, read when the gateway starts or reloads.",
+  description: "A text file of keys and values in postmap's format, read when the gateway starts.",
   async open(name, scope, parameters) {
     refuseParameters(name === "" ? "texthash" : `texthash:${name}`, parameters);
     if (name === "") throw new ConfigError('table "texthash:" needs a file name');
