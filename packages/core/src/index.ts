@@ -50,6 +50,7 @@ export {
   readTableParameters,
   searchOrders,
   senderKeys,
+  Shared,
   splitWords,
   tlsPolicyKeys,
   transportKeys,

@@ -147,27 +147,3 @@ export class Directory {
     return [...servers.filter((server) => !isSuspect(server)), ...servers.filter(isSuspect)];
   }
 }
-
-/** Directories by their settings. A table leases one and gives it back; the last one closes it. */
-export class Directories {
-  readonly #held = new Map<string, { readonly directory: Directory; users: number }>();
-
-  lease(settings: ConnectionSettings, clock: Clock): { readonly directory: Directory; release(): void } {
-    const key = JSON.stringify(settings);
-    const held = this.#held.get(key) ?? { directory: new Directory(settings, clock), users: 0 };
-    this.#held.set(key, held);
-    held.users += 1;
-    let leased = true;
-    return {
-      directory: held.directory,
-      release: () => {
-        if (!leased) return;
-        leased = false;
-        held.users -= 1;
-        if (held.users > 0) return;
-        this.#held.delete(key);
-        held.directory.close();
-      },
-    };
-  }
-}

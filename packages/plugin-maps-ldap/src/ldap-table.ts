@@ -1,5 +1,5 @@
 /** A table in an LDAP directory: ldap_table(5). */
-import { foldKey, isPromise, readAnswerRules, readTableParameters, TableUnavailable } from "@postern/core";
+import { foldKey, isPromise, readAnswerRules, readTableParameters, Shared, TableUnavailable } from "@postern/core";
 import type {
   AnswerRules,
   DatabaseParameters,
@@ -8,11 +8,11 @@ import type {
   MaybePromise,
   OpenTable,
   TableScope,
+  Taken,
 } from "@postern/core";
 import { AnswerTooLarge } from "./connection.ts";
 import type { Search, SearchResult } from "./connection.ts";
-import { Directories } from "./directory.ts";
-import type { Directory } from "./directory.ts";
+import { Directory } from "./directory.ts";
 import { Expansion, NoExpansion, SearchRefused } from "./expansion.ts";
 import { parseFilter } from "./filter.ts";
 import { quoteForFilter, quoteForName } from "./quoting.ts";
@@ -22,7 +22,7 @@ import { isOnlyThisKey, noSuchObject, success } from "./status.ts";
 
 /** Opens tables; those with equal connection parameters share one connection. Nothing is connected before the first lookup. */
 export function createLdapType(): OpenTable {
-  const directories = new Directories();
+  const directories = new Shared<Directory>();
   return async (name, scope, object) => {
     const parameters = await readTableParameters("ldap", name, scope, object);
     const warn = (message: string) => scope.warn(message);
@@ -30,8 +30,8 @@ export function createLdapType(): OpenTable {
     const query = readQuerySettings(parameters, warn);
     const rules = await readRules(parameters, scope);
     parameters.finish();
-    const lease = directories.lease(connection, scope.clock);
-    return new LdapTable({ name, label: parameters.label, query, rules, ...lease });
+    const directory = directories.take(connection, () => new Directory(connection, scope.clock));
+    return new LdapTable({ name, label: parameters.label, query, rules, directory });
   };
 }
 
@@ -52,8 +52,7 @@ interface LdapTableOptions {
   readonly label: string;
   readonly query: QuerySettings;
   readonly rules: AnswerRules;
-  readonly directory: Directory;
-  readonly release: () => void;
+  readonly directory: Taken<Directory>;
 }
 
 class LdapTable implements LookupTable {
@@ -64,8 +63,7 @@ class LdapTable implements LookupTable {
   readonly #label: string;
   readonly #query: QuerySettings;
   readonly #rules: AnswerRules;
-  readonly #directory: Directory;
-  readonly #release: () => void;
+  readonly #directory: Taken<Directory>;
   readonly #attributes: readonly string[];
   readonly #hasDynamicBase: boolean;
   #closed = false;
@@ -76,7 +74,6 @@ class LdapTable implements LookupTable {
     this.#query = options.query;
     this.#rules = options.rules;
     this.#directory = options.directory;
-    this.#release = options.release;
     const { attributes, base, filter } = options.query;
     this.#attributes = [...attributes.terminal, ...attributes.leaf, ...attributes.ordinary, ...attributes.special];
     this.#hasDynamicBase = hasFields(base);
@@ -99,8 +96,7 @@ class LdapTable implements LookupTable {
 
   close(): Promise<void> {
     this.#closed = true;
-    this.#release();
-    return Promise.resolve();
+    return this.#directory.release();
   }
 
   #search(key: string, signal: AbortSignal | undefined): MaybePromise<string | undefined> {
@@ -144,7 +140,7 @@ class LdapTable implements LookupTable {
   async #ask(search: Search, signal: AbortSignal | undefined): Promise<SearchResult> {
     // Nobody waits any more: no further member of a group is asked for.
     signal?.throwIfAborted();
-    const found = await this.#directory.search(search);
+    const found = await this.#directory.value.search(search);
     if (found.referred && this.#query.needsReferrals) throw new NoExpansion("the server refers to others");
     return found;
   }

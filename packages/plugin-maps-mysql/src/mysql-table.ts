@@ -6,6 +6,8 @@ import {
   readSqlQuery,
   readTableParameters,
   TableUnavailable,
+  type Shared,
+  type Taken,
   type AnswerRules,
   type LookupAsk,
   type LookupTable,
@@ -13,8 +15,8 @@ import {
   type TableParameters,
   type TableScope,
 } from "@postern/core";
-import type { DriverFields } from "./driver.ts";
-import type { Pools, SharedPool } from "./pools.ts";
+import { openDriver, type DriverFields } from "./driver.ts";
+import { Pool } from "./pool.ts";
 import { Query } from "./query.ts";
 import { readValues } from "./result.ts";
 import { readServerSettings } from "./server.ts";
@@ -27,7 +29,7 @@ export async function openMysqlTable(
   name: string,
   scope: TableScope,
   object: TableParameters,
-  pools: Pools,
+  pools: Shared<Pool>,
 ): Promise<LookupTable> {
   const parameters = await readTableParameters("mysql", name, scope, object);
   const { label } = parameters;
@@ -36,7 +38,8 @@ export async function openMysqlTable(
   const resultSetRequired = parameters.flag("require_result_set", true);
   const rules = await readAnswerRules(parameters, scope);
   parameters.finish();
-  return new MysqlTable(name, label, query, rules, resultSetRequired, pools.share(settings, scope.clock));
+  const pool = pools.take(settings, () => new Pool(settings, scope.clock, openDriver));
+  return new MysqlTable(name, label, query, rules, resultSetRequired, pool);
 }
 
 class MysqlTable implements LookupTable {
@@ -48,7 +51,7 @@ class MysqlTable implements LookupTable {
   readonly #query: Query;
   readonly #rules: AnswerRules;
   readonly #resultSetRequired: boolean;
-  readonly #pool: SharedPool;
+  readonly #pool: Taken<Pool>;
   #closed = false;
 
   constructor(
@@ -57,7 +60,7 @@ class MysqlTable implements LookupTable {
     query: Query,
     rules: AnswerRules,
     resultSetRequired: boolean,
-    pool: SharedPool,
+    pool: Taken<Pool>,
   ) {
     this.name = name;
     this.#label = label;
@@ -85,7 +88,7 @@ class MysqlTable implements LookupTable {
     if (values === undefined) return undefined;
     if (key.length > longestKey) throw new TableUnavailable(this.#label, "the key is too long", { onlyThisKey: true });
     return new Promise((resolve, reject) => {
-      this.#pool.ask({
+      this.#pool.value.ask({
         query: this.#query,
         key,
         values,

@@ -1,9 +1,8 @@
 /** Lookup tables in PostgreSQL and SQLite, with Postfix's parameters (pgsql_table(5), sqlite_table(5)). */
-import { definePlugin } from "@postern/core";
+import { definePlugin, Shared } from "@postern/core";
 import { z } from "zod";
 import { openPgsql } from "./pgsql.ts";
 import type { PostgresCluster } from "./postgres-cluster.ts";
-import { Shared } from "./shared.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 import { openSqlite } from "./sqlite.ts";
 

@@ -4,6 +4,7 @@ import {
   readAnswerRules,
   readSqlQuery,
   readTableParameters,
+  type Shared,
   type DatabaseParameters,
   type LookupTable,
   type TableParameters,
@@ -12,7 +13,6 @@ import {
 import { isSslMode, parseHost, readTls, sslModes, type Login, type PostgresHost } from "./postgres-host.ts";
 import { PostgresCluster, undeterminedType } from "./postgres-cluster.ts";
 import { PostgresServer, sqlStateOf } from "./postgres-server.ts";
-import type { Shared } from "./shared.ts";
 import { parseSqlTemplate } from "./sql-template.ts";
 import { createSqlTable } from "./sql-table.ts";
 

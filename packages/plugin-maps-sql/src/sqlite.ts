@@ -5,11 +5,11 @@ import {
   readAnswerRules,
   readSqlQuery,
   readTableParameters,
+  type Shared,
   type LookupTable,
   type TableParameters,
   type TableScope,
 } from "@postern/core";
-import type { Shared } from "./shared.ts";
 import { DatabaseSync } from "node:sqlite";
 import { isLocked, SqliteDatabase } from "./sqlite-database.ts";
 import { parseSqlTemplate, type SqlDialect } from "./sql-template.ts";

@@ -1,11 +1,11 @@
-/** Tables with the same connection parameters share their connections; the last one to be closed closes them. */
+/** Tables of a plugin with the same connection parameters share their connections; the last one to be closed closes them. */
 export interface Taken<Value> {
   readonly value: Value;
   /** Idempotent. */
   release(): Promise<void>;
 }
 
-export class Shared<Value extends { close(): Promise<void> }> {
+export class Shared<Value extends { close(): Promise<void> | void }> {
   readonly #taken = new Map<string, { readonly value: Value; users: number }>();
 
   /** `settings` are compared as JSON. */
