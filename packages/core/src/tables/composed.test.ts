@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { ConfigError, TableUnavailable } from "../errors.ts";
 import { createGuard, type Failed } from "../guard/guard.ts";
 import { systemClock } from "../model/clock.ts";
-import { createTableRegistry, isTableName } from "./registry.ts";
+import { createTableRegistry } from "./registry.ts";
+import { isTableName } from "./table-spec.ts";
 import type { LookupTable, TablePurpose, TableSpec } from "./table.ts";
 
 const owner = { name: "maps", onError: "defer", deadlineMs: 1000 } as const;

@@ -16,4 +16,5 @@ export * from "./search-order.ts";
 export * from "./split-words.ts";
 export * from "./table-file.ts";
 export { refuseParameters } from "./table-object.ts";
+export { isTableName } from "./table-spec.ts";
 export * from "./table.ts";

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { findFirst } from "./find.ts";
-import { isTableName } from "./registry.ts";
+import { isTableName } from "./table-spec.ts";
 import type { SearchTurn } from "./search-order.ts";
 import { splitWords } from "./split-words.ts";
 import type { LookupTable, TableSpec } from "./table.ts";

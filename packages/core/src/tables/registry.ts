@@ -14,17 +14,9 @@ import { pipeMapType } from "./pipe-map.ts";
 import { createRandMap } from "./rand-map.ts";
 import { staticType } from "./static.ts";
 import { splitObject, type SplitObject, type TableCare } from "./table-object.ts";
-import type {
-  BuildScope,
-  BuiltTable,
-  LookupTable,
-  TableObject,
-  TablePurpose,
-  TableScope,
-  TableSpec,
-  TableType,
-} from "./table.ts";
+import type { BuildScope, BuiltTable, LookupTable, TablePurpose, TableScope, TableSpec, TableType } from "./table.ts";
 import type { TableWarning } from "./table-file.ts";
+import { isTableObject, isTypeName, splitSpec, withoutProxy } from "./table-spec.ts";
 import { texthashType } from "./texthash.ts";
 import { unionMapType } from "./union-map.ts";
 
@@ -75,8 +67,6 @@ export interface TableRegistry {
   close(): Promise<void>;
 }
 
-const typeForm = /^[a-z][a-z0-9_-]{0,39}$/;
-
 /** Types of Postfix's that are not in core, by the package that brings them: for a message about one that is not installed. */
 const packaged: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -87,34 +77,6 @@ const packaged: ReadonlyMap<string, string> = new Map(
     "@postern/plugin-maps-sql": ["pgsql", "sqlite"],
   }).flatMap(([owner, types]) => types.map((type) => [type, owner] as const)),
 );
-
-/** Whether a word of the config means a table: `texthash:./clients`. */
-export function isTableName(text: string): boolean {
-  return splitSpec(text) !== undefined;
-}
-
-/** An object with a `type` is a table with parameters; a key "type" of an inline object cannot be mistaken unless its value is such a word. */
-function isTableObject(spec: Exclude<TableSpec, string>): spec is TableObject {
-  return typeof spec.type === "string" && typeForm.test(spec.type);
-}
-
-/** In Postfix tables behind `proxy:` are opened once for all processes; here that is so for all. */
-const proxyPrefix = /^(?:proxy:)+/;
-
-function splitSpec(written: string): { type: string; name: string } | undefined {
-  const spec = written.replace(proxyPrefix, "");
-  const colon = spec.indexOf(":");
-  const type = spec.slice(0, Math.max(colon, 0));
-  return typeForm.test(type) ? { type, name: spec.slice(colon + 1).trim() } : undefined;
-}
-
-/** `{ "type": "proxy", "name": "type:name" }` is the object of what stands behind it. */
-function withoutProxy(object: TableObject): TableObject {
-  if (object.type !== "proxy") return object;
-  const inner = splitSpec(object.name ?? "");
-  if (inner === undefined) throw new ConfigError('table proxy: "name" is a table, type:name');
-  return { ...object, ...inner };
-}
 
 interface Registered {
   readonly type: TableType;
@@ -128,7 +90,7 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
   let closed = false;
 
   function register(type: TableType, owner: Owner): void {
-    if (typeof type?.type !== "string" || !typeForm.test(type.type) || typeof type.open !== "function") {
+    if (!isTypeName(type?.type) || typeof type.open !== "function") {
       throw new PluginError(owner.name, "a table type needs a lower-case name and open()");
     }
     const other = types.get(type.type);
