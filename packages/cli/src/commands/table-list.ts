@@ -26,7 +26,7 @@ export async function listTables(options: ConfigOptions, cwd: string, output: Ou
       ...types.map(({ type, provider, description, error }) => [
         type,
         provider,
-        error === undefined ? description : `cannot be used: ${logText(error)}`,
+        error === undefined ? description : logText(error),
       ]),
     ]),
   );

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { ConfigProblems } from "../config/problem.ts";
 import type { PluginEntry } from "../config/resolve.ts";
 import { ConfigError } from "../errors.ts";
 import type { PluginHost, PluginInstance } from "./host.ts";
@@ -74,7 +75,7 @@ export function createTableProvider({ host, folders, setUp }: TableProviderOptio
       }
       return set;
     } catch (error) {
-      throw new ConfigError(`${name} cannot be used: ${(error as Error).message}`, { cause: error });
+      throw new ConfigError(`${name} cannot be used: ${reasonOf(error)}`, { cause: error });
     }
   }
 
@@ -93,4 +94,10 @@ export function createTableProvider({ host, folders, setUp }: TableProviderOptio
       }
     },
   };
+}
+
+/** Without the place in a config: the package stands in none. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof ConfigProblems)) return (error as Error).message;
+  return error.problems.map(({ path, message }) => message.replace(`${path}: `, "")).join("; ");
 }
