@@ -1,14 +1,13 @@
 /**
- * A session with a peer, up to where mail can be sent: TCP connection, greeting, EHLO or HELO, STARTTLS. The one file that
- * knows nodemailer: its SMTPConnection does the handshake, then the socket is taken from it. The members of it that are
- * used here are internal there; `outbound-session.test.ts` holds them to it.
+ * A session with a peer, up to where mail can be sent: TCP connection, greeting, EHLO or HELO, STARTTLS. The
+ * handshake is nodemailer's; then the socket is taken from it.
  */
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Clock } from "@postern/core";
 import { Conversation } from "./conversation.ts";
 import { createDeadline } from "./deadline.ts";
+import type { Handshake } from "./handshake.ts";
 import type { Timeouts } from "./options.ts";
 import { createReplyReader, type ServerReply } from "./server-reply.ts";
 
@@ -58,68 +57,18 @@ export interface HandshakeOptions {
   readonly signal: AbortSignal;
 }
 
-/** Octets of a whole handshake; certificates are not counted. */
-const longestHandshake = 262_144;
 const longestReply = 65_536;
 /** The library's own timers are put out of the way: ours run by the injected clock. */
 const never = 2 ** 31 - 1;
 
-/** What is used of SMTPConnection 10.6.0 beside its public methods. */
-interface Internals {
-  _socket: Socket | TLSSocket;
-  _ehloLines: string[] | undefined;
-  _remainder: string;
-  _responseQueue: string[];
-  readonly secure: boolean;
-  readonly _onSocketData: (chunk: Buffer) => void;
-  readonly _onSocketError: (error: Error) => void;
-  readonly _onSocketClose: () => void;
-  readonly _onSocketEnd: () => void;
-  readonly _onSocketTimeout: () => void;
-  _onData(chunk: Buffer): void;
-  _onError(error: Error, type: string, data: unknown, command: string): void;
-  _sendCommand(line: string): void;
-  _upgradeConnection(callback: (error?: Error | null, secured?: boolean) => void): void;
-  connect(callback: (error?: Error) => void): void;
-  close(): void;
-  on(event: "error", listener: (error: Error & { response?: string }) => void): void;
-  on(event: "end", listener: () => void): void;
-}
-
-const Base = SMTPConnection as unknown as new (options: object) => Internals;
-
-class Handshake extends Base {
-  /** Told before each wait, with what is waited for. */
-  onPhase: (phase: HandshakePhase, verb: string) => void = () => {};
-  #received = 0;
-
-  override _onData(chunk: Buffer): void {
-    this.#received += chunk.length;
-    if (this.#received > longestHandshake) {
-      return this._onError(new Error("the peer talks without end"), "EPROTOCOL", false, "CONN");
-    }
-    super._onData(chunk);
-  }
-
-  override _sendCommand(line: string): void {
-    const verb = line.slice(0, 4).toUpperCase();
-    this.onPhase(verb === "STAR" ? "tls" : "helo", verb);
-    super._sendCommand(line);
-  }
-
-  override _upgradeConnection(callback: (error?: Error | null, secured?: boolean) => void): void {
-    this.onPhase("tls", "TLS");
-    super._upgradeConnection(callback);
-  }
-}
-
 /** Rejects with `HandshakeFailed`. A TLS handshake that fails is phase "tls"; trying again in clear is the caller's to decide. */
 export async function openSession(endpoint: Endpoint, options: HandshakeOptions): Promise<OutboundSession> {
+  const { Handshake: Library } = await import("./handshake.ts");
   const socket = await openSocket(endpoint, options);
   return new Promise((resolve, reject) => {
     const { clock, timeouts, signal } = options;
     let phase: HandshakePhase = "greeting";
-    const handshake = new Handshake({
+    const handshake = new Library({
       connection: socket,
       host: endpoint.name,
       name: options.helo,

@@ -2,7 +2,8 @@
  * Internationalised domains (RFC 5890, UTS 46 by tr46). `node:url` is not used: it takes `1.2` for an IPv4 address.
  * Answers are remembered, because the conversion is slow and a gateway sees the same few domains all day.
  */
-import { toASCII, toUnicode } from "tr46";
+import { createRequire } from "node:module";
+import type * as Tr46 from "tr46";
 import { remembered } from "./remembered.ts";
 
 /** No domain of RFC 5321's 255 octets has more code units. */
@@ -13,9 +14,19 @@ const cacheSize = 1000;
 const options = { checkBidi: true, checkJoiners: true, checkHyphens: false, useSTD3ASCIIRules: false } as const;
 const plainAscii = /^[\u0021-\u007e]*$/;
 
-const convertToAscii = remembered((domain) => toASCII(domain, { ...options, verifyDNSLength: true }), cacheSize);
+/** With the first name that needs it: its tables take some megabytes. */
+let tr46: typeof Tr46 | undefined;
+function loadTr46(): typeof Tr46 {
+  tr46 ??= createRequire(import.meta.url)("tr46") as typeof Tr46;
+  return tr46;
+}
+
+const convertToAscii = remembered(
+  (domain) => loadTr46().toASCII(domain, { ...options, verifyDNSLength: true }),
+  cacheSize,
+);
 const convertToUnicode = remembered((domain) => {
-  const { domain: unicode, error } = toUnicode(domain, options);
+  const { domain: unicode, error } = loadTr46().toUnicode(domain, options);
   return error || unicode === "" ? null : unicode;
 }, cacheSize);
 
