@@ -1,5 +1,6 @@
 /** `postern start`: the gateway until a signal or `postern stop` ends it. */
 import { checkFolderOwners, createRuntime } from "@postern/core";
+import { markInOneStop } from "../collector.ts";
 import { loadRequired, type ConfigOptions } from "../config-source.ts";
 import { embeddedConfig, makeEmbeddedFolder } from "../embedded.ts";
 import { startedText } from "../greeting.ts";
@@ -14,6 +15,7 @@ export interface StartOptions extends ConfigOptions {
 }
 
 export async function start(options: StartOptions, cwd: string, output: Output): Promise<void> {
+  markInOneStop();
   const isEmbedded = options.defaults === true && options.config === undefined;
   const { config, file } = isEmbedded ? embeddedConfig(cwd) : await loadRequired(options, cwd);
   if (isEmbedded) makeEmbeddedFolder(cwd);
