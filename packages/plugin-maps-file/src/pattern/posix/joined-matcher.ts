@@ -13,9 +13,11 @@ const mostBytes = 8 * 1024 * 1024;
 
 /** In nodes visited, some nanoseconds each: at the beginning, and for one text. */
 const firstSavings = 4_000_000;
-const mostForText = 100_000;
+const mostForText = 50_000;
 /** What a text adds for each expression: a small part of what it costs to try that one alone. */
 const savedPerMember = 2;
+/** What a transition costs beside its nodes. */
+const perTransition = 64;
 
 interface State {
   /** Where the expressions that have begun are, sorted. */
@@ -97,7 +99,7 @@ export class JoinedMatcher {
     const beginning = this.#beginning.get(state.before) ?? [];
     const from = beginning.length === 0 ? state.nodes : [...state.nodes, ...beginning];
     const reached = this.#closure.of(from, state.before, after);
-    this.#savings -= reached.length;
+    this.#savings -= reached.length + perTransition;
     const matched: number[] = [];
     for (const node of reached) if (kind[node] === nodeKinds.end) matched.push(detail[node] ?? 0);
     const nodes = octet === undefined ? [] : this.#closure.step(reached, octet);
