@@ -10,7 +10,7 @@ import { randomFrom, sample, seed } from "../../../../test/sampling.ts";
 import { pollMs } from "../follow/followed-file.ts";
 import { types as cidrTypes } from "../cidr/index.ts";
 import { types } from "./index.ts";
-import { pcreOptions, regexpOptions, type PatternTypeOptions } from "./pattern-table.ts";
+import { pcreOptions, regexpOptions } from "./pattern-table.ts";
 import { loadPcre2 } from "./pcre/library.ts";
 import { Pcre2Engine } from "./pcre/pcre-engine.ts";
 import { requiredLiterals } from "./prefilter/shape.ts";
@@ -212,9 +212,36 @@ describe("the search of literals", () => {
     "s{0}",
     "(foo)?",
   ];
-  const letters = ["foo", "bar", "FOO", "Bar", "ab", "a", "b", "ä", "Ä", "ß", "k", "K", "@", ".", "x", "1", "ſ", "s"];
+  const vague = ["[ab]", ".", "[^x]", "[0-9]", "(foo|bar)?", "(a|b)+", "[ab]*", "(ab|a)?", "[[:alpha:]]{2}", "[k@.]"];
+  const letters = [
+    "foo",
+    "bar",
+    "FOO",
+    "Bar",
+    "ab",
+    "a",
+    "b",
+    "ä",
+    "Ä",
+    "ß",
+    "k",
+    "K",
+    "@",
+    ".",
+    "x",
+    "1",
+    "ſ",
+    "s",
+    "\n",
+  ];
 
-  test.for<PatternTypeOptions>([regexpOptions, pcreOptions])("changes no answer of $type", async (options) => {
+  const both = [regexpOptions, pcreOptions].flatMap((options) => [
+    { ...options, rules: "that match often", edges: ["", ""] as const, most: 30, pieces },
+    // And without literals: so that many of them are asked for one key, and then all together.
+    { ...options, rules: "that match seldom", edges: ["^", "$"] as const, most: 120, pieces: vague },
+  ]);
+
+  test.for(both)("and all in one automaton change no answer of $type with rules $rules", async (options) => {
     const module = await loadPcre2();
     const next = randomFrom(seed + 5);
     const below = (limit: number) => Math.floor(next() * limit);
@@ -238,11 +265,17 @@ describe("the search of literals", () => {
     };
     let found = 0;
     for (let round = 0; round < sample(60, 2_000); round++) {
-      const rules = Array.from({ length: 1 + below(30) }, (_, at) => {
-        const sign = below(8) === 0 ? "!" : "";
-        const pattern = `${sign}/${many(1, 4, below(3) === 0 ? more : pieces)}${many(0, 2, pieces)}/${pick(["", "", "i"])}`;
+      const rules = Array.from({ length: 1 + below(options.most) }, (_, at) => {
+        const sign = below(options.most) < 4 ? "!" : "";
+        const [start, end] = options.edges;
+        const body = `${many(1, 4, below(3) === 0 ? more : options.pieces)}${many(0, 2, options.pieces)}`;
+        const pattern = `${sign}/${start}${body}${end}/${pick(["", "", "", "i", "m"])}`;
         const kind = below(12);
-        return kind === 0 ? `if ${pattern}` : kind === 1 ? "endif" : `${pattern} v${at}`;
+        return kind === 0
+          ? `if ${pattern}`
+          : kind === 1
+            ? "endif"
+            : `${pattern} v${at}${body.includes("(foo|bar)") ? ":$1" : ""}`;
       }).join("\n");
       const [on, off] = [build(rules, true), build(rules, false)];
       for (let count = 0; count < 40; count++) {

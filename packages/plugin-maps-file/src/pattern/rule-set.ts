@@ -2,9 +2,11 @@
 import type { RuleLine, RuleWarning } from "../rules/rule-lines.ts";
 import type { PatternEngine } from "./engine.ts";
 import { subjectOf, toOctets, type Matcher, type Subject } from "./matcher.ts";
+import type { Automaton } from "./posix/automaton.ts";
 import { LiteralScan } from "./prefilter/literal-scan.ts";
 import { parseRule, type RuleDialect, type WrittenPattern } from "./rule.ts";
 import type { ResultTemplate } from "./result-template.ts";
+import { Together } from "./together.ts";
 import { OverLimit, type WorkLimit } from "./work.ts";
 
 /** A pattern as a condition. */
@@ -13,6 +15,8 @@ interface Condition {
   readonly negated: boolean;
   /** Its place in the search of literals; -1: always tried. */
   readonly owner: number;
+  /** Its place among those that are asked together; -1: always asked alone. */
+  readonly member: number;
 }
 
 interface MatchRule {
@@ -53,19 +57,20 @@ export interface RuleSetOptions {
   readonly engine: PatternEngine;
   readonly work: WorkLimit;
   readonly withoutSubstitution: boolean;
-  /** false: every rule is tried on every key; what a test compares with. */
+  /** false: every rule is tried alone on every key; what a test compares with. */
   readonly prefilter?: boolean;
 }
 
 export class RuleSet {
   readonly #rules: readonly Rule[];
   readonly #scan: LiteralScan | undefined;
+  readonly #together: Together;
   readonly #work: WorkLimit;
 
   constructor(lines: Iterable<RuleLine>, warn: RuleWarning, options: RuleSetOptions) {
     const compiler = new RuleCompiler(warn, options);
     for (const line of lines) compiler.add(line);
-    ({ rules: this.#rules, scan: this.#scan } = compiler.finish());
+    ({ rules: this.#rules, scan: this.#scan, together: this.#together } = compiler.finish());
     this.#work = options.work;
   }
 
@@ -75,6 +80,7 @@ export class RuleSet {
     const subject = subjectOf(key);
     this.#work.restart();
     this.#scan?.look(subject.octets);
+    this.#together.restart();
     for (let at = 0; at < rules.length;) {
       const rule = rules[at];
       if (rule === undefined) break;
@@ -91,8 +97,10 @@ export class RuleSet {
     return undefined;
   }
 
-  #holds(rule: Rule, { matcher, negated, owner }: Condition, subject: Subject): boolean {
+  #holds(rule: Rule, { matcher, negated, owner, member }: Condition, subject: Subject): boolean {
     if (owner >= 0 && this.#scan?.found(owner) === false) return negated;
+    const known = member < 0 ? undefined : this.#together.matches(member, subject.octets);
+    if (known !== undefined) return known !== negated;
     try {
       return matcher.matches(subject) !== negated;
     } catch (error) {
@@ -136,6 +144,7 @@ class RuleCompiler {
   readonly #rules: Rule[] = [];
   readonly #open: IfRule[] = [];
   readonly #owners: { readonly literals: readonly string[] }[] = [];
+  readonly #automata: Automaton[] = [];
 
   constructor(warn: RuleWarning, options: RuleSetOptions) {
     this.#warn = warn;
@@ -172,10 +181,10 @@ class RuleCompiler {
     this.#rules.push({ line, written: writtenPart(text), first, second, result, constant });
   }
 
-  finish(): { rules: readonly Rule[]; scan: LiteralScan | undefined } {
+  finish(): { rules: readonly Rule[]; scan: LiteralScan | undefined; together: Together } {
     for (const { line } of this.#open.toReversed()) this.#warn(line, "IF has no matching ENDIF");
     const scan = this.#owners.length === 0 ? undefined : new LiteralScan(this.#owners);
-    return { rules: this.#rules, scan };
+    return { rules: this.#rules, scan, together: new Together(this.#automata) };
   }
 
   #condition(pattern: WrittenPattern, warn: (text: string) => void): Condition | undefined {
@@ -184,10 +193,11 @@ class RuleCompiler {
       warn(compiled);
       return undefined;
     }
-    const { matcher, literals } = compiled;
-    const searched = literals !== undefined && this.#options.prefilter !== false;
-    const owner = searched ? this.#owners.push({ literals }) - 1 : -1;
-    return { matcher, negated: pattern.negated, owner };
+    const { matcher, literals, automaton } = compiled;
+    const filtered = this.#options.prefilter !== false;
+    const owner = filtered && literals !== undefined ? this.#owners.push({ literals }) - 1 : -1;
+    const member = filtered && automaton !== undefined ? this.#automata.push(automaton) - 1 : -1;
+    return { matcher, negated: pattern.negated, owner, member };
   }
 }
 

@@ -1,5 +1,5 @@
 /** The engine of `pcre`: PCRE2 in WebAssembly, over octets, with a match limit in each pattern. */
-import { buildAutomaton } from "../posix/automaton.ts";
+import { buildAutomaton, type Automaton } from "../posix/automaton.ts";
 import { ExpressionError } from "../posix/expression.ts";
 import { LazyMatcher } from "../posix/lazy-matcher.ts";
 import type { CompiledPattern, PatternEngine } from "../engine.ts";
@@ -60,17 +60,19 @@ export class Pcre2Engine implements PatternEngine {
     const literals = shape === undefined ? undefined : requiredLiterals(shape);
     const plain = pattern.form === "private" && !extended && !on("m", false);
     const flagsOfRegular = { ignoreCase: on("i", true), dotAll: on("s", true), anchored };
-    const automaton = plain ? this.#automaton(source, flagsOfRegular) : undefined;
-    return { matcher: automaton === undefined ? matcher : new RegularMatcher(matcher, ...automaton), literals };
+    const regular = plain ? this.#regular(source, flagsOfRegular) : undefined;
+    if (regular === undefined) return { matcher, literals };
+    const { automaton, hasDollar } = regular;
+    const anywhere = new LazyMatcher(automaton, this.#work, { anchored: false });
+    return { matcher: new RegularMatcher(matcher, anywhere, hasDollar), literals, automaton };
   }
 
   /** None for a pattern that is not regular, or is too large as an automaton. */
-  #automaton(source: string, flags: RegularFlags): readonly [automaton: LazyMatcher, hasDollar: boolean] | undefined {
+  #regular(source: string, flags: RegularFlags): { automaton: Automaton; hasDollar: boolean } | undefined {
     const regular = toRegular(source, flags);
     if (regular === undefined) return undefined;
     try {
-      const automaton = buildAutomaton(regular, false, mostNodes);
-      return [new LazyMatcher(automaton, this.#work, { anchored: false }), regular.hasDollar];
+      return { automaton: buildAutomaton(regular, false, mostNodes), hasDollar: regular.hasDollar };
     } catch (error) {
       if (error instanceof ExpressionError) return undefined;
       throw error;

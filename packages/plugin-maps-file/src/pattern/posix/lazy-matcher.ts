@@ -3,7 +3,9 @@
  * its length, whatever the expression; states are kept up to a bound and forgotten together when there are more.
  */
 import type { WorkLimit } from "../work.ts";
-import { anchorHolds, beside, nodeKinds, type Automaton } from "./automaton.ts";
+import { beside, nodeKinds, type Automaton } from "./automaton.ts";
+import { Closure } from "./closure.ts";
+import { classesOf } from "./octet-classes.ts";
 
 const unknown = -1;
 const matched = -2;
@@ -31,8 +33,7 @@ export class LazyMatcher {
   #accepts = new Uint8Array(0);
   #states: { readonly nodes: Int32Array; readonly before: number }[] = [];
   readonly #numbers = new Map<string, number>();
-  readonly #mark: Uint32Array;
-  #stamp = 0;
+  readonly #closure: Closure;
   #initial = -1;
   /** For each of `beside`, whether a match can begin behind it at all: nothing that begins with `^` does. */
   readonly #begins: readonly boolean[];
@@ -42,11 +43,11 @@ export class LazyMatcher {
     this.#automaton = automaton;
     this.#anchored = anchored;
     this.#work = work;
-    this.#mark = new Uint32Array(automaton.size);
+    this.#closure = new Closure(automaton);
     ({ classOf: this.#classOf, sample: this.#sample } = classesOf(automaton));
     this.#width = this.#sample.length + 1;
     const sides = Object.values(beside);
-    this.#begins = sides.map((before) => sides.some((after) => this.#leadsOn(before, after)));
+    this.#begins = sides.map((before) => this.#closure.begins(automaton.start, before, sides));
     // Without the flag `m` a newline is an octet like others, and nothing stands behind one.
     this.#beginsLater = automaton.context.some((side) => this.#begins[side] === true);
   }
@@ -103,25 +104,16 @@ export class LazyMatcher {
 
   /** Fills in one transition. The state may get a new number when too many were known. */
   #explore(state: number, column: number): { state: number; next: number } {
-    const { kind, next, detail, sets, context, start } = this.#automaton;
+    const { kind, context, start } = this.#automaton;
     const from = this.#states[state / this.#width];
     if (from === undefined) throw new Error("no such state");
     const octet = this.#sample[column];
     const after = octet === undefined ? beside.edge : (context[octet] ?? beside.other);
-    const reached = this.#closure(from.nodes, from.before, after);
-    let accepted = false;
-    this.#stamp++;
-    const targets: number[] = [];
-    for (const node of reached) {
-      if (kind[node] === nodeKinds.end) accepted = true;
-      if (kind[node] !== nodeKinds.set || octet === undefined) continue;
-      if (sets[detail[node] ?? 0]?.[octet] !== 1) continue;
-      const target = next[node] ?? 0;
-      if (this.#mark[target] === this.#stamp) continue;
-      this.#mark[target] = this.#stamp;
-      targets.push(target);
-    }
-    if (!this.#anchored && octet !== undefined && this.#begins[after] === true && this.#mark[start] !== this.#stamp) {
+    const reached = this.#closure.of(from.nodes, from.before, after);
+    this.#work.spend(reached.length * 8);
+    const accepted = reached.some((node) => kind[node] === nodeKinds.end);
+    const targets = octet === undefined ? [] : this.#closure.step(reached, octet);
+    if (!this.#anchored && octet !== undefined && this.#begins[after] === true && !targets.includes(start)) {
       targets.push(start);
     }
     let to: number;
@@ -138,44 +130,6 @@ export class LazyMatcher {
     this.#transitions[place] = to;
     if (accepted) this.#accepts[place] = 1;
     return { state: current, next: to };
-  }
-
-  #leadsOn(before: number, after: number): boolean {
-    const { kind, start } = this.#automaton;
-    const reached = this.#closure(Int32Array.of(start), before, after);
-    return reached.some((node) => kind[node] === nodeKinds.set || kind[node] === nodeKinds.end);
-  }
-
-  /** All nodes that can be reached without taking an octet. */
-  #closure(nodes: Int32Array, before: number, after: number): number[] {
-    const { kind, next, other, detail, anchors } = this.#automaton;
-    this.#stamp++;
-    const reached: number[] = [];
-    const visit = (node: number) => {
-      if (this.#mark[node] === this.#stamp) return;
-      this.#mark[node] = this.#stamp;
-      reached.push(node);
-    };
-    for (const node of nodes) visit(node);
-    for (let at = 0; at < reached.length; at++) {
-      const node = reached[at] ?? 0;
-      switch (kind[node]) {
-        case nodeKinds.fork:
-          visit(next[node] ?? 0);
-          if ((other[node] ?? -1) >= 0) visit(other[node] ?? 0);
-          break;
-        case nodeKinds.open:
-        case nodeKinds.close:
-          visit(next[node] ?? 0);
-          break;
-        case nodeKinds.anchor: {
-          const anchor = anchors[detail[node] ?? 0];
-          if (anchor !== undefined && anchorHolds(anchor, before, after)) visit(next[node] ?? 0);
-        }
-      }
-    }
-    this.#work.spend(reached.length * 8);
-    return reached;
   }
 
   /** The number of a state is where its row of transitions begins. */
@@ -211,22 +165,4 @@ export class LazyMatcher {
     accepts.set(this.#accepts.subarray(0, accepts.length));
     this.#accepts = accepts;
   }
-}
-
-function classesOf({ sets, context, anchors }: Automaton): { classOf: Uint8Array; sample: number[] } {
-  const classOf = new Uint8Array(256);
-  const sample: number[] = [];
-  const numbers = new Map<string, number>();
-  for (let octet = 0; octet < 256; octet++) {
-    let signature = anchors.length === 0 ? "" : String(context[octet]);
-    for (const set of sets) signature += set[octet] === 1 ? "1" : "0";
-    let number = numbers.get(signature);
-    if (number === undefined) {
-      number = sample.length;
-      numbers.set(signature, number);
-      sample.push(octet);
-    }
-    classOf[octet] = number;
-  }
-  return { classOf, sample };
 }

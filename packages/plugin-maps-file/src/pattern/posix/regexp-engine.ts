@@ -36,7 +36,7 @@ export class RegexpEngine implements PatternEngine {
         return typeof matcher === "string" ? matcher : { matcher, literals };
       }
       const automaton = buildAutomaton(parsed, syntax.newline);
-      return { matcher: new RegexpMatcher(automaton, this.#work), literals };
+      return { matcher: new RegexpMatcher(automaton, this.#work), literals, automaton };
     } catch (error) {
       if (error instanceof ExpressionError) return error.message;
       if (error instanceof RangeError) return "Regular expression too big";
