@@ -48,7 +48,6 @@ export class PosternServer extends SMTPServer {
       allowHalfOpen: true,
     };
     super(options);
-    this._pendingSockets = new TransientMap() as unknown as typeof this._pendingSockets;
     this.host = parts.host;
     this.place = place;
     this.#parts = parts;
