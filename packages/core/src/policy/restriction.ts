@@ -53,6 +53,8 @@ export interface Restriction<Args extends readonly unknown[] = readonly unknown[
   readonly description: string;
   /** May its permit satisfy the relay guard? Stages where it may; true: `relay` and `rcpt`. */
   readonly authorizes?: boolean | readonly Stage[];
+  /** It talks to a service outside, as a policy server: `postern explain` asks it with `--live` only. Tables and DNS are none. */
+  readonly asksService?: boolean;
   /** Once per use in a list. Tables open here and mistakes show here. */
   compile(args: Args, scope: CompileScope): MaybePromise<Judge>;
 }
