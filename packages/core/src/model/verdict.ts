@@ -18,8 +18,10 @@ export type Objection = Reject | Defer;
 export type Verdict = Permit | Objection;
 
 /**
- * What accumulates and ends nothing. `prepend` adds a header on top, `deferIf…` are Postfix's lattice. Which of them have a
- * sink is in `policy/effects.ts`; a config that names one without is refused.
+ * What accumulates and ends nothing. `prepend` adds a header on top, `deferIf…` are Postfix's lattice; `hold` keeps the message in the queue
+ * until it is released, `redirect` sends it to one address in place of its recipients, `bcc` to one more, `filter` by a
+ * `transport:nexthop` in place of its routes. Which of them have a sink is in `policy/effects.ts`; a config that names one without is
+ * refused.
  */
 export type Effect =
   | { readonly kind: "prepend"; readonly name: string; readonly value: string }

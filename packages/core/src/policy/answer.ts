@@ -1,4 +1,5 @@
 /** A judge's raw answer, checked: what is not of the contract is the plugin's failure, never a permit. */
+import { canonicalAddress } from "../address/mailbox.ts";
 import { InvalidAnswer } from "../guard/guard.ts";
 import { soundObjection } from "../guard/objection.ts";
 import { isObjection, permit, type Permit, type Verdict } from "../model/verdict.ts";
@@ -44,12 +45,16 @@ function checkEffect(effect: SunkEffect): SunkEffect {
     case "prepend":
       if (!headerName.test(checkText(effect.name))) throw new InvalidAnswer("prepend needs a header name");
       return { kind: "prepend", name: effect.name, value: checkText(effect.value).slice(0, longestHeader) };
-    case "discard": {
-      const { text } = effect;
-      return text === undefined
-        ? { kind: "discard" }
-        : { kind: "discard", text: checkText(text).slice(0, longestText) };
+    case "discard":
+    case "hold": {
+      const { kind, text } = effect;
+      return text === undefined ? { kind } : { kind, text: checkText(text).slice(0, longestText) };
     }
+    case "redirect":
+    case "bcc":
+      return { kind: effect.kind, address: checkAddress(effect.address) };
+    case "filter":
+      return { kind: "filter", destination: checkDestination(effect.destination) };
     case "log":
       return { kind: "log", text: checkText(effect.text).slice(0, longestText) };
     case "deferIfPermit":
@@ -60,6 +65,20 @@ function checkEffect(effect: SunkEffect): SunkEffect {
 
 function checkDeferral(given: Reply): Reply {
   return soundObjection({ kind: "defer", reply: reply(given?.code, given?.enhanced, given?.text ?? "") }).reply;
+}
+
+function checkAddress(text: unknown): string {
+  const address = canonicalAddress(checkText(text), { smtputf8: true });
+  if (address === undefined) throw new InvalidAnswer("an effect's address is none");
+  return address;
+}
+
+/** `transport:nexthop`; whether there is such a transport is seen when the message is routed. */
+function checkDestination(text: unknown): string {
+  const destination = checkText(text).trim();
+  if (!/^[a-z][\w-]*:[\x20-\x7e]{0,1000}$/i.test(destination))
+    throw new InvalidAnswer("filter needs transport:nexthop");
+  return destination;
 }
 
 function checkText(text: unknown): string {

@@ -9,7 +9,7 @@ import { formatReply, type Reply } from "../model/reply.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import type { Objection, Permit, Verdict } from "../model/verdict.ts";
 import { checkAnswer, plainPermit, type Part } from "./answer.ts";
-import type { MessageEffect } from "./effects.ts";
+import { isMessageEffect, type MessageEffect } from "./effects.ts";
 import { remembered, settlements, steps } from "./lattice.ts";
 import type { Ask, Judge, Stage } from "./restriction.ts";
 
@@ -74,7 +74,7 @@ export class ListRun {
       this.#note?.(part.text, this.decisionOf(word));
       return false;
     }
-    if (part.kind === "prepend" || part.kind === "discard") {
+    if (isMessageEffect(part)) {
       (this.effects ??= []).push(part);
       return false;
     }

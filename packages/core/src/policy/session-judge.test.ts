@@ -20,7 +20,8 @@ const words: Words = {
   wrong: () => "REJECT" as never,
   wrong_late: async () => 42 as never,
   two_hundred: () => ({ kind: "reject", reply: { code: 250, enhanced: "2.0.0", text: "fine" } }),
-  holds: () => ({ kind: "hold" }),
+  redirects_nowhere: () => ({ kind: "redirect", address: "nobody" }),
+  filters_nowhere: () => ({ kind: "filter", destination: "nowhere" }),
   quarantines: () => ({ kind: "quarantine" }),
   breaks_lines: () => reject("a\r\n250 forged", "9.9.9"),
   many: () => Array.from({ length: 51 }, () => ({ kind: "log" as const, text: "x" })),
@@ -77,10 +78,16 @@ describe("one RCPT", () => {
     // Failures are the plugin's onError, which here is defer, and warn_if_reject does not soften them.
     [{ rcpt: "throws" }, "451 4.3.0 Temporary failure, try again later"],
     [{ rcpt: "warn_if_reject rejects" }, "451 4.3.0 Temporary failure, try again later"],
-    ...["wrong", "wrong_late", "two_hundred", "holds", "quarantines", "many", "strange_header"].map((word): Case => [
-      { rcpt: word },
-      "451 4.3.0 Temporary failure, try again later",
-    ]),
+    ...[
+      "wrong",
+      "wrong_late",
+      "two_hundred",
+      "redirects_nowhere",
+      "filters_nowhere",
+      "quarantines",
+      "many",
+      "strange_header",
+    ].map((word): Case => [{ rcpt: word }, "451 4.3.0 Temporary failure, try again later"]),
     [{ rcpt: "breaks_lines" }, "550 5.0.0 a 250 forged"],
   ])("%j: %s", async ([lists, reply]) => {
     const config = {
