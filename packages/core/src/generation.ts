@@ -27,6 +27,7 @@ import {
   type PolicyScope,
   type Vocabulary,
   type WordListing,
+  type WordTrace,
 } from "./policy/index.ts";
 import { combineRewriters, createQualifier, type Rewriter } from "./rewrite/index.ts";
 import {
@@ -44,7 +45,13 @@ import {
 } from "./routing/index.ts";
 import { createScanning } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
-import { createTableRegistry, type TablePurpose, type TableRegistry, type TableSpec } from "./tables/index.ts";
+import {
+  createTableRegistry,
+  type LookupTable,
+  type TablePurpose,
+  type TableRegistry,
+  type TableSpec,
+} from "./tables/index.ts";
 
 /** What a generation is given by the runtime, which outlives it. */
 export interface GenerationParts {
@@ -59,6 +66,14 @@ export interface GenerationParts {
   readonly searchFrom: readonly string[];
   /** Clients are asked for their names (PTR and back). */
   readonly lookUpClients: boolean;
+  /** Explaining: hears what is asked, and no plugin is told of it. */
+  readonly trace?: GenerationTrace | undefined;
+}
+
+/** Put round words and tables while a generation is built; one that is built without pays nothing. */
+export interface GenerationTrace {
+  readonly word: WordTrace;
+  readonly table: (table: LookupTable, label: string) => LookupTable;
 }
 
 /** What is in it, for commands that look and do not start. */
@@ -71,6 +86,8 @@ export interface GenerationListing {
   readonly tableTypes: ReturnType<TableRegistry["types"]>;
   /** Those that are open; to be asked as long as the generation lives. */
   openTables(): ReturnType<TableRegistry["opened"]>;
+  /** The lists that hold for a listener, compiled. */
+  lists(listener: string): Policy["lists"];
 }
 
 /** A generation as deliveries and the gateway's own reports see it. */
@@ -113,7 +130,7 @@ export async function buildGeneration(
     guard,
     warn: (text) => parts.log("warn", "core", text),
     note: (text) => parts.log("info", "core", text),
-    observer: hooks.table.lookup,
+    ...(parts.trace === undefined ? { observer: hooks.table.lookup } : { wrap: parts.trace.table }),
     provide: (type) => packages.provide(type),
   });
   const { file, hostname, directory } = config;
@@ -161,7 +178,14 @@ export async function buildGeneration(
       const routeTables = await openRoutes(config, registrations, { clock, openTable });
       const route = createRouter({ addresses: book, relayhost: config.relayhost, tables: routeTables });
       const addresses: AddressBook = routeTables === undefined ? book : withRoutes(book, route, isAlias);
-      const policyScope: PolicyScope = { clock, guard, addresses, openTable, note: parts.note };
+      const policyScope: PolicyScope = {
+        clock,
+        guard,
+        addresses,
+        openTable,
+        note: parts.note,
+        trace: parts.trace?.word,
+      };
       const policies = await compilePolicies(config, vocabulary, policyScope);
       await plugins.ready();
       return new BuiltGeneration({
@@ -321,7 +345,7 @@ class BuiltGeneration implements Generation {
   }
 
   get listing(): GenerationListing {
-    const { hooks, registrations, vocabulary, tables, instances } = this.#built;
+    const { hooks, registrations, vocabulary, tables, instances, policies } = this.#built;
     const described = (plugin: string, { name, description }: { name: string; description: string }) => ({
       name,
       description,
@@ -335,6 +359,7 @@ class BuiltGeneration implements Generation {
       scanners: [...registrations.scanners].map(([, { owner, value }]) => described(owner.name, value.scanner)),
       tableTypes: tables.types(),
       openTables: () => tables.opened(),
+      lists: (listener) => policies(listener).lists,
     };
   }
 

@@ -4,6 +4,7 @@ import { noArguments } from "./arguments.ts";
 
 export const permitWord: Restriction<[]> = {
   name: "permit",
+  always: "permit",
   stages,
   args: noArguments,
   description: "Permits and ends the list. Never satisfies the relay guard.",
@@ -12,6 +13,7 @@ export const permitWord: Restriction<[]> = {
 
 export const rejectWord: Restriction<[]> = {
   name: "reject",
+  always: "reject",
   stages,
   args: noArguments,
   description: "Rejects (554 5.7.1).",
@@ -20,6 +22,7 @@ export const rejectWord: Restriction<[]> = {
 
 export const deferWord: Restriction<[]> = {
   name: "defer",
+  always: "defer",
   stages,
   args: noArguments,
   description: "Defers (450 4.3.2).",

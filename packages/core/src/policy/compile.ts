@@ -21,7 +21,12 @@ export interface PolicyScope {
   openTable(spec: TableSpec): Promise<LookupTable>;
   /** Told of `log` effects and of what warn_if_reject let pass. */
   readonly note?: ((note: PolicyNote) => void) | undefined;
+  /** Explaining: each word's judge is put into another one, while it is compiled. Nobody pays for it who does not explain. */
+  readonly trace?: WordTrace | undefined;
 }
+
+/** Gives the judge that is asked in place of `judge`. */
+export type WordTrace = (word: Omit<CompiledWord, "judge">, judge: Judge) => Judge;
 
 export interface PolicyNote {
   readonly session: Session;
@@ -50,7 +55,7 @@ export class ListCompiler {
   }
 
   async compile(entries: readonly PolicyEntry[], path: string, stage: Stage): Promise<readonly CompiledWord[]> {
-    return this.#compileAll(parseEntries(entries, path, this.#names), { stage, trail: [] });
+    return this.#compileAll(parseEntries(entries, path, this.#names), { stage, trail: [], via: [] });
   }
 
   async #compileAll(parsed: readonly ParsedEntry[], context: CompileContext): Promise<readonly CompiledWord[]> {
@@ -63,7 +68,8 @@ export class ListCompiler {
     if (entry.kind === "class") return this.#compileClass(entry, context);
     const common = { path: entry.path, word: entry.name, warn: entry.warn };
     if (entry.kind === "language") {
-      return [{ ...common, owner: coreOwner, judge: deferring(entry.name), authorizes: false }];
+      const about = { args: [], via: context.via, always: undefined, asksService: false };
+      return [this.#traced({ ...common, owner: coreOwner, judge: deferring(entry.name), authorizes: false, about })];
     }
     const { owner, restriction } = entry.word;
     const { stage } = context;
@@ -77,7 +83,10 @@ export class ListCompiler {
       const judge = await runAtSetup(this.#scope.guard, owner, `word "${entry.name}"`, checkJudge, () =>
         restriction.compile(args, scope),
       );
-      return [{ ...common, owner, judge, authorizes: authorizingStages(restriction).includes(stage) }];
+      const { always, asksService = false } = restriction;
+      const about = { args: entry.args, via: context.via, always, asksService };
+      const authorizes = authorizingStages(restriction).includes(stage);
+      return [this.#traced({ ...common, owner, judge, authorizes, about })];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       throw new ConfigError(`${entry.path}: ${entry.name}: ${error.message}`, { cause: error });
@@ -90,8 +99,17 @@ export class ListCompiler {
       throw new ConfigError(`${path}: class "${name}" contains itself: ${circle}`);
     }
     const parsed = parseEntries(this.#classes[name] ?? [], `policy.classes.${name}`, this.#names);
-    const words = await this.#compileAll(parsed, { ...context, trail: [...context.trail, name] });
+    const words = await this.#compileAll(parsed, {
+      ...context,
+      trail: [...context.trail, name],
+      via: [...context.via, path],
+    });
     return warn ? words.map((word) => ({ ...word, warn: true })) : words;
+  }
+
+  #traced(word: CompiledWord): CompiledWord {
+    const { trace } = this.#scope;
+    return trace === undefined ? word : { ...word, judge: trace(word, word.judge) };
   }
 
   #compileScope(entry: ParsedEntry, context: CompileContext): CompileScope {
@@ -122,6 +140,8 @@ interface CompileContext {
   readonly stage: Stage;
   /** Classes that are being unfolded, also by way of a table that names one. */
   readonly trail: readonly string[];
+  /** Where each of them was named. */
+  readonly via: readonly string[];
 }
 
 function answerOf(run: ListRun): Answer {

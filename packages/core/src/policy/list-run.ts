@@ -24,6 +24,17 @@ export interface CompiledWord {
   readonly warn: boolean;
   /** Its permit satisfies the relay guard at this stage. */
   readonly authorizes: boolean;
+  /** What `postern check` and `postern explain` tell of it; nothing here decides. */
+  readonly about?: WordFacts;
+}
+
+export interface WordFacts {
+  /** As in the config. */
+  readonly args: readonly unknown[];
+  /** Where the class was named that it was unfolded from, outermost first. */
+  readonly via: readonly string[];
+  readonly always: "permit" | "reject" | "defer" | undefined;
+  readonly asksService: boolean;
 }
 
 export interface CompiledList {

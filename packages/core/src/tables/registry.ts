@@ -34,6 +34,8 @@ export interface TableRegistryOptions {
   /** For `environ`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly observer?: LookupObserver;
+  /** Explaining: what every asker gets in place of the table, with its label. */
+  readonly wrap?: ((table: LookupTable, label: string) => LookupTable) | undefined;
   /** Asked once for a type that nobody registered: registers it when it can be had. Throws `ConfigError`. */
   readonly provide?: (type: string) => Promise<void>;
 }
@@ -185,7 +187,9 @@ export function createTableRegistry(options: TableRegistryOptions): TableRegistr
   function guarded(table: LookupTable, owner: Owner, care: TableCare, composed: boolean): LookupTable {
     const { deadlineMs = owner.deadlineMs } = care;
     const timed = deadlineMs === owner.deadlineMs ? owner : { ...owner, deadlineMs };
-    return new GuardedTable(table, { owner: timed, guard, clock, warn, observer: options.observer, care, composed });
+    const { observer, wrap } = options;
+    const whole = new GuardedTable(table, { owner: timed, guard, clock, warn, observer, care, composed });
+    return wrap === undefined ? whole : wrap(whole, table.name === "" ? table.type : `${table.type}:${table.name}`);
   }
 
   function unknownType(type: string, spec: string): string {
