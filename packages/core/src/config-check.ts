@@ -28,6 +28,7 @@ export async function checkConfig(
     note: undefined,
     searchFrom: options.searchFrom ?? [],
     lookUpClients: false,
+    dry: true,
   };
   const instances = await loadInstances(config, options);
   const generation = await buildGeneration(config, instances, parts);

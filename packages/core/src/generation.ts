@@ -66,6 +66,8 @@ export interface GenerationParts {
   readonly searchFrom: readonly string[];
   /** Clients are asked for their names (PTR and back). */
   readonly lookUpClients: boolean;
+  /** Nothing will run: a config is checked or explained. */
+  readonly dry?: boolean;
   /** Explaining: hears what is asked, and no plugin is told of it. */
   readonly trace?: GenerationTrace | undefined;
 }
@@ -152,6 +154,7 @@ export async function buildGeneration(
     tables,
     vocabulary,
     registrations,
+    ...(parts.dry === true && { dry: true }),
     space: (name) => parts.space(name),
     log: (level, plugin, text) => parts.log(level, plugin, text),
   };

@@ -27,6 +27,8 @@ export interface GatewayParts {
   readonly tables: Pick<TableRegistry, "register" | "open">;
   readonly vocabulary: Pick<Vocabulary, "register">;
   readonly registrations: Registrations;
+  /** Nothing will run: `gateway.dry`. */
+  readonly dry?: boolean;
   /** None of the domains are ours unless given. */
   readonly addresses?: GatewayAddresses;
   /** A space of the state store. */
@@ -48,7 +50,7 @@ export interface GatewayHandle {
 
 export function createGateway(instance: PluginInstance, parts: GatewayParts): GatewayHandle {
   const { name, owner } = instance;
-  const { registrations, hostname, directory, clock, dns, recipientDelimiter } = parts;
+  const { registrations, hostname, directory, clock, dns, recipientDelimiter, dry = false } = parts;
   const readyCalls: (() => MaybePromise<void>)[] = [];
   const closeCalls: (() => MaybePromise<void>)[] = [];
   const handles: TableHandle[] = [];
@@ -67,6 +69,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
     clock,
     dns,
     recipientDelimiter,
+    dry,
     log: createLog(name, (level, plugin, text) => parts.log(level, plugin, text)),
     hooks: hooksFor(parts.hooks, owner, assertOpen),
     restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void {

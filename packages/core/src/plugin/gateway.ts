@@ -26,6 +26,8 @@ export interface Gateway {
   /** The config's `recipientDelimiter`, a set of characters, for `splitExtension`; empty for none. */
   readonly recipientDelimiter: string;
   readonly log: PluginLog;
+  /** A config is only checked or explained: a plugin then listens on nothing and starts nothing of its own. */
+  readonly dry: boolean;
   readonly hooks: PluginHooks;
   /**
    * Teaches the policy language a word. Words are unique in a gateway: a plugin that makes sense twice names its word by

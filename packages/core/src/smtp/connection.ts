@@ -164,8 +164,8 @@ export class PosternConnection extends SMTPConnection implements Wire {
       client,
       server: { address: canonical(this.localAddress), port: this.localPort },
       helo: undefined,
-      tls: describeTls(this._socket),
-      auth: undefined,
+      tls: describeTls(this._socket) ?? server.place.assumed.tls,
+      auth: server.place.assumed.auth,
     };
     const dialogue = new Dialogue(server.host, generation, server.place, this, session, peerAddress);
     this.#dialogue = dialogue;

@@ -57,6 +57,8 @@ export interface Place {
   readonly xclient: NetworkList;
   /** There is a key. */
   readonly tlsAvailable: boolean;
+  /** Explaining: what a session has from its start without having done it. */
+  readonly assumed: Partial<Pick<Session, "auth" | "tls">>;
 }
 
 const tooManyErrors = reply(421, "4.7.0", "Too many errors, closing connection");

@@ -5,6 +5,7 @@ import { ConfigError, PosternError } from "../errors.ts";
 import { createNetworkList } from "../address/index.ts";
 import { Census } from "./census.ts";
 import type { ListenerAddress, ListenerSettings, SmtpHost } from "./front.ts";
+import type { Place } from "./dialogue.ts";
 import { PosternServer } from "./server.ts";
 
 export interface SmtpListener {
@@ -19,8 +20,12 @@ export interface SmtpListener {
 const censuses = new WeakMap<SmtpHost, Census>();
 const servers = new WeakMap<SmtpListener, PosternServer>();
 
-/** Throws `ConfigError` for networks that are none, and for implicit TLS without a key. */
-export function createSmtpListener(settings: ListenerSettings, host: SmtpHost): SmtpListener {
+/** Throws `ConfigError` for networks that are none, and for implicit TLS without a key. `assumed` is for sessions in process. */
+export function createSmtpListener(
+  settings: ListenerSettings,
+  host: SmtpHost,
+  assumed: Place["assumed"] = {},
+): SmtpListener {
   const generation = host.acquire();
   const { tls } = generation.settings;
   generation.release();
@@ -34,6 +39,7 @@ export function createSmtpListener(settings: ListenerSettings, host: SmtpHost): 
     place: {
       settings,
       xclient: createNetworkList(settings.xclient),
+      assumed,
       tlsAvailable: tls !== undefined && settings.tls === "starttls",
     },
     proxy: createNetworkList(settings.proxy),
