@@ -23,6 +23,7 @@ import {
 import {
   compilePolicy,
   createVocabulary,
+  ListCompiler,
   type Policy,
   type PolicyScope,
   type Vocabulary,
@@ -58,6 +59,7 @@ export interface GenerationParts {
   readonly clock: Clock;
   readonly guard: Guard;
   readonly resolver: Resolver;
+  /** The gateway's own state store, for as long as no plugin brings another; asked for when all plugins are set up. */
   readonly space: GatewayParts["space"];
   readonly log: GatewayParts["log"];
   /** Remarks of the policy: `log` effects, and what warn_if_reject let pass. */
@@ -103,6 +105,8 @@ export interface Generation {
   readonly config: ResolvedConfig;
   readonly hooks: Hooks;
   readonly listing: GenerationListing;
+  /** The state store that a plugin brought; `undefined`: the gateway's own serves. */
+  readonly stateStore: StateStore | undefined;
   /** Sessions and deliveries that hold it. */
   readonly users: number;
   forSession(sessionId?: string): SessionGeneration;
@@ -142,9 +146,9 @@ export async function buildGeneration(
     folders: [directory, ...searchFrom],
     setUp: (late) => setUpPlugins(late, gatewayParts, { guard }),
   });
-  let addressBook: OpenAddressBook | undefined;
+  let own: OwnAddresses | undefined;
   const gatewayParts: GatewayParts = {
-    addresses: ownAddresses(config, () => addressBook),
+    addresses: ownAddresses(config, () => own),
     hostname,
     directory,
     clock,
@@ -155,7 +159,7 @@ export async function buildGeneration(
     vocabulary,
     registrations,
     ...(parts.dry === true && { dry: true }),
-    space: (name) => parts.space(name),
+    space: (name, options) => (broughtStore(registrations) ?? parts).space(name, options),
     log: (level, plugin, text) => parts.log(level, plugin, text),
   };
   try {
@@ -169,7 +173,7 @@ export async function buildGeneration(
       const isAlias = (address: string) => rewriter.isAlias?.(address) ?? false;
       const { recipientDelimiter } = config;
       const book = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
-      addressBook = book;
+      own = { book, networks };
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
       const rewriter = combineRewriters(createQualifier(book.firstDomain ?? hostname), rewriters, guard);
       if (
@@ -190,6 +194,7 @@ export async function buildGeneration(
         trace: parts.trace?.word,
       };
       const policies = await compilePolicies(config, vocabulary, policyScope);
+      await compileLists(config, registrations, vocabulary, policyScope);
       await plugins.ready();
       return new BuiltGeneration({
         config,
@@ -218,6 +223,10 @@ export async function buildGeneration(
   }
 }
 
+function broughtStore(registrations: Registrations): StateStore | undefined {
+  return registrations.stateStores.get("state store")?.value;
+}
+
 async function readSmtpSettings({ hostname, limits, tls }: ResolvedConfig): Promise<SmtpSettings> {
   const shared = { hostname, limits: { ...limits, sessionsPerMinute: undefined } };
   if (tls === undefined) return shared;
@@ -239,18 +248,37 @@ async function compilePolicies(
   return (listener) => own.get(listener) ?? global;
 }
 
+/** The lists that plugins ask themselves; classes are those of the config. */
+async function compileLists(
+  { policy: { classes = {} } }: ResolvedConfig,
+  { lists }: Registrations,
+  words: Vocabulary,
+  scope: PolicyScope,
+): Promise<void> {
+  if (lists.length === 0) return;
+  const compiler = new ListCompiler(classes, words, scope);
+  for (const list of lists) await list.compile(compiler);
+}
+
+/** What is known of addresses once domains and networks are read. */
+interface OwnAddresses {
+  readonly book: OpenAddressBook;
+  readonly networks: ClientNetworks;
+}
+
 /** For plugins, which are set up before it is known which domains are ours. */
-function ownAddresses({ hostname }: ResolvedConfig, book: () => OpenAddressBook | undefined): GatewayAddresses {
-  const known = (): OpenAddressBook => {
-    const found = book();
-    if (found === undefined) throw new ConfigError("our domains are not known before ready");
+function ownAddresses({ hostname }: ResolvedConfig, own: () => OwnAddresses | undefined): GatewayAddresses {
+  const known = (): OwnAddresses => {
+    const found = own();
+    if (found === undefined) throw new ConfigError("our domains and networks are not known before ready");
     return found;
   };
   return Object.freeze({
     get origin() {
-      return known().firstDomain ?? hostname;
+      return known().book.firstDomain ?? hostname;
     },
-    classOf: (domain: string) => known().classOf(domain),
+    classOf: (domain: string) => known().book.classOf(domain),
+    inNetworks: (address: string | undefined) => known().networks.contains(address),
   });
 }
 
@@ -341,6 +369,10 @@ class BuiltGeneration implements Generation {
 
   get hooks(): Hooks {
     return this.#built.hooks;
+  }
+
+  get stateStore(): StateStore | undefined {
+    return broughtStore(this.#built.registrations);
   }
 
   get users(): number {

@@ -25,7 +25,7 @@ export {
 } from "./config/index.ts";
 export { createFileBlob, createMemoryBlob, createMessage, header, openMessage } from "./message/index.ts";
 export { definePlugin } from "./plugin/index.ts";
-export { AccessTable, rejectUnlisted, relayDenied } from "./policy/index.ts";
+export { AccessTable, readAccessRule, rejectUnlisted, relayDenied } from "./policy/index.ts";
 export {
   accessAddressKeys,
   addressKeys,

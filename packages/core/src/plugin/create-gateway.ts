@@ -4,15 +4,17 @@ import { PluginError } from "../errors.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { hooksFor, type Hooks } from "../hooks/index.ts";
 import { logText, type Clock, type MaybePromise } from "../model/index.ts";
-import type { Restriction } from "../policy/restriction.ts";
+import type { PolicyEntry, Restriction } from "../policy/restriction.ts";
 import type { Vocabulary } from "../policy/vocabulary.ts";
 import { ownScanner } from "../scanning/registration.ts";
-import type { StateSpace, StateValue } from "../state/state-store.ts";
+import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/state-store.ts";
 import type { BuildTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { TableRegistry } from "../tables/registry.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
-import type { Gateway, GatewayAddresses, PluginLog, Service, UsedTable } from "./gateway.ts";
+import type { Gateway, GatewayAddresses, PluginLog, Service, UsedList, UsedTable } from "./gateway.ts";
 import type { PluginInstance } from "./host.ts";
+import { SpaceHandle } from "./space-handle.ts";
+import { createListHandle } from "./list-handle.ts";
 import { createTableHandle, type TableHandle } from "./table-handle.ts";
 import type { Registrations } from "./registrations.ts";
 
@@ -31,8 +33,8 @@ export interface GatewayParts {
   readonly dry?: boolean;
   /** None of the domains are ours unless given. */
   readonly addresses?: GatewayAddresses;
-  /** A space of the state store. */
-  space<V extends StateValue>(name: string): StateSpace<V>;
+  /** A space of the state store; asked for when all plugins are set up. */
+  space<V extends StateValue>(name: string, options?: SpaceOptions): StateSpace<V>;
   /** `text` is safe for one line. */
   log(level: "info" | "warn", plugin: string, text: string): void;
 }
@@ -44,6 +46,8 @@ export interface GatewayHandle {
   readonly closeCalls: readonly (() => MaybePromise<void>)[];
   /** Ends registration. */
   seal(): void;
+  /** Opens its spaces of the state store. */
+  openSpaces(): void;
   /** Opens the tables that it uses. Throws `ConfigError`. */
   openTables(): Promise<void>;
 }
@@ -54,6 +58,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
   const readyCalls: (() => MaybePromise<void>)[] = [];
   const closeCalls: (() => MaybePromise<void>)[] = [];
   const handles: TableHandle[] = [];
+  const spaces: SpaceHandle<never>[] = [];
   let open = true;
 
   function assertOpen(): void {
@@ -76,6 +81,14 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       assertOpen();
       parts.vocabulary.register(restriction, owner);
     },
+    policy: Object.freeze({
+      use(entries: readonly PolicyEntry[], path: string): UsedList {
+        assertOpen();
+        const handle = createListHandle(name, entries, path);
+        registrations.lists.push(handle);
+        return handle.used;
+      },
+    }),
     tables: Object.freeze({
       register(type: string, open: OpenTable, description = "", build?: BuildTable): void {
         assertOpen();
@@ -88,7 +101,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
         return handle.used;
       },
     }),
-    addresses: parts.addresses ?? Object.freeze({ origin: hostname, classOf: () => "default" as const }),
+    addresses: parts.addresses ?? ofNobody(hostname),
     transport(transport): void {
       assertOpen();
       if (typeof transport?.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(transport.name)) {
@@ -111,9 +124,17 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       }
       registrations.rewriters.add(owner, rewriter.name, rewriter);
     },
-    store<V extends StateValue>(space: string): StateSpace<V> {
+    store<V extends StateValue>(space: string, options?: SpaceOptions): StateSpace<V> {
       assertOpen();
-      return parts.space<V>(`${name}/${space}`);
+      const handle = new SpaceHandle<V>(() => parts.space<V>(`${name}/${space}`, options));
+      spaces.push(handle);
+      return handle;
+    },
+    stateStore(store: StateStore): void {
+      assertOpen();
+      if (typeof store?.space !== "function" || typeof store.sweep !== "function" || typeof store.close !== "function")
+        throw new PluginError(name, 'a state store has the functions "space", "sweep" and "close"');
+      registrations.stateStores.add(owner, "state store", store);
     },
     sessionState(init): ReturnType<Gateway["sessionState"]> {
       assertOpen();
@@ -145,10 +166,17 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
     seal: () => {
       open = false;
     },
+    openSpaces() {
+      for (const space of spaces) space.open();
+    },
     async openTables() {
       for (const handle of handles) await handle.open(parts.tables);
     },
   };
+}
+
+function ofNobody(origin: string): GatewayAddresses {
+  return Object.freeze({ origin, classOf: () => "default" as const, inNetworks: () => false });
 }
 
 function createLog(name: string, log: GatewayParts["log"]): PluginLog {

@@ -4,8 +4,8 @@ import type { OnError } from "../guard/owner.ts";
 import type { PluginHooks } from "../hooks/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { BuildTable, LookupTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
-import type { StateSpace, StateValue } from "../state/state-store.ts";
-import type { Restriction } from "../policy/restriction.ts";
+import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/state-store.ts";
+import type { Judge, PolicyEntry, Restriction } from "../policy/restriction.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
 import type { Scanner } from "../scanning/scanner.ts";
 import type { Transport } from "../delivery/transport.ts";
@@ -34,6 +34,13 @@ export interface Gateway {
    * `gateway.name`, so that `as` gives each instance its own.
    */
   restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void;
+  readonly policy: {
+    /**
+     * A list of the policy language for whom the plugin asks, such as the clients of another mail server. It is compiled before ready, for
+     * every stage; a word is left out at stages where it cannot stand. `path` says in messages where it is written.
+     */
+    use(entries: readonly PolicyEntry[], path: string): UsedList;
+  };
   readonly tables: {
     /**
      * Registers a table type: how a table of it is opened, a sentence for `postern table list`, and for `postern table build` how its file
@@ -54,8 +61,16 @@ export interface Gateway {
    * reports pass through it too. Its failures always defer.
    */
   rewriter(rewriter: Rewriter): void;
-  /** A named space of the state store; opened before ready. Names are the plugin's own: two plugins never share one by accident. */
-  store<V extends StateValue>(name: string): StateSpace<V>;
+  /**
+   * A named space of the state store; open from ready on. Names are the plugin's own: two plugins never share one by accident. Calls
+   * throw, or reject with, STORE_UNAVAILABLE.
+   */
+  store<V extends StateValue>(name: string, options?: SpaceOptions): StateSpace<V>;
+  /**
+   * Brings the state store of this generation, in place of the gateway's own. It connects at its first use; the gateway sweeps it, and
+   * closes it after the last plugin. Only one plugin may.
+   */
+  stateStore(store: StateStore): void;
   /** A typed slot per session, freed with it. `init` makes the first value. */
   sessionState<T>(init: (session: Session) => T): (session: Session) => T;
   /** Offers a service to plugins that come later. */
@@ -71,11 +86,21 @@ export interface Gateway {
 /** A table that the gateway opens and closes. Before ready every property but `lookup`, which throws `TableUnavailable`, throws `PluginError`. */
 export type UsedTable = Omit<LookupTable, "close">;
 
+/**
+ * A list in a plugin's hand. What its words say together, `undefined` at its end: one verdict at most, beside it the effects and the
+ * deferrals that were remembered. A word that fails has answered by its plugin's `onError`. No relay guard stands behind it.
+ */
+export interface UsedList {
+  readonly judge: Judge;
+}
+
 export interface GatewayAddresses {
   /** The domain that addresses without one get: the first of our own with mailboxes, else our host name. */
   readonly origin: string;
   /** "default" when the domain is none of ours. Throws `TableUnavailable`. */
   classOf(domain: string): MaybePromise<AddressClass>;
+  /** Is a client with this address in the config's `networks`? Throws `TableUnavailable`. */
+  inNetworks(address: string | undefined): MaybePromise<boolean>;
 }
 
 /** A service's name with its type. */

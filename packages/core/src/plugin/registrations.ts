@@ -2,6 +2,8 @@
 import type { Transport } from "../delivery/transport.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
 import type { OwnedScanner } from "../scanning/registration.ts";
+import type { StateStore } from "../state/state-store.ts";
+import type { ListHandle } from "./list-handle.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { createSessionSlots, type SessionSlots } from "./session-slots.ts";
 
@@ -10,6 +12,10 @@ export interface Registrations {
   readonly scanners: Registry<OwnedScanner>;
   readonly rewriters: Registry<Rewriter>;
   readonly services: Registry<unknown>;
+  /** Lists that plugins ask themselves, to be compiled before ready. */
+  readonly lists: ListHandle[];
+  /** One at most, under the name "state store". */
+  readonly stateStores: Registry<StateStore>;
   /** The runtime says when sessions begin and end. */
   readonly sessions: SessionSlots;
 }
@@ -20,6 +26,8 @@ export function createRegistrations(): Registrations {
     scanners: createRegistry<OwnedScanner>("scanner"),
     rewriters: createRegistry<Rewriter>("rewriter"),
     services: createRegistry<unknown>("service"),
+    lists: [],
+    stateStores: createRegistry<StateStore>("the"),
     sessions: createSessionSlots(),
   });
 }

@@ -21,7 +21,7 @@ export class AccessTable {
   readonly #table: LookupTable;
   readonly #scope: CompileScope;
   /** By value: tables have many keys and few values. */
-  readonly #read = new Map<string, MaybePromise<Rule>>();
+  readonly #read = new Map<string, MaybePromise<AccessRule>>();
 
   private constructor(table: LookupTable, scope: CompileScope) {
     this.#table = table;
@@ -63,7 +63,7 @@ export class AccessTable {
     });
   }
 
-  #rule(value: string): MaybePromise<Rule> {
+  #rule(value: string): MaybePromise<AccessRule> {
     const known = this.#read.get(value);
     if (known !== undefined) return known;
     const read = this.#readValue(value);
@@ -77,20 +77,26 @@ export class AccessTable {
     return read;
   }
 
-  async #readValue(value: string): Promise<Rule> {
-    const result = parseAccessResult(value);
-    return result.kind === "words" ? asRule(await this.#scope.compile(result.text)) : ruleFor(result);
+  #readValue(value: string): Promise<AccessRule> {
+    return readAccessRule(value, this.#scope);
   }
 }
 
-type Rule = (subject: Subject, ask: Ask) => MaybePromise<Answer>;
+/** What one access(5) result says about whoever is asked about. */
+export type AccessRule = (subject: Subject, ask: Ask) => MaybePromise<Answer>;
+
+/** An access(5) result, read once to be asked often; it may name words and classes. Rejects with `ConfigError`. */
+export async function readAccessRule(value: string, scope: Pick<CompileScope, "compile">): Promise<AccessRule> {
+  const result = parseAccessResult(value);
+  return result.kind === "words" ? asRule(await scope.compile(result.text)) : ruleFor(result);
+}
 
 const asRule =
-  (judge: Judge): Rule =>
+  (judge: Judge): AccessRule =>
   (_, ask) =>
     judge(ask);
 
-function ruleFor(result: Exclude<AccessResult, { kind: "words" }>): Rule {
+function ruleFor(result: Exclude<AccessResult, { kind: "words" }>): AccessRule {
   switch (result.kind) {
     case "permit":
       return () => permit;

@@ -9,7 +9,7 @@ import type { AddressBook } from "../routing/address-book.ts";
 import { plainPermit } from "./answer.ts";
 import { parseEntries, parseEntry, type EntryNames, type ParsedEntry } from "./entries.ts";
 import { ListRun, runWords, type CompiledWord, type Decision } from "./list-run.ts";
-import type { Ask, CompileScope, Judge, PolicyEntry, Stage } from "./restriction.ts";
+import { stages, type Ask, type CompileScope, type Judge, type PolicyEntry, type Stage } from "./restriction.ts";
 import { describeSubject, rejectedText } from "./subject.ts";
 import { authorizingStages, type Vocabulary } from "./vocabulary.ts";
 
@@ -58,6 +58,17 @@ export class ListCompiler {
     return this.#compileAll(parseEntries(entries, path, this.#names), { stage, trail: [], via: [] });
   }
 
+  /** A list that is asked at any stage by whoever has it. At a stage where a word cannot stand, it is left out. */
+  async compileForAllStages(entries: readonly PolicyEntry[], path: string): Promise<Readonly<Record<Stage, Judge>>> {
+    const parsed = parseEntries(entries, path, this.#names);
+    const judges: Partial<Record<Stage, Judge>> = {};
+    for (const stage of stages) {
+      const words = await this.#compileAll(parsed, { stage, trail: [], via: [], lenient: true });
+      judges[stage] = this.#asJudge(words);
+    }
+    return judges as Record<Stage, Judge>;
+  }
+
   async #compileAll(parsed: readonly ParsedEntry[], context: CompileContext): Promise<readonly CompiledWord[]> {
     const words: CompiledWord[] = [];
     for (const entry of parsed) words.push(...(await this.#compileEntry(entry, context)));
@@ -71,9 +82,12 @@ export class ListCompiler {
       const about = { args: [], via: context.via, always: undefined, asksService: false };
       return [this.#traced({ ...common, owner: coreOwner, judge: deferring(entry.name), authorizes: false, about })];
     }
-    const { owner, restriction } = entry.word;
+    const { restriction } = entry.word;
+    const { deadlineMs } = restriction;
+    const owner = deadlineMs === undefined ? entry.word.owner : { ...entry.word.owner, deadlineMs };
     const { stage } = context;
     if (!restriction.stages.includes(stage)) {
+      if (context.lenient === true) return [];
       const allowed = restriction.stages.map((name) => `"${name}"`).join(", ");
       throw new ConfigError(`${entry.path}: "${entry.name}" cannot stand in "${stage}", only in ${allowed}`);
     }
@@ -138,6 +152,8 @@ export class ListCompiler {
 
 interface CompileContext {
   readonly stage: Stage;
+  /** Words that cannot stand in the stage are left out. */
+  readonly lenient?: boolean;
   /** Classes that are being unfolded, also by way of a table that names one. */
   readonly trail: readonly string[];
   /** Where each of them was named. */

@@ -55,6 +55,8 @@ export interface Restriction<Args extends readonly unknown[] = readonly unknown[
   readonly authorizes?: boolean | readonly Stage[];
   /** It talks to a service outside, as a policy server: `postern explain` asks it with `--live` only. Tables and DNS are none. */
   readonly asksService?: boolean;
+  /** In place of its plugin's deadline, milliseconds: for a word that waits by its nature and ends the wait itself. */
+  readonly deadlineMs?: number;
   /** It ends every list that it is asked in, whoever asks: what stands after it is never reached, and `postern check` says so. */
   readonly always?: "permit" | "reject" | "defer";
   /** Once per use in a list. Tables open here and mistakes show here. */
