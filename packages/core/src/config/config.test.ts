@@ -59,7 +59,13 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
       { listeners: [{ host: "::1", prot: 25 }] },
       ['listeners[0].prot is not a known key; did you mean "port"?'],
     ],
-    ["key like none", { dns: { colour: 1 } }, ["dns.colour is not a known key; known are servers, timeout"]],
+    [
+      "key like none",
+      { dns: { colour: 1 } },
+      [
+        "dns.colour is not a known key; known are servers, timeout, attempts, deadline, cacheEntries, minTtl, maxTtl, maxNegativeTtl, failureTtl",
+      ],
+    ],
     ["wrong type", { listeners: [{ host: "::1", port: "25" }] }, ['listeners[0].port: expected a number, got "25"']],
     [
       "out of range",

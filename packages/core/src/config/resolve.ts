@@ -53,6 +53,8 @@ export interface ResolvedConfig {
     readonly classes: Readonly<Record<string, readonly PolicyListEntry[]>>;
     readonly delayReject: boolean;
     readonly mixed: "reject-all" | "discard";
+    /** Refusals end in the decision's id. */
+    readonly showDecision: boolean;
   };
   readonly relayhost: string | undefined;
   /** Transport tables, in the order in which they are asked. */
@@ -68,7 +70,17 @@ export interface ResolvedConfig {
   readonly state: { readonly directory: string; readonly store: "sqlite" | "memory" };
   readonly delivery: { readonly concurrency: number; readonly total: number; readonly timeoutMs: number };
   readonly bounce: { readonly sizeLimitBytes: number; readonly lifetimeMs: number };
-  readonly dns: { readonly servers: readonly string[] | undefined; readonly timeoutMs: number };
+  readonly dns: {
+    readonly servers: readonly string[] | undefined;
+    readonly timeoutMs: number;
+    readonly attempts: number;
+    readonly deadlineMs: number;
+    readonly cacheEntries: number;
+    readonly minTtlMs: number;
+    readonly maxTtlMs: number;
+    readonly maxNegativeTtlMs: number;
+    readonly failureTtlMs: number;
+  };
   readonly limits: {
     readonly messageSizeBytes: number;
     readonly recipients: number;
@@ -198,7 +210,7 @@ function listOf<T extends MatchItem>(items: T | readonly T[]): readonly T[] {
 function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions): ResolvedConfig {
   const directory = resolve(dirname(file));
   const { queue, limits, policy, domains } = parsed;
-  const { classes, delayReject, mixed, ...lists } = policy;
+  const { classes, delayReject, mixed, showDecision, ...lists } = policy;
   const queueDirectory = resolve(directory, queue.directory);
   const beside = (name: string, given: string | undefined): string =>
     given === undefined ? join(dirname(queueDirectory), name) : resolve(directory, given);
@@ -234,7 +246,7 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
         ? { specifier: entry, options: {}, index }
         : { specifier: entry[0], options: entry[1] ?? {}, index },
     ),
-    policy: { lists: definedLists(lists), classes, delayReject, mixed },
+    policy: { lists: definedLists(lists), classes, delayReject, mixed, showDecision },
     relayhost: parsed.relayhost,
     routes: parsed.routes === undefined ? [] : listOf(parsed.routes),
     queue: {
@@ -252,7 +264,17 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
       timeoutMs: parsed.delivery.timeout,
     },
     bounce: { sizeLimitBytes: parsed.bounce.sizeLimit, lifetimeMs: parsed.bounce.lifetime },
-    dns: { servers: parsed.dns.servers, timeoutMs: parsed.dns.timeout },
+    dns: {
+      servers: parsed.dns.servers,
+      timeoutMs: parsed.dns.timeout,
+      attempts: parsed.dns.attempts,
+      deadlineMs: parsed.dns.deadline,
+      cacheEntries: parsed.dns.cacheEntries,
+      minTtlMs: parsed.dns.minTtl,
+      maxTtlMs: parsed.dns.maxTtl,
+      maxNegativeTtlMs: parsed.dns.maxNegativeTtl,
+      failureTtlMs: parsed.dns.failureTtl,
+    },
     limits: {
       messageSizeBytes: limits.messageSize,
       recipients: limits.recipients,

@@ -120,6 +120,10 @@ export const configSchema = z.strictObject({
         .boolean()
         .default(true)
         .describe("Keep a refusal by `connect`, `helo` or `mail` until RCPT TO, so that the log knows the recipient."),
+      showDecision: z
+        .boolean()
+        .default(false)
+        .describe("End refusals with ` [d=id]`, the id by which `postern why` finds the decision in the log."),
       mixed: z
         .enum(["reject-all", "discard"])
         .default("reject-all")
@@ -177,7 +181,18 @@ export const configSchema = z.strictObject({
   dns: z
     .strictObject({
       servers: z.array(nameServer()).min(1).optional().describe("Resolvers; the system's unless given."),
-      timeout: duration({ min: "100ms" }).default("5s").describe("Wait for one answer."),
+      timeout: duration({ min: "100ms" }).default("5s").describe("Wait for one server's answer."),
+      attempts: count().default(2).describe("Rounds over all servers."),
+      deadline: duration({ min: "100ms" })
+        .default("8s")
+        .describe("Wait for one question's answer, over all servers and rounds."),
+      cacheEntries: count().default(10_000).describe("Answers kept in memory."),
+      minTtl: duration().default("0s").describe("Shortest time for which an answer is kept, whatever its TTL."),
+      maxTtl: duration().default("1d").describe("Longest time for which an answer is kept."),
+      maxNegativeTtl: duration().default("5m").describe("Longest time for which it is kept that nothing is there."),
+      failureTtl: duration({ max: "5m" })
+        .default("5s")
+        .describe("How long a question without an answer is not asked again."),
     })
     .prefault({})
     .describe("DNS."),

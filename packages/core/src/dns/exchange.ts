@@ -1,4 +1,7 @@
-/** One question to one server: a datagram from a fresh port with a random id, TCP when the answer does not fit (RFC 7766). */
+/**
+ * One question to one server: a datagram from a fresh port with a random id (RFC 5452), TCP when the answer does not fit
+ * (RFC 7766).
+ */
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
@@ -21,21 +24,29 @@ export interface Question {
 
 type Answered = Exclude<Response, { kind: "foreign" }>;
 
-/** Asks once over UDP, then over TCP if need be. Throws `DnsUnavailable`. */
+/** Nothing came at all, or nothing that belongs to the question. */
+export class ServerSilent extends DnsUnavailable {}
+
+/** Asks once over UDP, then over TCP if need be, all within `timeoutMs`. Throws `DnsUnavailable`. */
 export async function exchange(
   server: NameServer,
   question: Question,
   timeoutMs: number,
   clock: Clock,
 ): Promise<Records> {
+  const until = clock.monotonic() + timeoutMs;
   let response = await askUdp(server, question, true, timeoutMs, clock);
   if (response.kind === "failed" && response.rcode === formatError) {
-    response = await askUdp(server, question, false, timeoutMs, clock);
+    response = await askUdp(server, question, false, until - clock.monotonic(), clock);
   }
-  if (response.kind === "truncated") response = await askTcp(server, question, timeoutMs, clock);
+  if (response.kind === "truncated") response = await askTcp(server, question, until - clock.monotonic(), clock);
   if (response.kind === "records") return response.records;
-  const why = response.kind === "failed" ? `rcode ${response.rcode}` : "truncated even over TCP";
-  throw new DnsUnavailable(`${describe(question)}: ${server.address} answers ${why}`);
+  throw new DnsUnavailable(`${describe(question)}: ${server.address} answers ${explain(response)}`);
+}
+
+function explain(response: Exclude<Answered, { kind: "records" }>): string {
+  if (response.kind === "truncated") return "truncated even over TCP";
+  return response.kind === "referral" ? "with a referral, it does not recurse" : `rcode ${response.rcode}`;
 }
 
 export function describe({ name, type }: Question): string {
@@ -53,7 +64,7 @@ function askUdp(
   return new Promise((resolve, reject) => {
     const id = randomInt(0x1_0000);
     const socket = createSocket(isIPv6(server.address) ? "udp6" : "udp4");
-    const timer = clock.setTimer(() => fail("time-out"), timeoutMs);
+    const timer = clock.setTimer(() => fail("time-out", ServerSilent), Math.max(timeoutMs, 0));
     let open = true;
     const close = (): boolean => {
       if (!open) return false;
@@ -62,8 +73,8 @@ function askUdp(
       socket.close();
       return true;
     };
-    const fail = (why: string): void => {
-      if (close()) reject(new DnsUnavailable(`${describe(question)}: ${server.address}: ${why}`));
+    const fail = (why: string, Failure = DnsUnavailable): void => {
+      if (close()) reject(new Failure(`${describe(question)}: ${server.address}: ${why}`));
     };
     socket.on("error", (error) => fail(error.message));
     socket.on("message", (packet) => {
@@ -87,7 +98,7 @@ function askTcp(server: NameServer, question: Question, timeoutMs: number, clock
       socket.destroy();
       reject(new DnsUnavailable(`${describe(question)}: ${server.address} over TCP: ${why}`));
     };
-    const timer = clock.setTimer(() => fail("time-out"), timeoutMs);
+    const timer = clock.setTimer(() => fail("time-out"), Math.max(timeoutMs, 0));
     socket.on("error", (error) => fail(error.message));
     socket.on("end", () => fail("closed"));
     socket.on("connect", () => {

@@ -1,7 +1,7 @@
 /** One DNS question and its answer as packets (RFC 1035 §4, RFC 6891 for EDNS). No I/O. */
 import { decode, encode, RECURSION_DESIRED, type Answer, type DecodedPacket } from "dns-packet";
 
-export type RecordType = "MX" | "A" | "AAAA" | "PTR" | "TXT";
+export type RecordType = "MX" | "A" | "AAAA" | "NS" | "PTR" | "TXT";
 
 /** What DNS said about a name: records with the chain of aliases resolved as far as the packet goes. */
 export interface Records {
@@ -10,6 +10,8 @@ export interface Records {
   readonly answers: readonly Answer[] | undefined;
   readonly alias?: string;
   readonly ttlMs: number;
+  /** Nothing is there, by NXDOMAIN or by an empty answer; `ttlMs` is then by RFC 2308. */
+  readonly negative?: boolean;
 }
 
 export type Response =
@@ -18,18 +20,26 @@ export type Response =
   | { readonly kind: "truncated" }
   /** The server failed, refuses, or does not speak EDNS. */
   | { readonly kind: "failed"; readonly rcode: number }
+  /** The server is not the one to ask: it names others, or will not ask them for us. Says nothing about the name. */
+  | { readonly kind: "referral" }
   /** Not the answer to this question: somebody else's, or a forgery. */
   | { readonly kind: "foreign" };
 
 export const formatError = 1;
 const nameError = 3;
+const authoritativeBit = 0x0400;
 const truncatedBit = 0x0200;
+const recursionBit = 0x0080;
 /** RFC 6891 §6.2.5; small enough for every path without fragments. */
 const udpPayloadSize = 1232;
 
-const negativeTtlMs = 60_000;
-const longestNegativeTtlMs = 300_000;
-const longestTtlMs = 86_400_000;
+/**
+ * Without an SOA nobody says how long nothing is there, and RFC 2308 §5 would not have it kept: only so long that the
+ * words of one session ask once, since forwarders exist that drop every SOA.
+ */
+const negativeTtlMs = 5_000;
+/** RFC 2181 §8. */
+const longestTtlMs = 0x7fff_ffff * 1000;
 
 export function encodeQuestion(id: number, name: string, type: RecordType, edns: boolean): Buffer {
   return encode({
@@ -72,6 +82,7 @@ export function decodeResponse(packet: Buffer, id: number, name: string, type: R
   if (question.type !== type || question.name.toLowerCase() !== name) return { kind: "foreign" };
   if ((flags & truncatedBit) !== 0) return { kind: "truncated" };
   if (rcode !== 0 && rcode !== nameError) return { kind: "failed", rcode };
+  if (isReferral(decoded, rcode)) return { kind: "referral" };
   return { kind: "records", records: readRecords(decoded, name, type) };
 }
 
@@ -79,6 +90,14 @@ function isTruncatedHeader(packet: Buffer, id: number): boolean {
   if (packet.length < 12 || packet.readUInt16BE(0) !== id) return false;
   const flags = packet.readUInt16BE(2);
   return (flags & 0x8000) !== 0 && (flags & truncatedBit) !== 0;
+}
+
+/** An empty answer of a server that neither knows nor recurses, RFC 2308 §2.2; taken for "no records" it would refuse mail. */
+function isReferral(packet: DecodedPacket, rcode: number): boolean {
+  const flags = packet.flags ?? 0;
+  if (rcode !== 0 || (packet.answers ?? []).length > 0 || (flags & authoritativeBit) !== 0) return false;
+  if (soaOf(packet) !== undefined) return false;
+  return (flags & recursionBit) === 0 || (packet.authorities ?? []).some(({ type }) => type === "NS");
 }
 
 function readRecords(packet: DecodedPacket, name: string, type: RecordType): Records {
@@ -96,7 +115,7 @@ function readRecords(packet: DecodedPacket, name: string, type: RecordType): Rec
     if (alias?.type !== "CNAME") {
       // The end of the chain. With an SOA, or NXDOMAIN, the server says that nothing is there (RFC 2308 §2).
       const final = owner === name || ((packet.flags ?? 0) & 0xf) === nameError || soaOf(packet) !== undefined;
-      if (final) return { type, answers: [], ttlMs: Math.min(ttlMs, negativeTtl(packet)) };
+      if (final) return { type, answers: [], ttlMs: Math.min(ttlMs, negativeTtl(packet)), negative: true };
       break;
     }
     owner = alias.data.toLowerCase();
@@ -107,14 +126,14 @@ function readRecords(packet: DecodedPacket, name: string, type: RecordType): Rec
 function ttlOf(answer: Answer): number {
   const seconds = "ttl" in answer ? (answer.ttl ?? 0) : 0;
   // RFC 2181 §8: a TTL with the top bit set is zero.
-  return seconds > 0x7fff_ffff ? 0 : Math.min(seconds * 1000, longestTtlMs);
+  return seconds > 0x7fff_ffff ? 0 : seconds * 1000;
 }
 
 /** RFC 2308 §5. */
 function negativeTtl(packet: DecodedPacket): number {
   const soa = soaOf(packet);
   if (soa === undefined) return negativeTtlMs;
-  return Math.min(ttlOf(soa), (soa.data.minimum ?? 0) * 1000, longestNegativeTtlMs);
+  return Math.min(ttlOf(soa), (soa.data.minimum ?? 0) * 1000);
 }
 
 function soaOf(packet: DecodedPacket) {

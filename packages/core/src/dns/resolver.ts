@@ -1,6 +1,7 @@
 /**
- * The one DNS seam. An answer that is not there (NXDOMAIN, or a name without such records) is an empty list; a question
- * that got no answer throws `DnsUnavailable`.
+ * The one DNS seam. What is not there is an empty list, whether the name does not exist (NXDOMAIN) or has no such records:
+ * nothing that a mail gateway decides hangs on which, and servers confuse the two (RFC 4074 §4.2). A question that got no
+ * answer throws `DnsUnavailable`: never an empty list.
  */
 
 export interface MxRecord {
@@ -20,5 +21,7 @@ export interface Resolver {
   aaaa(name: string): Promise<readonly string[]>;
   /** PTR names for an address, lower case, without trailing dot. */
   reverse(address: string): Promise<readonly string[]>;
+  /** Name servers of a zone, lower case, without trailing dot; a name inside a zone has none of its own. */
+  ns(name: string): Promise<readonly string[]>;
   txt(name: string): Promise<readonly string[]>;
 }

@@ -11,6 +11,7 @@ export interface StaticRecords {
   readonly aaaa?: readonly string[] | "unavailable";
   /** Under the address itself, not under in-addr.arpa. */
   readonly ptr?: readonly string[] | "unavailable";
+  readonly ns?: readonly string[] | "unavailable";
   readonly txt?: readonly string[] | "unavailable";
 }
 
@@ -47,6 +48,7 @@ export function createStaticResolver(records: Readonly<Record<string, StaticReco
       const known = await find(address, "ptr");
       return known.length === 0 && isLoopback(canonicalIp(address)) ? ["localhost"] : known;
     },
+    ns: (name) => find(name, "ns"),
     txt: (name) => find(name, "txt"),
   };
 }

@@ -85,6 +85,7 @@ test("reads each kind of record", async () => {
       A: [a(name, "192.0.2.1")],
       AAAA: [{ type: "AAAA", name, ttl: 60, data: "2001:db8:0:0::1" }],
       PTR: [{ type: "PTR", name, ttl: 60, data: "Mail.Example.Test" }],
+      NS: [{ type: "NS", name, ttl: 60, data: "NS1.Example.test" }],
       TXT: [{ type: "TXT", name, ttl: 60, data: ["v=spf1 ", "-all"] }],
     };
     return { answers: answers[type] ?? [] };
@@ -98,6 +99,7 @@ test("reads each kind of record", async () => {
   expect(await resolver.aaaa("bücher.test")).toEqual(["2001:db8::1"]);
   expect(await resolver.reverse("192.0.2.1")).toEqual(["mail.example.test"]);
   expect(await resolver.reverse("2001:db8::1")).toEqual(["mail.example.test"]);
+  expect(await resolver.ns("example.test")).toEqual(["ns1.example.test"]);
   expect(await resolver.txt("_dmarc.example.test")).toEqual(["v=spf1 -all"]);
   expect(server.asked).toEqual([
     "MX example.test",
@@ -105,6 +107,7 @@ test("reads each kind of record", async () => {
     "AAAA xn--bcher-kva.test",
     "PTR 1.2.0.192.in-addr.arpa",
     `PTR 1.${"0.".repeat(23)}8.b.d.0.1.0.0.2.ip6.arpa`,
+    "NS example.test",
     "TXT _dmarc.example.test",
   ]);
 });
@@ -124,6 +127,7 @@ test("answers local names and literals without asking", async () => {
   expect(await resolver.a("192.0.2.7")).toEqual(["192.0.2.7"]);
   expect(await resolver.aaaa("192.0.2.7")).toEqual([]);
   expect(await resolver.mx("192.0.2.7")).toEqual([]);
+  expect(await resolver.ns("192.0.2.7")).toEqual([]);
   expect(await resolver.reverse("127.0.0.1")).toEqual(["localhost"]);
   expect(await resolver.a("")).toEqual([]);
   expect(await resolver.a(`${"x".repeat(64)}.test`)).toEqual([]);
@@ -204,6 +208,9 @@ const silent: readonly [string, Script][] = [
   ["silence", () => undefined],
   ["SERVFAIL", () => ({ flags: 2 })],
   ["REFUSED", () => ({ flags: 5 })],
+  ["a referral", () => ({ flags: 0x80, authorities: [{ type: "NS", name: "test", ttl: 60, data: "ns.test" }] })],
+  ["an empty answer of one who neither knows nor recurses", () => ({ flags: 0 })],
+  ["TC without TCP behind it", () => ({ flags: TRUNCATED_RESPONSE })],
   ["garbage", () => Buffer.from("no packet")],
   [
     "another question",
@@ -242,13 +249,84 @@ test("a forged datagram does not keep the true one out", async () => {
   expect(await resolverFor(server).a("name.test")).toEqual(["192.0.2.1"]);
 });
 
-test("a failed question is asked anew, not remembered", async () => {
+test("a failed question is not asked again for a moment, then anew", async () => {
+  let nowMs = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => nowMs };
   const server = await serve(({ name }, _packet, ask) =>
     ask === 1 ? { flags: 2 } : { answers: [a(name, "192.0.2.1")] },
   );
-  const resolver = resolverFor(server);
+  const resolver = resolverFor(server, { clock });
   await expect(resolver.a("name.test")).rejects.toThrow(DnsUnavailable);
+  nowMs = 4_999;
+  await expect(resolver.a("name.test")).rejects.toThrow(DnsUnavailable);
+  expect(server.asked).toHaveLength(1);
+  nowMs = 5_000;
   expect(await resolver.a("name.test")).toEqual(["192.0.2.1"]);
+});
+
+test.each<[what: string, ttl: number, bounds: Partial<ResolverOptions>, keptMs: number]>([
+  ["a TTL of zero is not kept", 0, {}, 0],
+  ["minTtl holds for a TTL of zero", 0, { minTtlMs: 7_000 }, 7_000],
+  ["maxTtl holds for a TTL of ages", 1_000_000, { maxTtlMs: 9_000 }, 9_000],
+  ["a TTL with the top bit is zero", 0x8000_0001, {}, 0],
+])("%s", async (_what, ttl, bounds, keptMs) => {
+  let nowMs = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => nowMs };
+  const server = await serve(({ name }) => ({ answers: [a(name, "192.0.2.1", ttl)] }));
+  const resolver = resolverFor(server, { clock, ...bounds });
+  await resolver.a("one.test");
+  nowMs = Math.max(keptMs - 1, 0);
+  await resolver.a("one.test");
+  expect(server.asked).toHaveLength(keptMs === 0 ? 2 : 1);
+  nowMs = keptMs;
+  await resolver.a("one.test");
+  expect(server.asked).toHaveLength(keptMs === 0 ? 3 : 2);
+});
+
+test("that nothing is there is kept for the smallest of SOA, its minimum and the bound; hardly without an SOA", async () => {
+  let nowMs = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => nowMs };
+  const server = await serve(({ name }) => ({ flags: 0x400, authorities: name === "bare.test" ? [] : [soa(86_400)] }));
+  const resolver = resolverFor(server, { clock, maxNegativeTtlMs: 100_000 });
+  const askedAt = async (name: string, atMs: number) => {
+    nowMs = atMs;
+    expect(await resolver.a(name)).toEqual([]);
+    return server.asked.length;
+  };
+  expect([await askedAt("a.test", 0), await askedAt("a.test", 99_999), await askedAt("a.test", 100_000)]).toEqual([
+    1, 1, 2,
+  ]);
+  expect([await askedAt("bare.test", 0), await askedAt("bare.test", 4_999), await askedAt("bare.test", 5_000)]).toEqual(
+    [3, 3, 4],
+  );
+});
+
+test("one deadline holds for all servers, rounds and aliases", async () => {
+  const server = await serve(({ name }) => (name === "far.test" ? undefined : { answers: [cname(name, "far.test")] }));
+  let waitedMs = 0;
+  // Time passes by timers alone: each that fires has waited to its end.
+  const clock: Clock = {
+    ...systemClock,
+    monotonic: () => waitedMs,
+    setTimer: (task, delayMs) =>
+      systemClock.setTimer(() => {
+        waitedMs += delayMs;
+        task();
+      }, 30),
+  };
+  const resolver = resolverFor([server, server], { clock, timeoutMs: 1_000, attempts: 100, deadlineMs: 2_500 });
+  await expect(resolver.a("near.test")).rejects.toThrow(DnsUnavailable);
+  expect(waitedMs).toBe(2_500);
+});
+
+test("who finds no place on the wire waits no longer than the deadline", async () => {
+  const server = await serve(() => undefined);
+  const resolver = resolverFor(server, { concurrency: 1, timeoutMs: 60_000, deadlineMs: 60 });
+  const both = await Promise.allSettled([resolver.a("one.test"), resolver.a("two.test")]);
+  expect(both.map((one) => (one.status === "rejected" ? one.reason : "answered"))).toEqual([
+    expect.any(DnsUnavailable),
+    expect.any(DnsUnavailable),
+  ]);
 });
 
 test("questions on the wire are bounded, and all are answered", async () => {
