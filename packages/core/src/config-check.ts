@@ -23,7 +23,7 @@ export async function checkConfig(
     clock,
     guard: createGuard(clock, () => undefined),
     resolver: options.resolver ?? createResolver(config.dns),
-    space: (name) => stateStore.space(name),
+    space: (name, options) => stateStore.space(name, options),
     log: (level, plugin, text) => options.log?.(level, plugin === coreOwner.name ? text : `plugin ${plugin}: ${text}`),
     note: undefined,
     searchFrom: options.searchFrom ?? [],

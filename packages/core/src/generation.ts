@@ -46,6 +46,7 @@ import {
 } from "./routing/index.ts";
 import { createScanning } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
+import type { StateStore } from "./state/index.ts";
 import {
   createTableRegistry,
   type LookupTable,
@@ -227,8 +228,9 @@ function broughtStore(registrations: Registrations): StateStore | undefined {
   return registrations.stateStores.get("state store")?.value;
 }
 
-async function readSmtpSettings({ hostname, limits, tls }: ResolvedConfig): Promise<SmtpSettings> {
-  const shared = { hostname, limits: { ...limits, sessionsPerMinute: undefined } };
+async function readSmtpSettings({ hostname, limits, tls, policy }: ResolvedConfig): Promise<SmtpSettings> {
+  const { showDecision } = policy;
+  const shared = { hostname, limits: { ...limits, sessionsPerMinute: undefined }, showDecision };
   if (tls === undefined) return shared;
   return { ...shared, tls: await readTlsFiles(tls) };
 }

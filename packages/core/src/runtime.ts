@@ -6,8 +6,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { composeBounce } from "./bounce/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
-import { openControl } from "./control/index.ts";
-import { DeliveryDriver, formatMailEvent, type Failure, type MailEvent } from "./delivery/index.ts";
+import { openControl, queueCommands } from "./control/index.ts";
+import { DeliveryDriver, formatMailEvent, QueueDesk, type Failure, type MailEvent } from "./delivery/index.ts";
 import { createResolver } from "./dns/index.ts";
 import { ConfigError, PosternError } from "./errors.ts";
 import { createFailureLog, createGuard } from "./guard/index.ts";
@@ -17,7 +17,7 @@ import { createNamelessFiles, createSpooler, type Blob, type SpoolFiles } from "
 import { createIdSource, logText, systemClock, type Clock, type Envelope, type QueuedMessage } from "./model/index.ts";
 import type { PluginInstance } from "./plugin/index.ts";
 import type { LogLevel, RunningListener, Runtime, RuntimeOptions, RuntimeStatus } from "./runtime-contract.ts";
-import { createSegmentStore, retryDefaults, type QueueStore } from "./queue/index.ts";
+import { createSegmentStore, onHold, retryDefaults, type QueueStore } from "./queue/index.ts";
 import {
   createSmtpListener,
   formatSmtpEvent,
@@ -125,10 +125,11 @@ class RunningGateway implements Runtime {
   /** In the order in which mistakes are likely; each step's closing is noted before the next. */
   async start(): Promise<void> {
     const instances = await loadInstances(this.#config, this.#options);
-    this.#state = this.#options.stateStore ?? this.#openState();
     this.#closers.defer(() => this.#state?.close());
     this.#generation = await this.#build(this.#config, instances);
     this.#closers.defer(() => this.#retireAll());
+    // Used or not: that its folder is in order shows at the start.
+    if (this.#generation.stateStore === undefined) this.#ownState();
     await this.#openStore();
     if (this.#options.control ?? true) await this.#openControl();
     await this.#listen();
@@ -137,8 +138,14 @@ class RunningGateway implements Runtime {
     this.generation.hooks.lifecycle.ready.call(this.#running.map(({ host, port }) => `${host}:${port}`));
   }
 
-  submit(message: QueuedMessage, content: Blob): Promise<void> {
+  submit(message: QueuedMessage, content: Blob, held?: string): Promise<void> {
+    if (held !== undefined) return this.#submitHeld(message, content, held);
     return this.#store.commit(message, content).then(() => this.#driver.added(message));
+  }
+
+  async #submitHeld(message: QueuedMessage, content: Blob, reason: string): Promise<void> {
+    await this.#store.commit(message, content, { attempts: 0, nextAttemptAt: onHold, reason });
+    this.#driver.enqueued(message);
   }
 
   flush(): void {
@@ -195,11 +202,15 @@ class RunningGateway implements Runtime {
   }
 
   #build(config: ResolvedConfig, instances: readonly PluginInstance[]): Promise<Generation> {
-    return buildGeneration(config, instances, { ...this.#parts, space: (name) => this.#stateStore.space(name) });
+    return buildGeneration(config, instances, {
+      ...this.#parts,
+      space: (name, options) => this.#ownState().space(name, options),
+    });
   }
 
-  get #stateStore(): StateStore {
-    if (this.#state === undefined) throw new Error("the state store is not open");
+  /** Opened with the first generation whose plugins bring no other. */
+  #ownState(): StateStore {
+    this.#state ??= this.#options.stateStore ?? this.#openState();
     return this.#state;
   }
 
@@ -244,8 +255,10 @@ class RunningGateway implements Runtime {
   }
 
   async #openControl(): Promise<void> {
+    const desk = new QueueDesk(this.#store, this.#driver, this.#clock);
     const control = await openControl(this.#config.control.directory, {
       status: () => this.status(),
+      ...queueCommands(desk),
       stop: () => {
         void this.close("asked by the control socket");
         return { stopping: true };
@@ -288,7 +301,7 @@ class RunningGateway implements Runtime {
         maxHeaderBytes: headerSizeBytes,
       }),
       hasRoom: (bytes) => this.#store.hasRoom(bytes),
-      enqueue: (message, content) => this.submit(message, content),
+      enqueue: (message, content, held) => this.submit(message, content, held),
       log: (event) => this.#tell(event, formatSmtpEvent),
     };
   }
@@ -327,7 +340,7 @@ class RunningGateway implements Runtime {
   #sweepNowAndThen(): void {
     const sweep = async (): Promise<void> => {
       try {
-        await this.#stateStore.sweep();
+        await (this.generation.stateStore ?? this.#state)?.sweep();
       } catch (error) {
         this.#log("warn", `state: ${logText((error as Error).message)}`);
       }

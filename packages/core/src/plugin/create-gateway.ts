@@ -58,7 +58,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
   const readyCalls: (() => MaybePromise<void>)[] = [];
   const closeCalls: (() => MaybePromise<void>)[] = [];
   const handles: TableHandle[] = [];
-  const spaces: SpaceHandle<never>[] = [];
+  const spaces: { open(): void }[] = [];
   let open = true;
 
   function assertOpen(): void {

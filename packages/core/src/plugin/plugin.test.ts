@@ -10,7 +10,7 @@ import { createGuard, type Failed } from "../guard/guard.ts";
 import { createHooks, listHooks } from "../hooks/index.ts";
 import type { Clock, Session } from "../model/index.ts";
 import { createVocabulary } from "../policy/vocabulary.ts";
-import type { StateSpace } from "../state/state-store.ts";
+import type { StateSpace, StateStore } from "../state/state-store.ts";
 import type { GatewayParts } from "./create-gateway.ts";
 import { definePlugin, type PluginDefinition } from "./definition.ts";
 import type { Gateway, Service } from "./gateway.ts";
@@ -210,7 +210,7 @@ function build() {
       }),
     },
     registrations: createRegistrations(),
-    space: (name) => ({ name }) as unknown as StateSpace<never>,
+    space: (name, options) => ({ get: (key: string) => [name, options, key] }) as unknown as StateSpace<never>,
     log: (level, plugin, text) => void logged.push(`${level} ${plugin} ${text}`),
   };
   return { parts, guard, failed, hooks, vocabulary, logged };
@@ -384,6 +384,7 @@ describe("life", () => {
       () => gateway.hooks.smtp.mail.tap(() => undefined),
       () => gateway.tables.use("static:x"),
       () => gateway.store("x"),
+      () => gateway.stateStore({} as StateStore),
       () => gateway.sessionState(() => 0),
       () => gateway.provide({ name: "x" }, 1),
       () => gateway.onReady(() => undefined),
@@ -402,19 +403,47 @@ describe("life", () => {
     const user = instanceOf("user", {
       requires: ["answer"],
       setup(gateway) {
-        seen.push(gateway.use(answer), gateway.store("triplets"));
+        seen.push(gateway.use(answer));
+        const space = gateway.store("triplets", { maxEntries: 7 });
+        expect(() => space.get("key")).toThrow(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
         gateway.hooks.smtp.mail.tap({ place: "sign" }, () => undefined);
         gateway.log.warn("two\nlines");
         const table = gateway.tables.use("static:x");
         expect(() => table.lookup("key")).toThrow(/not open before ready/);
-        gateway.onReady(() => void seen.push(table.lookup("key")));
+        gateway.onReady(() => void seen.push(table.lookup("key"), space.get("key")));
       },
     });
     const set = await setUpPlugins([provider, user], parts, { guard });
     await set.ready();
-    expect(seen).toEqual([42, { name: "user/triplets" }, "found"]);
+    expect(seen).toEqual([42, "found", ["user/triplets", { maxEntries: 7 }, "key"]]);
     expect(logged).toEqual(["warn user two?lines"]);
     expect(listHooks(hooks).find(({ name }) => name === "smtp.mail")?.taps).toEqual([{ owner: "user", place: "sign" }]);
+  });
+
+  test("a plugin brings the state store, for those before it too; it is closed after all of them, and only one may", async () => {
+    const log: string[] = [];
+    const store = (name: string): StateStore => ({
+      space: () => ({}) as StateSpace<never>,
+      sweep: () => 0,
+      close: () => void log.push(`store ${name}`),
+    });
+    const bringer = (name: string) =>
+      instanceOf(name, {
+        setup(gateway) {
+          gateway.stateStore(store(name));
+          gateway.onClose(() => void log.push(name));
+        },
+      });
+    const user = instanceOf("user", { setup: (gateway) => gateway.onClose(() => void log.push("user")) });
+    const { parts, guard } = build();
+    await (await setUpPlugins([user, bringer("a")], parts, { guard })).close();
+    expect(log).toEqual(["a", "user", "store a"]);
+    log.length = 0;
+    const again = build();
+    await expect(setUpPlugins([bringer("a"), user, bringer("b")], again.parts, again)).rejects.toThrow(
+      'plugin b: the "state store" is registered already, by plugin a',
+    );
+    expect(log).toEqual(["user", "a", "store a"]);
   });
 
   test("a session's state goes with the session, and a late call keeps nothing", () => {

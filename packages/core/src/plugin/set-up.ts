@@ -45,6 +45,11 @@ export async function setUpPlugins(
         if (owner === instance.owner) await step(instance, "close", () => value.close());
       }
     }
+    // After all of them: any of them may have used it until now.
+    for (const [, { owner, value }] of parts.registrations.stateStores) {
+      const brought = begun.find(({ instance }) => instance.owner === owner);
+      if (brought !== undefined) await step(brought.instance, "close", () => value.close());
+    }
   }
 
   /** `undefined` when it went well. */
@@ -82,6 +87,7 @@ export async function setUpPlugins(
     instances,
     close,
     async ready() {
+      for (const { handle } of begun) handle.openSpaces();
       for (const { instance, handle } of begun) {
         await handle.openTables();
         for (const call of handle.readyCalls) {

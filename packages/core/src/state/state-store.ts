@@ -1,6 +1,6 @@
 /**
  * State that outlives a process and may be lost without losing mail: greylist triplets, counters, caches. All entries expire.
- * One contract for `node:sqlite`, memory and, later, a store shared between gateways.
+ * One contract for `node:sqlite`, memory, and stores shared between gateways that a plugin brings.
  */
 import type { MaybePromise } from "../model/maybe-promise.ts";
 
@@ -23,10 +23,27 @@ export interface StateSpace<V extends StateValue = StateValue> {
   scan(prefix: string, limit: number): MaybePromise<readonly (readonly [key: string, value: V])[]>;
 }
 
+/** What its user knows of a space, and the store does not. */
+export interface SpaceOptions {
+  /**
+   * A quota: beyond it those entries go first that expire first, soon if not at once. For a space that strangers can fill. Without it
+   * only the bounds of the whole store hold.
+   */
+  readonly maxEntries?: number;
+  /**
+   * What is written is seen here at once, on the disk and by other processes up to a second later: a crash loses that second, and of two
+   * processes that change one entry in it one may win. For what is written at each mail. Stores that gain nothing by it ignore it.
+   */
+  readonly lazy?: boolean;
+}
+
 export interface StateStore {
-  /** A space of that name; two calls with one name share it. */
-  space<V extends StateValue>(name: string): StateSpace<V>;
-  /** Removes what has expired; returns how many. Called by the runtime now and then. */
+  /** A space of that name; two calls with one name share it, and its options are those of the last call that gave any. */
+  space<V extends StateValue>(name: string, options?: SpaceOptions): StateSpace<V>;
+  /**
+   * Removes what has expired; returns how many. Called by the runtime now and then. However much it is, it works in slices of a few
+   * milliseconds and lets others run in between.
+   */
   sweep(): MaybePromise<number>;
   close(): MaybePromise<void>;
 }
