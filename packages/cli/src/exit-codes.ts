@@ -6,6 +6,8 @@ export const exitCodes = Object.freeze({
   /** Not an error: `table query` found nothing, as postmap says it. */
   notFound: 1,
   usage: 64,
+  /** What was named is not there. */
+  data: 65,
   unavailable: 69,
   software: 70,
   cannotCreate: 73,

@@ -6,6 +6,7 @@ import { showConfig } from "./commands/config-show.ts";
 import { init } from "./commands/init.ts";
 import type { StartOptions } from "./commands/start.ts";
 import { listHookPoints, listPlugins, listWords } from "./commands/list.ts";
+import { addQueueCommands } from "./commands/queue-desk.ts";
 import { addTableCommands } from "./commands/table.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { UsageError } from "./failure.ts";
@@ -93,6 +94,7 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
     async (options: ConfigOptions) =>
       (await import("./commands/queue.ts")).salvage((await loadRequired(options, cwd)).config, options.json, output),
   );
+  addQueueCommands(queue, add, surroundings);
   addTableCommands(program, add, surroundings, exit);
   const plugin = program.command("plugin").description("the plugins");
   add(plugin, "list", "each plugin of the config, in order").action(async (options: ConfigOptions) =>

@@ -51,8 +51,11 @@ export interface Runtime {
   listener(name: string): SmtpListener | undefined;
   /** The one that new sessions get. */
   readonly generation: Generation;
-  /** Puts a message into the queue as if it had been received; resolves when it is on stable storage. */
-  submit(message: QueuedMessage, content: Blob): Promise<void>;
+  /**
+   * Puts a message into the queue as if it had been received; resolves when it is on stable storage. `held`: why it is to stay there
+   * until it is released.
+   */
+  submit(message: QueuedMessage, content: Blob, held?: string): Promise<void>;
   /** Tries everything in the queue now. */
   flush(): void;
   status(): RuntimeStatus;

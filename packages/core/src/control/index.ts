@@ -1,3 +1,4 @@
 /** The local control socket. May not listen on TCP. */
 export * from "./client.ts";
 export * from "./server.ts";
+export * from "./queue-commands.ts";

@@ -16,7 +16,7 @@ import {
   type QueuedMessage,
   type Timer,
 } from "../model/index.ts";
-import { Scheduler, type QueueEntry, type ScheduleCommand, type ScheduleEvent } from "../queue/index.ts";
+import { onHold, Scheduler, type QueueEntry, type ScheduleCommand, type ScheduleEvent } from "../queue/index.ts";
 import { attemptDelivery } from "./attempt.ts";
 import type { DeliveryGeneration, DeliveryHost, DeliveryOptions, Failure } from "./delivery-host.ts";
 import { errorTransport } from "./error-transport.ts";
@@ -60,8 +60,16 @@ export class DeliveryDriver {
   /** Takes up what was in the store at start. Once, after the store is open. */
   restore(): void {
     for (const { id, nextAttemptAt } of this.#host.store.waiting()) {
+      if (nextAttemptAt === onHold) continue;
       this.#feed({ kind: "restored", id, dueAt: nextAttemptAt });
     }
+  }
+
+  /** A message was committed just now, and is not to be delivered yet. */
+  enqueued(message: QueuedMessage): void {
+    const generation = this.#host.acquire();
+    if (generation.hooks.queue.enqueued.tapped) generation.hooks.queue.enqueued.call(message);
+    generation.release();
   }
 
   /** A message was committed just now. */
@@ -85,6 +93,23 @@ export class DeliveryDriver {
   /** Tries now: one message, one destination, or everything. */
   flush(only: { readonly id?: string; readonly destination?: string } = {}): void {
     this.#feed({ kind: "flush", ...only });
+  }
+
+  /** Begins nothing more of a message; what is in hand goes on. */
+  forget(id: string): void {
+    this.#feed({ kind: "forgotten", id });
+  }
+
+  /** A message that was forgotten is due now. */
+  resume(id: string): void {
+    this.#feed({ kind: "restored", id, dueAt: this.#host.clock.now() });
+  }
+
+  /** Takes a message out of the queue; nobody is told. */
+  drop(id: string): void {
+    this.forget(id);
+    this.#failed.delete(id);
+    this.#remove(id);
   }
 
   /** A new generation stands: what was not started is routed anew. */

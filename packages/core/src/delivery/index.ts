@@ -5,3 +5,4 @@ export { DeliveryDriver } from "./driver.ts";
 export { errorTransport } from "./error-transport.ts";
 export { formatMailEvent, type MailEvent } from "./mail-events.ts";
 export type { DeliveryControls, DeliveryReport, DeliveryRequest, Transport } from "./transport.ts";
+export { QueueDesk, type QueueListing, type QueueListOptions } from "./queue-desk.ts";

@@ -27,7 +27,7 @@ export const createQueueHooks = (declare: Declare) =>
     removed: declare.report<[message: QueuedMessage]>(
       "queue.removed",
       ["message"],
-      "Every recipient is settled and the message has left the queue.",
+      "Every recipient is settled, or the operator removed the message: it has left the queue.",
     ),
   });
 

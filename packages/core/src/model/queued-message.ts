@@ -21,6 +21,8 @@ export interface QueuedMessage {
   readonly arrivedAt: number;
   readonly sizeBytes: number;
   readonly origin: Origin | undefined;
+  /** `transport:nexthop` in place of every recipient's route: a content filter (access(5), FILTER). */
+  readonly filter?: string;
 }
 
 export type { Envelope, Recipient };

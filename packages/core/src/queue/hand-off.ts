@@ -37,9 +37,9 @@ export class HandOff {
     return this.#held.get(id);
   }
 
-  put(message: QueuedMessage, content: Blob): void {
+  put(message: QueuedMessage, content: Blob, schedule?: Schedule): void {
     const now = this.#clock.monotonic();
-    const held = { message, content, since: now, settled: new Settlements(), schedule: undefined };
+    const held = { message, content, since: now, settled: new Settlements(), schedule };
     const cost = costOf(held);
     if (!this.#makeRoom(cost, now)) return;
     this.#held.set(message.id, held);

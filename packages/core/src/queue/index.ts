@@ -4,6 +4,7 @@
  */
 export type * from "./schedule-events.ts";
 export type * from "./store.ts";
+export { onHold } from "./store.ts";
 export * from "./retry.ts";
 export { Scheduler, schedulerDefaults, type SchedulerOptions } from "./scheduler.ts";
 export { concurrencyDefaults, type ConcurrencyOptions } from "./destination.ts";

@@ -57,13 +57,13 @@ class MemoryStore implements QueueStore {
     return this.#bytes + sizeBytes <= this.#maxBytes;
   }
 
-  async commit(message: QueuedMessage, content: Blob): Promise<void> {
+  async commit(message: QueuedMessage, content: Blob, schedule?: Schedule): Promise<void> {
     if (this.#closed) throw new PosternError("STORE_UNAVAILABLE", "the queue is closed");
     const { sizeBytes } = content;
     if (!this.hasRoom(sizeBytes)) throw new PosternError("STORE_FULL", "the queue in memory is full");
     this.#bytes += sizeBytes;
     try {
-      const held = { message, content: await inMemory(content), settled: new Settlements(), schedule: undefined };
+      const held = { message, content: await inMemory(content), settled: new Settlements(), schedule };
       this.#messages.set(message.id, held);
     } catch (cause) {
       this.#bytes -= sizeBytes;

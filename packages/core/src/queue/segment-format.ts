@@ -49,6 +49,7 @@ export interface MessageHead {
   readonly spool?: SpoolReference;
   /** Only in a copy that compaction made. */
   readonly settled?: readonly Settlement[];
+  /** In such a copy, and of a message that was to wait from the beginning. */
   readonly schedule?: Schedule;
 }
 /** kind `settled`. */

@@ -24,7 +24,7 @@ import { pendingNote, type Place, QueueIndex, type Segment } from "./queue-index
 import { makeQueueFolders, type QueueFolders, queueFolders, takeFolderLock } from "./queue-folders.ts";
 import { readBody, readMessage } from "./record-reader.ts";
 import { SalvageFolder } from "./salvage-folder.ts";
-import type { MessageHead, SpoolReference } from "./segment-format.ts";
+import type { MessageHead } from "./segment-format.ts";
 import { SegmentLog } from "./segment-log.ts";
 import { Reserve } from "./reserve.ts";
 import { replay } from "./segment-replay.ts";
@@ -240,20 +240,21 @@ export class SegmentStore implements QueueStore {
     return this.#space.hasRoom(this.#needed(sizeBytes));
   }
 
-  commit(message: QueuedMessage, content: Blob): Promise<void> {
+  commit(message: QueuedMessage, content: Blob, schedule?: Schedule): Promise<void> {
     if (this.#opened === undefined) return Promise.reject(closed());
     if (!soundId.test(message.id))
       return Promise.reject(storeError("take a message", new Error("its id is no file name")));
     const bytes = content.sizeBytes + overheadBytes;
     // The common case makes no promise of its own: in memory, and room.
-    if (!this.hasRoom(content.sizeBytes)) return this.#commitIfRoom(message, content, bytes);
-    return this.#commit(message, content, bytes);
+    const head: MessageHead = schedule === undefined ? { message } : { message, schedule };
+    if (!this.hasRoom(content.sizeBytes)) return this.#commitIfRoom(head, content, bytes);
+    return this.#commit(head, content, bytes);
   }
 
-  async #commitIfRoom(message: QueuedMessage, content: Blob, bytes: number): Promise<void> {
+  async #commitIfRoom(head: MessageHead, content: Blob, bytes: number): Promise<void> {
     await this.#space.refresh();
     if (!this.hasRoom(content.sizeBytes)) throw new PosternError("STORE_FULL", "the disk of the queue is nearly full");
-    return this.#commit(message, content, bytes);
+    return this.#commit(head, content, bytes);
   }
 
   /** What a message takes; the reserve comes before it. */
@@ -261,15 +262,15 @@ export class SegmentStore implements QueueStore {
     return sizeBytes + overheadBytes + (this.#opened?.reserve.missingBytes ?? 0);
   }
 
-  #commit(message: QueuedMessage, content: Blob, bytes: number): Promise<void> {
+  #commit(head: MessageHead, content: Blob, bytes: number): Promise<void> {
     const { spoolAboveBytes } = this.#options;
     this.#space.take(bytes);
     const spooled = content.sizeBytes > spoolAboveBytes || content.tail !== undefined;
     const committed = spooled
-      ? this.#commitSpooled(message, content)
+      ? this.#commitSpooled(head, content)
       : content.chunks !== undefined
-        ? this.#append(message, content, undefined)
-        : inMemory(content).then((blob) => this.#append(message, blob, undefined));
+        ? this.#append(head, content)
+        : inMemory(content).then((blob) => this.#append(head, blob));
     return committed.then(
       () => this.#space.release(bytes, true),
       (cause: unknown) => {
@@ -279,10 +280,10 @@ export class SegmentStore implements QueueStore {
     );
   }
 
-  async #commitSpooled(message: QueuedMessage, content: Blob): Promise<void> {
-    const { head, spool } = await this.#spool.keep(message.id, content);
+  async #commitSpooled(head: MessageHead, content: Blob): Promise<void> {
+    const { head: beginning, spool } = await this.#spool.keep(head.message.id, content);
     try {
-      await this.#append(message, createMemoryBlob(head), spool);
+      await this.#append({ ...head, spool }, createMemoryBlob(beginning));
     } catch (error) {
       // A crash before the log is written again may bring the record back; its content must be there then.
       this.#opened?.log.append(new AfterwardsAppend(() => void this.#spool.remove(spool.file)), false);
@@ -291,14 +292,19 @@ export class SegmentStore implements QueueStore {
   }
 
   /** `inLog`: the content, or with `spool` what stands before it. In memory. */
-  #append(message: QueuedMessage, inLog: Blob, spool: SpoolReference | undefined): Promise<void> {
+  #append(head: MessageHead, inLog: Blob): Promise<void> {
     const opened = this.#opened;
     if (opened === undefined) throw closed();
-    const head: MessageHead = spool === undefined ? { message } : { message, spool };
+    const { message, spool, schedule } = head;
     const append = new MessageAppend(JSON.stringify(head), inLog.chunks ?? [], inLog.sizeBytes, (at) => {
-      opened.index.put(message.id, { ...at, spooled: spool !== undefined, nextAttemptAt: 0 });
+      opened.index.put(message.id, {
+        ...at,
+        spooled: spool !== undefined,
+        nextAttemptAt: schedule?.nextAttemptAt ?? 0,
+      });
       // From our own file: another may be its giver's, who lets go of it after the commit.
-      this.#handOff.put(message, spool === undefined ? inLog : concatBlobs([inLog, this.#spool.read(spool)]));
+      const whole = spool === undefined ? inLog : concatBlobs([inLog, this.#spool.read(spool)]);
+      this.#handOff.put(message, whole, schedule);
     });
     opened.log.append(append, true);
     return append.promise;

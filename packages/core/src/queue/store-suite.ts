@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { type Blob, createMemoryBlob } from "../message/index.ts";
 import { bounced, delivered, type QueuedMessage } from "../model/index.ts";
 import type { QueueStore } from "./store.ts";
+import { onHold } from "./store.ts";
 
 export interface StoreBench {
   /** Open and empty. */
@@ -172,6 +173,29 @@ export const queueStoreCases: readonly QueueStoreCase[] = [
         assert.deepEqual([...store.waiting()], [{ id: "a1", nextAttemptAt: 9000 }]);
         const entry = await store.entry("a1");
         assert.deepEqual(entry?.schedule, { attempts: 2, nextAttemptAt: 9000, reason: "452 full" });
+      });
+    },
+  },
+  {
+    name: "a message that waits from the beginning does so after a restart, until its schedule changes",
+    run: async (make) => {
+      const bench = await make();
+      const { message, content } = sampleMessage("a1");
+      const schedule = { attempts: 0, nextAttemptAt: onHold, reason: "by the policy" };
+      await bench.store.commit(message, content, schedule);
+      await bench.store.commit(sampleMessage("large", 1).message, unbufferedBlob(Buffer.alloc(5_000_000)), schedule);
+      assert.deepEqual((await bench.store.entry("a1"))?.schedule, schedule);
+      bench.store.reschedule("large", { attempts: 0, nextAttemptAt: 7000 });
+      await nowAndAfterRestart(bench, async (store) => {
+        assert.deepEqual(
+          [...store.waiting()].toSorted((one, other) => one.id.localeCompare(other.id)),
+          [
+            { id: "a1", nextAttemptAt: onHold },
+            { id: "large", nextAttemptAt: 7000 },
+          ],
+        );
+        assert.deepEqual((await store.entry("a1"))?.schedule, schedule);
+        assert.deepEqual(await readAll(await store.content("a1")), await readAll(content));
       });
     },
   },

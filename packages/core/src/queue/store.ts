@@ -19,6 +19,9 @@ export interface Schedule {
   readonly reason?: string;
 }
 
+/** `nextAttemptAt` of a message on hold: it is not tried before somebody releases it. */
+export const onHold = Number.MAX_SAFE_INTEGER;
+
 /** The final word on one recipient. */
 export interface Settlement {
   /** Index into `message.envelope.recipients`. */
@@ -39,7 +42,7 @@ export interface QueueEntry {
 /** What a restart needs to know of a message before it is due. */
 export interface WaitingMessage {
   readonly id: string;
-  /** Wall clock; 0 when it was never deferred: due at once. */
+  /** Wall clock; 0 when it was never deferred: due at once; `onHold`: not due. */
   readonly nextAttemptAt: number;
 }
 
@@ -80,8 +83,11 @@ export interface QueueStore {
   content(id: string): MaybePromise<Blob | undefined>;
   /** Is there room for a message of that size, counting those being committed? An estimate for an early 452; `commit` decides. */
   hasRoom(sizeBytes: number): boolean;
-  /** Resolves when message and content are on stable storage. Rejects with `STORE_FULL` or `STORE_UNAVAILABLE`; then the message is not in the queue. */
-  commit(message: QueuedMessage, content: Blob): Promise<void>;
+  /**
+   * Resolves when message and content are on stable storage, with a schedule when it is to wait. Rejects with `STORE_FULL` or
+   * `STORE_UNAVAILABLE`; then the message is not in the queue.
+   */
+  commit(message: QueuedMessage, content: Blob, schedule?: Schedule): Promise<void>;
   /**
    * Appends final outcomes of recipients by index; a second word about one is ignored. `entry` knows it at once; resolves when
    * durable and is tried again after a failure, so that it need not be waited for. It never rejects while the store is open.

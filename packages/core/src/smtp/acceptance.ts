@@ -8,6 +8,7 @@ import { applyEnvelopeEdits } from "../rewrite/index.ts";
 import type { Content } from "./content.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { OpenTransaction } from "./open-transaction.ts";
+import { addBlindCopies, lastEffect, redirectEnvelope } from "./effects.ts";
 import type { MessageRuling } from "./session-policy.ts";
 import { describeOrigin, finishMessage } from "./trace.ts";
 
@@ -94,7 +95,7 @@ function modify(
   ruling: MessageRuling,
 ): MaybePromise<void> {
   const { modify: hook } = dialogue.generation.hooks.smtp;
-  const accepted = { ...transaction.plain, recipients: ruling.recipients };
+  const accepted = addBlindCopies({ ...transaction.plain, recipients: ruling.recipients }, ruling.effects);
   if (!hook.tapped) return rewrite(dialogue, transaction, message, ruling, accepted);
   const edited = hook.call({ message, envelope: [] }, accepted, dialogue.session);
   return dialogue.proceed(edited, (result) => {
@@ -112,8 +113,13 @@ function rewrite(
 ): MaybePromise<void> {
   const { rewriter } = dialogue.generation;
   if (rewriter === undefined) return queue(dialogue, transaction, message, ruling, envelope);
-  return dialogue.proceed(rewriter.rewrite(envelope, dialogue.session), (rewritten) =>
-    queue(dialogue, transaction, message, ruling, rewritten),
+  const ask = { session: dialogue.session };
+  return dialogue.proceed(rewriter.rewrite(envelope, ask), (rewritten) =>
+    rewriter.rewriteHeader === undefined
+      ? queue(dialogue, transaction, message, ruling, rewritten)
+      : dialogue.proceed(rewriter.rewriteHeader(message, ask), (edited) =>
+          queue(dialogue, transaction, edited, ruling, rewritten),
+        ),
   );
 }
 
@@ -122,11 +128,13 @@ function queue(
   transaction: OpenTransaction,
   message: Message,
   ruling: MessageRuling,
-  envelope: OpenTransaction["plain"],
+  rewritten: OpenTransaction["plain"],
 ): MaybePromise<void> {
   const { host, session } = dialogue;
+  const { effects } = ruling;
+  const envelope = redirectEnvelope(rewritten, effects);
   const { id } = envelope;
-  const discard = ruling.effects.find((effect) => effect.kind === "discard");
+  const discard = lastEffect(effects, "discard");
   if (discard !== undefined) {
     const text = discard.text ?? "discarded";
     host.log({ kind: "discarded", session, id, sender: envelope.sender, recipients: envelope.recipients.length, text });
@@ -136,8 +144,11 @@ function queue(
   const arrivedAt = host.clock.now();
   // Received names whom the client wrote to, not whom that is an alias of.
   const asked = { ...envelope, recipients: transaction.plain.recipients };
-  const finished = finishMessage(dialogue, asked, message, ruling.effects, arrivedAt);
+  const finished = finishMessage(dialogue, asked, message, effects, arrivedAt);
   const { sender, recipients, body, smtputf8, ret, envid } = envelope;
+  // A redirect goes before a filter (access(5)).
+  const filter = lastEffect(effects, "redirect") === undefined ? lastEffect(effects, "filter") : undefined;
+  const hold = lastEffect(effects, "hold");
   const queued = {
     id,
     envelope: {
@@ -151,10 +162,13 @@ function queue(
     arrivedAt,
     sizeBytes: finished.sizeBytes,
     origin: describeOrigin(dialogue, envelope),
+    ...(filter === undefined ? {} : { filter: filter.destination }),
   };
-  return after(host.enqueue(queued, finished.raw), () => {
+  const held = hold && (hold.text ?? "by the policy");
+  return after(host.enqueue(queued, finished.raw, held), () => {
     // Said even when the client is gone: the message stays.
-    host.log({ kind: "received", session, id, sender, recipients: recipients.length, sizeBytes: finished.sizeBytes });
+    const { sizeBytes } = finished;
+    host.log({ kind: "received", session, id, sender, recipients: recipients.length, sizeBytes, held });
     taken(dialogue, id);
   });
 }
@@ -172,15 +186,13 @@ function object(dialogue: Dialogue, objection: Objection, stage: string): void {
 
 /** Refused by the core's own rules. */
 function refuse(dialogue: Dialogue, transaction: OpenTransaction, refusal: Reply): void {
-  dialogue.host.log({
-    kind: "rejected",
+  const id = dialogue.logRefusal(refusal, undefined, {
     session: dialogue.session,
     command: "END-OF-MESSAGE",
-    reply: refusal,
     id: transaction.plain.id,
     sender: transaction.plain.sender,
     recipient: undefined,
   });
   dialogue.endTransaction(false);
-  dialogue.say(refusal);
+  dialogue.say(dialogue.withDecision(refusal, id));
 }

@@ -6,7 +6,7 @@ import type { Hooks } from "../hooks/index.ts";
 import type { Blob } from "../message/index.ts";
 import type { Spooler } from "../message/index.ts";
 import type { Answer, Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
-import type { Rewriter } from "../rewrite/index.ts";
+import type { Rewriters } from "../rewrite/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { ClientNetworks } from "../routing/client-networks.ts";
 import type { ScanAsk } from "../scanning/scanner.ts";
@@ -25,8 +25,11 @@ export interface SmtpHost {
   readonly spooler: Spooler;
   /** Is there room for so many octets more? An estimate, for MAIL with SIZE (RFC 1870 §6.1); `enqueue` has the last word. */
   hasRoom(bytes: number): boolean;
-  /** Resolves when the message is on stable storage. `STORE_FULL` becomes 452 4.3.1, anything else 451 4.3.0. */
-  enqueue(message: QueuedMessage, content: Blob): Promise<void>;
+  /**
+   * Resolves when the message is on stable storage. `STORE_FULL` becomes 452 4.3.1, anything else 451 4.3.0. `held`: why it is not to be
+   * delivered before somebody releases it.
+   */
+  enqueue(message: QueuedMessage, content: Blob, held?: string): Promise<void>;
   /** Must not throw and must not wait. */
   log(event: SmtpEvent): void;
 }
@@ -41,8 +44,8 @@ export interface SessionGeneration {
   readonly resolver: Pick<Resolver, "reverse" | "a" | "aaaa"> | undefined;
   /** The lists of a listener for one session. */
   startPolicy(listener: string): SessionPolicy;
-  /** The accepted envelope, last before the queue. */
-  readonly rewriter: Rewriter | undefined;
+  /** The accepted envelope and header, last before the queue. */
+  readonly rewriter: Pick<Rewriters, "rewrite" | "rewriteHeader"> | undefined;
   /** All scanners side by side. Absent when there are none. */
   readonly scan: ((ask: ScanAsk) => MaybePromise<Answer>) | undefined;
   /** The connection goes on as another session (XCLIENT): the state that plugins kept of the one before is freed. */
@@ -57,6 +60,8 @@ export interface SmtpSettings {
   /** PEM. STARTTLS is offered only when it is here; an implicit-TLS listener does not start without. */
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined;
   readonly limits: SmtpLimits;
+  /** Refusals end in ` [d=id]`, the decision's id in the log. */
+  readonly showDecision?: boolean;
 }
 
 export interface SmtpLimits {
