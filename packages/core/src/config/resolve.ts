@@ -56,9 +56,16 @@ export interface ResolvedConfig {
     /** Refusals end in the decision's id. */
     readonly showDecision: boolean;
   };
+  /** One next-hop, or several by commas. */
   readonly relayhost: string | undefined;
   /** Transport tables, in the order in which they are asked. */
   readonly routes: readonly TableSpec[];
+  readonly senderRelayhosts: readonly TableSpec[];
+  readonly senderTransports: readonly TableSpec[];
+  /** `transport:nexthop` by class; what is absent was not given. */
+  readonly transports: Readonly<Partial<Record<"local" | "virtualMailbox" | "relay" | "default", string>>>;
+  /** Addresses that lead to us from outside. */
+  readonly proxyInterfaces: readonly string[];
   readonly queue: {
     readonly directory: string;
     readonly minFreeBytes: number;
@@ -249,6 +256,10 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
     policy: { lists: definedLists(lists), classes, delayReject, mixed, showDecision },
     relayhost: parsed.relayhost,
     routes: parsed.routes === undefined ? [] : listOf(parsed.routes),
+    senderRelayhosts: parsed.senderRelayhosts === undefined ? [] : listOf(parsed.senderRelayhosts),
+    senderTransports: parsed.senderTransports === undefined ? [] : listOf(parsed.senderTransports),
+    transports: defined(parsed.transports),
+    proxyInterfaces: parsed.proxyInterfaces,
     queue: {
       directory: queueDirectory,
       minFreeBytes: queue.minFree,
@@ -294,7 +305,13 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
 }
 
 function definedLists(lists: object): PolicyLists {
-  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list !== undefined));
+  return defined(lists);
+}
+
+function defined<T extends object>(given: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 }
 
 /** Options of plugins may hold anything: only plain objects and lists are frozen. */

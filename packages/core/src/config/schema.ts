@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { domainClass, networkList, tableSpec } from "./match-items.ts";
-import { cidr, domain, nameServer, nextHop } from "./network.ts";
+import { cidr, domain, nameServer, nextHops } from "./network.ts";
 import { duration, size } from "./units.ts";
 
 /** Keys of the design without a sink in this version: refused by name, so that nobody believes they work. */
@@ -22,6 +22,10 @@ const line = z
     message: "expected one line of printable ASCII",
     params: { expected: "one line of printable ASCII" },
   });
+
+const tables = () => z.union([z.array(tableSpec()), tableSpec()], wanted("a table, or a list of tables"));
+/** Which transports there are is known when the plugins are. */
+const transport = () => z.string().regex(/^\s*[^\s:]/, wanted('a transport such as "smtp:[mail.example.com]"'));
 
 const policyEntry = z.union(
   [z.string().min(1), z.tuple([z.string().min(1)], z.unknown())],
@@ -133,9 +137,35 @@ export const configSchema = z.strictObject({
     .describe(
       "What is asked at each stage. The end of a list is permit; the relay guard stands whatever the lists say.",
     ),
-  relayhost: nextHop().optional().describe("Where mail that is not ours to keep goes, in place of its domain's MX."),
-  routes: z
-    .union([z.array(tableSpec()), tableSpec()], wanted("a table, or a list of tables"))
+  relayhost: nextHops()
+    .optional()
+    .describe(
+      "Where mail that is not ours to keep goes, in place of its domain's MX: a next-hop, or several that are tried in order.",
+    ),
+  senderRelayhosts: tables()
+    .optional()
+    .describe(
+      "Tables of relayhosts by envelope sender: an address, `@domain`, or `<>` for the null sender. `DUNNO` is the recipient's domain.",
+    ),
+  senderTransports: tables()
+    .optional()
+    .describe("Tables of `transport:nexthop` by envelope sender, for mail to domains that are not ours."),
+  transports: z
+    .strictObject({
+      local: transport().optional().describe("For domains of the class `local`; `maildir` unless given."),
+      virtualMailbox: transport()
+        .optional()
+        .describe("For domains of the class `virtualMailbox`; `maildir` unless given."),
+      relay: transport().optional().describe("For domains of the class `relay`; `smtp` unless given."),
+      default: transport().optional().describe("For all other domains; `smtp` unless given."),
+    })
+    .prefault({})
+    .describe("The transport of each class of domains, `transport` or `transport:nexthop`."),
+  proxyInterfaces: z
+    .array(z.union([z.ipv4(), z.ipv6()]))
+    .default([])
+    .describe("Addresses of NAT or load balancers through which mail comes to us: an MX there is ourselves."),
+  routes: tables()
     .optional()
     .describe(
       "Transport tables: where a recipient or its domain goes, in place of what its class and `relayhost` say. Values are `transport:nexthop`.",

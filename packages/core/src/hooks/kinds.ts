@@ -126,15 +126,37 @@ export class FirstHook<Args extends unknown[], Answer> extends BaseHook<
       const answer = this.guard.run(owner, this.name, this.#check, call, ...args);
       if (isPromise(answer)) {
         return answer.then((late) => {
-          const decided = late instanceof Failed ? this.#onFailed(late) : late;
-          return decided === undefined ? this.#from(index + 1, args) : decided;
+          const decided = late instanceof Failed ? ownCopy(this.#onFailed(late)) : late;
+          return decided === undefined ? this.#from(index + 1, args) : this.#own(decided, owner);
         });
       }
-      const decided = answer instanceof Failed ? this.#onFailed(answer) : answer;
-      if (decided !== undefined) return decided;
+      const decided = answer instanceof Failed ? ownCopy(this.#onFailed(answer)) : answer;
+      if (decided !== undefined) return this.#own(decided, owner);
     }
     return undefined;
   }
+
+  #own(decided: Answer, owner: Owner): Answer {
+    if (typeof decided === "object" && decided !== null) deciders.set(decided, { hook: this.name, plugin: owner.name });
+    return decided;
+  }
+}
+
+export interface HookDecider {
+  readonly hook: string;
+  readonly plugin: string;
+}
+
+const deciders = new WeakMap<object, HookDecider>();
+
+/** Whose tap gave this very answer of a `first` hook, for the log; `undefined` when no hook did. */
+export function deciderOf(answer: object): HookDecider | undefined {
+  return deciders.get(answer);
+}
+
+/** What stands for all failures is one object, which belongs to nobody. */
+function ownCopy<Answer>(answer: Answer): Answer {
+  return typeof answer === "object" && answer !== null ? Object.freeze({ ...answer }) : answer;
 }
 
 /** What a pipe does about a tap that failed. */

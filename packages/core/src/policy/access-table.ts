@@ -1,6 +1,6 @@
 /** An access table as a word uses it: its values are read once, wrong ones named with file and line before the gateway starts. */
 import { ConfigError } from "../errors.ts";
-import { after, type Answer, type MaybePromise } from "../model/index.ts";
+import { after, type Answer, type Effect, type MaybePromise, type Verdict } from "../model/index.ts";
 import { defer, permit, reject } from "../model/verdict.ts";
 import {
   checkEntries,
@@ -11,6 +11,7 @@ import {
   type TableSpec,
 } from "../tables/index.ts";
 import { fitEnhanced, parseAccessResult, type AccessReply, type AccessResult } from "./access-result.ts";
+import { tellMatch } from "./list-run.ts";
 import type { Ask, CompileScope, Judge } from "./restriction.ts";
 import { rejectedText, type Subject } from "./subject.ts";
 
@@ -59,7 +60,11 @@ export class AccessTable {
     if (keys === undefined) return undefined;
     return after(findFirst([this.#table], keys), (match: Match | undefined): MaybePromise<Answer> => {
       if (match === undefined) return this.askInTurn(orders, subject, ask, turn + 1);
-      return after(this.#rule(match.value), (rule) => rule(subject, ask));
+      return after(this.#rule(match.value), (rule) =>
+        after(rule(subject, ask), (answer) =>
+          answer === undefined || answer === permit ? answer : told(answer, match, ask),
+        ),
+      );
     });
   }
 
@@ -83,6 +88,19 @@ export class AccessTable {
 }
 
 /** What one access(5) result says about whoever is asked about. */
+/** A refusal's log line names the entry; what permits or says nothing costs nothing here. */
+function told(answer: Answer, { table, key }: Match, ask: Ask): Answer {
+  const parts = Array.isArray(answer)
+    ? (answer as readonly (Effect | Verdict)[])
+    : [answer as Effect | Verdict | undefined];
+  if (parts.some((part) => part !== undefined && refusals.has(part.kind))) {
+    tellMatch(ask, { table: table.name === "" ? table.type : `${table.type}:${table.name}`, key });
+  }
+  return answer;
+}
+
+const refusals: ReadonlySet<string> = new Set(["reject", "defer", "deferIfPermit", "deferIfReject"]);
+
 export type AccessRule = (subject: Subject, ask: Ask) => MaybePromise<Answer>;
 
 /** An access(5) result, read once to be asked often; it may name words and classes. Rejects with `ConfigError`. */

@@ -8,7 +8,7 @@ export * from "./at-message.ts";
 export * from "./compile.ts";
 export * from "./effects.ts";
 export * from "./lattice.ts";
-export type { CompiledList, CompiledWord, Decision, Deferral, WordFacts } from "./list-run.ts";
+export type { CompiledList, CompiledWord, Decision, Deferral, TableMatch, WordFacts } from "./list-run.ts";
 export * from "./policy.ts";
 export * from "./relay-guard.ts";
 export * from "./restriction.ts";

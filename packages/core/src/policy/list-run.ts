@@ -50,6 +50,21 @@ export interface Decision {
   readonly word: string;
   /** The plugin's instance name, or "core". */
   readonly plugin: string;
+  /** The entry of a table that said so, when the word tells. */
+  readonly match?: TableMatch;
+}
+
+export interface TableMatch {
+  /** `type:name`. */
+  readonly table: string;
+  readonly key: string;
+}
+
+const matches = new WeakMap<Ask, TableMatch>();
+
+/** For words that ask tables: what they are about to answer stands there. For refusals only; nobody else is asked who decided. */
+export function tellMatch(ask: Ask, match: TableMatch): void {
+  matches.set(ask, match);
 }
 
 export interface Deferral {
@@ -97,13 +112,13 @@ export class ListRun {
       case "endDefer":
         return this.#end(part as Objection, word);
       case "rememberIfPermit":
-        this.ifPermit ??= { reply: (part as DeferIf).reply, by: this.decisionOf(word) };
+        this.ifPermit = this.#remember(this.ifPermit, part as DeferIf, word);
         break;
       case "rememberIfReject":
-        this.ifReject ??= { reply: (part as DeferIf).reply, by: this.decisionOf(word) };
+        this.ifReject = this.#remember(this.ifReject, part as DeferIf, word);
         break;
       case "warn":
-        this.#note?.(`reject_warning: ${formatReply((part as Objection).reply)}`, this.decisionOf(word));
+        this.#warn((part as Objection).reply, this.#refusedBy(word));
         break;
     }
     // Whatever comes now, the answer is a deferral.
@@ -136,9 +151,27 @@ export class ListRun {
     return { list: this.ask.stage, path, word, plugin: owner.name };
   }
 
+  /** With the table's entry, which belongs to this refusal and to no later one. */
+  #refusedBy(word: CompiledWord): Decision {
+    const match = matches.get(this.ask);
+    if (match === undefined) return this.decisionOf(word);
+    matches.delete(this.ask);
+    return { ...this.decisionOf(word), match };
+  }
+
+  /** The first reason stays. */
+  #remember(known: Deferral | undefined, { reply }: DeferIf, word: CompiledWord): Deferral {
+    const by = this.#refusedBy(word);
+    return known ?? { reply, by };
+  }
+
+  #warn(reply: Reply, by: Decision): void {
+    this.#note?.(`reject_warning: ${formatReply(reply)}`, by);
+  }
+
   #end(verdict: Verdict, word: CompiledWord): true {
     this.verdict = verdict;
-    this.by = this.decisionOf(word);
+    this.by = verdict.kind === "permit" ? this.decisionOf(word) : this.#refusedBy(word);
     return true;
   }
 }

@@ -13,8 +13,10 @@ import {
   type Reply,
   type Session,
 } from "../model/index.ts";
+import { deciderOf } from "../hooks/index.ts";
 import { commands, unavailable, type Command } from "./commands/index.ts";
 import type { LineFault, Reader, Receiver } from "./command-stream.ts";
+import type { Decider, SmtpEvent } from "./events.ts";
 import { replyForError } from "./failure.ts";
 import type { ListenerSettings, SessionGeneration, SmtpHost } from "./front.ts";
 import type { SessionPolicy } from "./session-policy.ts";
@@ -251,25 +253,48 @@ export class Dialogue implements Reader {
 
   /** An objection of a hook, a list, the relay guard or a scanner: logged, told to the hooks, said. */
   object(objection: Objection, occasion: Occasion): void {
-    this.report(objection, occasion);
+    const id = this.report(objection, occasion);
+    const said = this.withDecision(objection.reply, id);
     // 521 promises that nothing else will be taken (RFC 7504), 421 that the connection ends.
-    if (occasion.ends === true || objection.reply.code === 521) this.bye(objection.reply);
-    else this.say(objection.reply);
+    if (occasion.ends === true || objection.reply.code === 521) this.bye(said);
+    else this.say(said);
   }
 
-  /** Logged and told to the hooks, not said. */
-  report(objection: Objection, { stage, command, recipient, sender, session = this.session }: Occasion): void {
-    this.host.log({
-      kind: "rejected",
+  /** Logged and told to the hooks, not said. Gives the decision's id. */
+  report(objection: Objection, { stage, command, recipient, sender, session = this.session }: Occasion): string {
+    const id = this.logRefusal(objection.reply, this.#deciderOf(objection), {
       session,
       command,
-      reply: objection.reply,
       id: command === "END-OF-MESSAGE" ? this.transaction?.plain.id : undefined,
       sender: sender ?? this.transaction?.plain.sender,
       recipient: recipient?.address,
     });
     const { rejected } = this.generation.hooks.smtp;
     if (rejected.tapped) rejected.call(objection, stage, session);
+    return id;
+  }
+
+  /** Gives the decision's id. */
+  logRefusal(
+    refusal: Reply,
+    by: Decider | undefined,
+    event: Omit<Extract<SmtpEvent, { kind: "rejected" }>, "kind" | "reply" | "decision">,
+  ): string {
+    const id = this.host.ids();
+    this.host.log({ kind: "rejected", reply: refusal, decision: { id, by }, ...event });
+    return id;
+  }
+
+  /** As the client hears it: with the id when the config says so. */
+  withDecision(refusal: Reply, id: string): Reply {
+    if (this.generation.settings.showDecision !== true) return refusal;
+    return reply(refusal.code, refusal.enhanced, `${refusal.text} [d=${id}]`);
+  }
+
+  #deciderOf(objection: Objection): Decider | undefined {
+    const tap = deciderOf(objection);
+    if (tap === undefined) return this.policy.decision;
+    return { list: "hook", path: tap.hook, word: "hook", plugin: tap.plugin };
   }
 
   /** The next octets are the transaction's content. */

@@ -1,5 +1,18 @@
 /** What the SMTP front tells the log: typed events, and each as one line in the manner of Postfix. Built only when told. */
+import type { Decision } from "../policy/index.ts";
+import { foreignField } from "./log-line.ts";
 import { formatReply, logText, type Reply, type Session } from "../model/index.ts";
+
+/** What a refusal is found by, and whose it is. */
+export interface RefusalDecision {
+  /** Unique among the decisions and messages of a gateway. */
+  readonly id: string;
+  /** `undefined` for the core's own rules. */
+  readonly by: Decider | undefined;
+}
+
+/** "hook" for a plugin's tap: `path` is the hook then. */
+export type Decider = Omit<Decision, "list"> & { readonly list: Decision["list"] | "hook" };
 
 export type SmtpEvent =
   | { readonly kind: "connected"; readonly session: Session }
@@ -15,6 +28,7 @@ export type SmtpEvent =
       readonly id: string | undefined;
       readonly sender: string | undefined;
       readonly recipient: string | undefined;
+      readonly decision: RefusalDecision;
     }
   | {
       readonly kind: "received";
@@ -23,6 +37,8 @@ export type SmtpEvent =
       readonly sender: string;
       readonly recipients: number;
       readonly sizeBytes: number;
+      /** Why it is on hold. */
+      readonly held: string | undefined;
     }
   | {
       readonly kind: "discarded";
@@ -56,16 +72,12 @@ export function formatSmtpEvent(event: SmtpEvent): string {
     case "turnedAway":
       return `NOQUEUE: turned away: ${logText(event.address, 64)}: ${logText(event.reason)}`;
     case "rejected": {
-      const { session, sender, recipient } = event;
-      const from = sender === undefined ? "" : ` from=<${logText(sender, 256)}>`;
-      const to = recipient === undefined ? "" : ` to=<${logText(recipient, 256)}>`;
-      const proto = session.helo === undefined ? "" : ` proto=${protocolOf(session)}`;
-      const helo = session.helo === undefined ? "" : ` helo=<${logText(session.helo.name, 255)}>`;
-      const said = logText(formatReply(event.reply));
-      return `${event.id ?? "NOQUEUE"}: reject: ${event.command} from ${formatClient(session)}: ${said};${from}${to}${proto}${helo}`;
+      const { session, reply, command } = event;
+      const fields = formatFields(event).join(" ");
+      return `${event.id ?? "NOQUEUE"}: reject: ${command} from ${formatClient(session)}: ${logText(formatReply(reply))}; ${fields}`;
     }
     case "received":
-      return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}`;
+      return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}${event.held === undefined ? "" : `, hold: ${logText(event.held)}`}`;
     case "discarded":
       return `${event.id}: discard: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.text)}; from=<${logText(event.sender, 256)}> nrcpt=${event.recipients}`;
     case "noted":
@@ -73,6 +85,25 @@ export function formatSmtpEvent(event: SmtpEvent): string {
     case "failed":
       return `${event.session === undefined ? "" : `${formatClient(event.session)}: `}${event.where}: ${errorText(event.error)}`;
   }
+}
+
+/** By the grammar of `log-line.ts`. */
+function formatFields({ session, sender, recipient, decision }: Extract<SmtpEvent, { kind: "rejected" }>): string[] {
+  const fields: string[] = [];
+  if (sender !== undefined) fields.push(foreignField("from", sender));
+  if (recipient !== undefined) fields.push(foreignField("to", recipient));
+  if (session.helo !== undefined) {
+    fields.push(`proto=${protocolOf(session)}`, foreignField("helo", session.helo.name, 255));
+  }
+  if (session.auth !== undefined) fields.push(foreignField("auth", session.auth.identity));
+  fields.push(`d=${decision.id}`);
+  const { by } = decision;
+  if (by === undefined) return fields;
+  fields.push(`by=${by.list.replaceAll(" ", "-")}`, foreignField("path", by.path));
+  if (by.word !== by.list) fields.push(foreignField("word", by.word));
+  fields.push(foreignField("plugin", by.plugin, 64));
+  if (by.match !== undefined) fields.push(foreignField("table", by.match.table), foreignField("key", by.match.key));
+  return fields;
 }
 
 function errorText(error: unknown): string {
