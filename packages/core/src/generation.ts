@@ -8,6 +8,7 @@ import type { Resolver } from "./dns/index.ts";
 import { ConfigError } from "./errors.ts";
 import type { Guard } from "./guard/index.ts";
 import { createHooks, type Hooks } from "./hooks/index.ts";
+import { createMessage, type Blob } from "./message/index.ts";
 import { after, type Clock, type Envelope, type MaybePromise, type Recipient, type Session } from "./model/index.ts";
 import {
   createPluginHost,
@@ -30,7 +31,7 @@ import {
   type WordListing,
   type WordTrace,
 } from "./policy/index.ts";
-import { combineRewriters, createQualifier, type Rewriter } from "./rewrite/index.ts";
+import { combineRewriters, createQualifier, type OutboundMail, type Rewriters } from "./rewrite/index.ts";
 import {
   bounceTextOf,
   createAddressBook,
@@ -97,8 +98,8 @@ export interface GenerationListing {
 
 /** A generation as deliveries and the gateway's own reports see it. */
 export interface MailGeneration extends DeliveryGeneration {
-  /** The envelope of a report, before it is queued. Throws `TableUnavailable`. */
-  rewrite(envelope: Envelope): MaybePromise<Envelope>;
+  /** Envelope and header of a report, before it is queued. Rejects with `TableUnavailable`. */
+  rewrite(envelope: Envelope, content: Blob): Promise<{ readonly envelope: Envelope; readonly content: Blob }>;
 }
 
 export interface Generation {
@@ -171,12 +172,14 @@ export async function buildGeneration(
       const warn = (text: string): void => parts.log("warn", "core", text);
       const scope = { directory, openTable, warn };
       const networks = await createClientNetworks(config.networks, { ...scope, path: "networks" });
-      const isAlias = (address: string) => rewriter.isAlias?.(address) ?? false;
+      const isAlias = (address: string) => rewriter.isAlias(address);
       const { recipientDelimiter } = config;
       const book = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
       own = { book, networks };
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
-      const rewriter = combineRewriters(createQualifier(book.firstDomain ?? hostname), rewriters, guard);
+      const rewriter = combineRewriters(createQualifier(book.firstDomain ?? hostname), rewriters, guard, {
+        maxHeaderBytes: config.limits.headerSizeBytes,
+      });
       if (
         rewriters.every(({ value }) => value.isAlias === undefined) &&
         hasItems(config.domains.virtualAlias.domains)
@@ -184,8 +187,8 @@ export async function buildGeneration(
         warn("domains.virtualAlias: no plugin brings aliases, so nobody exists there; @postern/plugin-rewrite does");
       }
       const routeTables = await openRoutes(config, registrations, { clock, openTable });
-      const route = createRouter({ addresses: book, relayhost: config.relayhost, tables: routeTables });
-      const addresses: AddressBook = routeTables === undefined ? book : withRoutes(book, route, isAlias);
+      const route = movedRoute(createRouter({ addresses: book, relayhost: config.relayhost, tables: routeTables }), rewriter);
+      const addresses = withMoved(routeTables === undefined ? book : withRoutes(book, route, isAlias), rewriter);
       const policyScope: PolicyScope = {
         clock,
         guard,
@@ -316,6 +319,50 @@ function withRoutes(
   });
 }
 
+/** As Postfix's own notices: as if a client of ours had sent it. */
+async function rewriteReport(
+  rewriter: Rewriters,
+  envelope: Envelope,
+  content: Blob,
+): Promise<{ envelope: Envelope; content: Blob }> {
+  const ask = { session: undefined };
+  const rewritten = await rewriter.rewrite(envelope, ask);
+  if (rewriter.rewriteHeader === undefined) return { envelope: rewritten, content };
+  const { raw } = await rewriter.rewriteHeader(createMessage(content), ask);
+  return { envelope: rewritten, content: raw };
+}
+
+function outboundOf({ rewriteOutbound }: Rewriters): MailGeneration["rewriteOutbound"] {
+  if (rewriteOutbound === undefined) return undefined;
+  return <M extends OutboundMail>(mail: M) => rewriteOutbound(mail, { session: undefined });
+}
+
+/** Whose owner has moved is told so, whatever else a table says of the address (Postfix's relocated_maps). */
+function movedRoute(route: ResolveRoute, { movedTo }: Rewriters): ResolveRoute {
+  if (movedTo === undefined) return route;
+  return (ask) =>
+    after(route(ask), (found) =>
+      after(movedTo(ask.address), (place) =>
+        place === undefined ? found : { ...found, transport: "error", nextHop: movedText(place) },
+      ),
+    );
+}
+
+/** What would bounce is refused before it is taken; an alias goes elsewhere. */
+function withMoved(book: AddressBook, { movedTo, isAlias }: Rewriters): AddressBook {
+  if (movedTo === undefined) return book;
+  return Object.freeze({
+    ...book,
+    bounceText: (address: string, sender: string) =>
+      after(movedTo(address), (place): MaybePromise<string | undefined> => {
+        if (place === undefined) return book.bounceText?.(address, sender);
+        return after(isAlias(address), (alias) => (alias ? undefined : movedText(place)));
+      }),
+  });
+}
+
+const movedText = (place: string): string => `5.1.6 User has moved to ${place}`;
+
 interface Built {
   readonly config: ResolvedConfig;
   readonly hooks: Hooks;
@@ -326,7 +373,7 @@ interface Built {
   readonly plugins: Awaited<ReturnType<typeof setUpPlugins>>;
   readonly smtp: SmtpSettings;
   readonly networks: ClientNetworks;
-  readonly rewriter: Rewriter;
+  readonly rewriter: Rewriters;
   readonly route: ResolveRoute;
   readonly policies: (listener: string) => Policy;
   readonly parts: GenerationParts;
@@ -360,7 +407,8 @@ class BuiltGeneration implements Generation {
       hooks,
       route: (recipient: Recipient) => route(recipient),
       transport: (name: string) => registrations.transports.get(name),
-      rewrite: (envelope: Envelope) => rewriter.rewrite(envelope, undefined),
+      rewrite: (envelope: Envelope, content: Blob) => rewriteReport(rewriter, envelope, content),
+      rewriteOutbound: outboundOf(rewriter),
       release: () => this.#leave(),
     });
   }

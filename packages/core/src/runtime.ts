@@ -323,15 +323,17 @@ class RunningGateway implements Runtime {
     });
     if (made === undefined) return undefined;
     const { message, content: report } = made;
-    await this.submit({ ...message, envelope: await this.#rewrite(message.envelope) }, report);
+    const rewritten = await this.#rewrite(message.envelope, report);
+    const { sizeBytes } = rewritten.content;
+    await this.submit({ ...message, envelope: rewritten.envelope, sizeBytes }, rewritten.content);
     return message.id;
   }
 
   /** A report goes to a sender who may be an alias of ours. */
-  async #rewrite(envelope: Envelope): Promise<Envelope> {
+  async #rewrite(envelope: Envelope, content: Blob): Promise<{ envelope: Envelope; content: Blob }> {
     const generation = this.generation.forDelivery();
     try {
-      return await generation.rewrite(envelope);
+      return await generation.rewrite(envelope, content);
     } finally {
       generation.release();
     }

@@ -28,7 +28,8 @@ export interface VirtualAliasOptions {
   readonly propagateExtensions: boolean;
 }
 
-export interface VirtualAliases extends Required<Rewriter> {
+export interface VirtualAliases extends Pick<Rewriter, "name" | "rewrite"> {
+  isAlias(address: string): MaybePromise<boolean>;
   /** Rejects with `ConfigError` for the first wrong value of a table that is in memory. */
   check(): Promise<void>;
 }

@@ -264,7 +264,10 @@ export class DeliveryDriver {
     const { hooks } = generation;
     const known = { class: "default" as const, ...route };
     if (hooks.delivery.attempt.tapped) hooks.delivery.attempt.call(message, recipients, known);
-    const request = { id, envelope: message.envelope, recipients, route, content, more };
+    const kept = { id, envelope: message.envelope, recipients, route, content, more };
+    const outbound = transport.outbound === true ? generation.rewriteOutbound : undefined;
+    // Outcomes are told by position: the queue, the log and reports know the addresses as they were.
+    const request = outbound === undefined ? kept : await outbound(kept);
     const result = await attemptDelivery(transport, request, {
       guard: this.#guard,
       clock,

@@ -38,6 +38,8 @@ export interface Transport {
   readonly maxRecipients?: number;
   /** Parallel deliveries per destination; 20 unless said otherwise. */
   readonly maxConcurrency?: number;
+  /** Mail leaves our site by it: addresses are rewritten on the way, as by Postfix's smtp_generic_maps. */
+  readonly outbound?: boolean;
   /** Recipients that were not settled when it returns or throws are deferred. */
   deliver(request: DeliveryRequest, controls: DeliveryControls): Promise<DeliveryReport>;
   close(): Promise<void>;

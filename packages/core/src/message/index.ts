@@ -3,6 +3,7 @@
  * message. `header()` and its siblings are the only makers of header fields. This folder decides nothing: it says what is
  * there and changes what it is told to, and leaves every other octet as it came. Nothing is parsed before somebody looks.
  */
+export * from "./address-list.ts";
 export type { Blob, BlobTail } from "./blob.ts";
 export * from "./concatenated-blob.ts";
 export * from "./dates.ts";
@@ -17,3 +18,4 @@ export * from "./parsed-message.ts";
 export * from "./received.ts";
 export * from "./spool.ts";
 export * from "./spool-file.ts";
+export * from "./splice.ts";

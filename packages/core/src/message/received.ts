@@ -16,6 +16,8 @@ export interface ReceivedOptions {
   readonly id: string;
   readonly nowMs: number;
   readonly tls?: { readonly protocol: string; readonly cipher: string; readonly bits: number } | undefined;
+  /** Who logged in, for whoever reads the message. */
+  readonly authenticated?: string | undefined;
   /** Given only when the message has exactly one: several would tell each other who got blind copies (RFC 5321 §7.2). */
   readonly recipient?: string | undefined;
   /** RFC 6531: the message may have UTF-8 in its header. */
@@ -60,16 +62,17 @@ function literal(address: string | undefined): string {
 
 /** The whole field, over several lines, with its final CRLF. Foreign words are neutralised; none can add a line. */
 export function receivedHeader(options: ReceivedOptions): FieldText {
-  const { tls, recipient, utf8 = false } = options;
+  const { tls, authenticated, recipient, utf8 = false } = options;
   const from = `from ${heloWord(options.helo)} (${word(options.clientName)} ${literal(options.clientAddress)})`;
   const using =
     tls === undefined
       ? ""
       : `\r\n\t(using ${word(tls.protocol)} with cipher ${word(tls.cipher)} (${Number(tls.bits)}/${Number(tls.bits)} bits))`;
+  const login = authenticated === undefined ? "" : `\r\n\t(Authenticated sender: ${word(authenticated)})`;
   const by = `\r\n\tby ${word(options.hostname)} with ${word(options.protocol)} id ${word(options.id)}`;
   const once = recipient === undefined ? ";" : `\r\n\tfor <${recipientWord(recipient, utf8)}>;`;
   const end = recipient === undefined ? "\r\n\t" : " ";
-  return `Received: ${from}${using}${by}${once}${end}${formatDate(options.nowMs)}\r\n` as FieldText;
+  return `Received: ${from}${using}${login}${by}${once}${end}${formatDate(options.nowMs)}\r\n` as FieldText;
 }
 
 function recipientWord(recipient: string, utf8: boolean): string {

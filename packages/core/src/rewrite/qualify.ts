@@ -3,16 +3,19 @@
  * Postfix's append_at_myorigin).
  */
 import type { Envelope } from "../model/index.ts";
-import type { Rewriter } from "./rewriter.ts";
+import type { RewriteAsk, Rewriter } from "./rewriter.ts";
 
 export function createQualifier(domain: string): Rewriter {
   return Object.freeze({
     name: "qualify",
-    rewrite<E extends Envelope>(envelope: E): E {
+    rewrite<E extends Envelope>(envelope: E, { trace }: RewriteAsk): E {
       if (envelope.recipients.every(isQualified)) return envelope;
-      const recipients = envelope.recipients.map((recipient) =>
-        isQualified(recipient) ? recipient : { ...recipient, address: `${recipient.address}@${domain}` },
-      );
+      const recipients = envelope.recipients.map((recipient) => {
+        if (isQualified(recipient)) return recipient;
+        const address = `${recipient.address}@${domain}`;
+        trace?.({ name: "qualify", place: "envelope_recipient", before: recipient.address, after: [address] });
+        return { ...recipient, address };
+      });
       return { ...envelope, recipients };
     },
   });

@@ -56,7 +56,10 @@ describe("rewriters", () => {
     ],
     ["later", async (given) => ({ ...given, sender: "" }), { sender: "" }],
   ])("%s", async ([, answer, expected]) => {
-    expect(await combine([answering(answer)]).rewrite(envelope, undefined)).toEqual({ ...envelope, ...expected });
+    expect(await combine([answering(answer)]).rewrite(envelope, { session: undefined })).toEqual({
+      ...envelope,
+      ...expected,
+    });
   });
 
   test("each sees what the one before made; a bare postmaster has a domain by then", async () => {
@@ -70,7 +73,7 @@ describe("rewriters", () => {
         };
       });
     const bare = { ...envelope, recipients: [{ address: "postmaster", original: "postmaster" }] };
-    const rewritten = await combine([adding("a"), adding("b")]).rewrite(bare, undefined);
+    const rewritten = await combine([adding("a"), adding("b")]).rewrite(bare, { session: undefined });
     expect(rewritten.recipients.map(({ address }) => address)).toEqual(["bapostmaster@origin.test"]);
     expect(seen).toEqual(["postmaster@origin.test", "apostmaster@origin.test"]);
   });
@@ -91,17 +94,17 @@ describe("rewriters", () => {
     ],
     ["a rejection", () => Promise.reject(new Error("secret"))],
   ])("%s is a failure for now, whatever onError says", async ([, answer]) => {
-    const rewriting = (async () => combine([answering(answer)]).rewrite(envelope, undefined))();
+    const rewriting = (async () => combine([answering(answer)]).rewrite(envelope, { session: undefined }))();
     await expect(rewriting).rejects.toMatchObject({ code: "PLUGIN_FAILED", temporary: true });
   });
 
   test("what hangs ends with its deadline; a table that is down says so", async () => {
     const clock = createFakeClock();
-    const hanging = combine([answering(() => new Promise(() => {}))], clock).rewrite(envelope, undefined);
+    const hanging = combine([answering(() => new Promise(() => {}))], clock).rewrite(envelope, { session: undefined });
     clock.advance(1000);
     await expect(hanging).rejects.toThrow(PosternError);
     const down = answering(() => Promise.reject(new TableUnavailable("t", "down")));
-    await expect(combine([down]).rewrite(envelope, undefined)).rejects.toThrow(TableUnavailable);
+    await expect(combine([down]).rewrite(envelope, { session: undefined })).rejects.toThrow(TableUnavailable);
   });
 
   test("an alias of any of them is one", async () => {

@@ -171,7 +171,7 @@ describe("the rest of the house", () => {
     ["scanners that answer nonsense", { scan: () => 7 as never }, /^451 4\.3\.0 /],
     [
       "a rewriter that fails",
-      { rewriter: { name: "x", rewrite: () => Promise.reject(new Error("table")) } },
+      { rewriter: { rewriteHeader: undefined, rewrite: () => Promise.reject(new Error("table")) } },
       /^451 4\.3\.0 /,
     ],
     [

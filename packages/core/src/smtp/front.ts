@@ -2,6 +2,7 @@
  * What the SMTP front needs from outside, and nothing more: a host that outlives sessions, a generation that each session
  * holds from its connect to its end, and the settings of listeners and limits in milliseconds and octets.
  */
+import type { Authenticate } from "../authentication/index.ts";
 import type { Hooks } from "../hooks/index.ts";
 import type { Blob } from "../message/index.ts";
 import type { Spooler } from "../message/index.ts";
@@ -48,6 +49,8 @@ export interface SessionGeneration {
   readonly rewriter: Pick<Rewriters, "rewrite" | "rewriteHeader"> | undefined;
   /** All scanners side by side. Absent when there are none. */
   readonly scan: ((ask: ScanAsk) => MaybePromise<Answer>) | undefined;
+  /** Who a client is. Absent when there are no authenticators: AUTH is not offered then. */
+  readonly authenticate?: Authenticate | undefined;
   /** The connection goes on as another session (XCLIENT): the state that plugins kept of the one before is freed. */
   renew(sessionId: string): void;
   /** Once, when the session is closed and nothing of it is running any more. */
@@ -104,8 +107,14 @@ export interface ListenerSettings {
   readonly lineEndings: LineEndingPolicy;
   /** After `220 hostname ESMTP`. */
   readonly banner: string;
-  /** `starttls` offers it when there is a key. */
-  readonly tls: "starttls" | "implicit" | "off";
+  /** `starttls` offers it when there is a key; `required` takes no mail without. */
+  readonly tls: "starttls" | "required" | "implicit" | "off";
+  /** AUTH: not at all, for whoever wants, or before any MAIL. `off` unless given. */
+  readonly auth?: "off" | "offered" | "required";
+  /** AUTH also without TLS: passwords go in clear. */
+  readonly authWithoutTls?: boolean;
+  /** Received tells who was authenticated. */
+  readonly authenticatedHeader?: boolean;
 }
 
 export interface ListenerAddress {
