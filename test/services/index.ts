@@ -5,6 +5,7 @@ export * from "./describe-with.ts";
 export * from "./disk.ts";
 export * from "./eicar.ts";
 export * from "./folder.ts";
+export * from "./knot.ts";
 export * from "./maildir.ts";
 export * from "./mariadb.ts";
 export * from "./memcached.ts";

@@ -25,7 +25,9 @@ export interface Question {
 type Answered = Exclude<Response, { kind: "foreign" }>;
 
 /** Nothing came at all, or nothing that belongs to the question. */
-export class ServerSilent extends DnsUnavailable {}
+export class ServerSilent extends DnsUnavailable {
+  override readonly name = "DnsUnavailable";
+}
 
 /** Asks once over UDP, then over TCP if need be, all within `timeoutMs`. Throws `DnsUnavailable`. */
 export async function exchange(
