@@ -2,6 +2,7 @@
  * A generation: all that one reading of the config makes (hooks, plugins, policy, tables, routes) as one whole. It never
  * changes; it is counted by its sessions and deliveries, and closed when it is retired and the last of them is done.
  */
+import { createAuthentication } from "./authentication/index.ts";
 import { readTlsFiles, type ResolvedConfig, type DomainClass } from "./config/index.ts";
 import type { DeliveryGeneration } from "./delivery/index.ts";
 import type { Resolver } from "./dns/index.ts";
@@ -33,17 +34,17 @@ import {
 } from "./policy/index.ts";
 import { combineRewriters, createQualifier, type OutboundMail, type Rewriters } from "./rewrite/index.ts";
 import {
-  bounceTextOf,
   createAddressBook,
   createClientNetworks,
-  createRouter,
-  openRouteTables,
+  createOwnEndpoints,
+  openRouting,
+  withBounces,
   type AddressBook,
   type ClientNetworks,
   type OpenAddressBook,
   type ResolveRoute,
-  type RouteTables,
-  type RouteTablesOptions,
+  type Routing,
+  type TransportNames,
 } from "./routing/index.ts";
 import { createScanning } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
@@ -68,6 +69,8 @@ export interface GenerationParts {
   readonly note: PolicyScope["note"];
   /** More folders in which packages are sought, after the config's. */
   readonly searchFrom: readonly string[];
+  /** Where the gateway listens now; what the config says unless given. */
+  readonly listening?: () => readonly { readonly host: string; readonly port: number }[];
   /** Clients are asked for their names (PTR and back). */
   readonly lookUpClients: boolean;
   /** Nothing will run: a config is checked or explained. */
@@ -149,8 +152,11 @@ export async function buildGeneration(
     setUp: (late) => setUpPlugins(late, gatewayParts, { guard }),
   });
   let own: OwnAddresses | undefined;
+  const { proxyInterfaces, listeners } = config;
+  const endpoints = createOwnEndpoints({ clock, proxyInterfaces, listening: parts.listening ?? (() => listeners) });
   const gatewayParts: GatewayParts = {
     addresses: ownAddresses(config, () => own),
+    routing: Object.freeze({ relayhost: config.relayhost, ...endpoints }),
     hostname,
     directory,
     clock,
@@ -167,6 +173,7 @@ export async function buildGeneration(
   try {
     const plugins = await setUpPlugins(instances, gatewayParts, { guard });
     try {
+      requireAuthenticator(config, registrations);
       const smtp = await readSmtpSettings(config);
       const openTable = (spec: TableSpec, purpose?: TablePurpose) => tables.open(spec, purpose);
       const warn = (text: string): void => parts.log("warn", "core", text);
@@ -177,7 +184,7 @@ export async function buildGeneration(
       const book = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
       own = { book, networks };
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
-      const rewriter = combineRewriters(createQualifier(book.firstDomain ?? hostname), rewriters, guard, {
+      const rewriter = combineRewriters(createQualifier(config.origin ?? book.firstDomain ?? hostname), rewriters, guard, {
         maxHeaderBytes: config.limits.headerSizeBytes,
       });
       if (
@@ -186,9 +193,10 @@ export async function buildGeneration(
       ) {
         warn("domains.virtualAlias: no plugin brings aliases, so nobody exists there; @postern/plugin-rewrite does");
       }
-      const routeTables = await openRoutes(config, registrations, { clock, openTable });
-      const route = movedRoute(createRouter({ addresses: book, relayhost: config.relayhost, tables: routeTables }), rewriter);
-      const addresses = withMoved(routeTables === undefined ? book : withRoutes(book, route, isAlias), rewriter);
+      const transports = transportNames(registrations);
+      const routing = await openRouting(config, { addresses: book, transports, clock, openTable, own: endpoints });
+      const route = movedRoute(routing.route, rewriter);
+      const addresses = withMoved(withBounces(book, routing, isAlias), rewriter);
       const policyScope: PolicyScope = {
         clock,
         guard,
@@ -212,6 +220,7 @@ export async function buildGeneration(
         networks,
         rewriter,
         route,
+        routeFor: routing.routeFor,
         policies,
         parts,
         instances,
@@ -229,6 +238,16 @@ export async function buildGeneration(
 
 function broughtStore(registrations: Registrations): StateStore | undefined {
   return registrations.stateStores.get("state store")?.value;
+}
+
+/** A listener that asks for logins nobody could answer would turn everybody away. */
+function requireAuthenticator({ listeners }: ResolvedConfig, { authenticators }: Registrations): void {
+  const index = listeners.findIndex(({ auth }) => auth !== "off");
+  if (index < 0 || authenticators.size > 0) return;
+  const { name, auth } = listeners[index] as ResolvedConfig["listeners"][number];
+  throw new ConfigError(
+    `listeners[${index}]: listener ${name} takes logins (auth: "${auth}"), and no plugin knows passwords; @postern/plugin-auth does`,
+  );
 }
 
 async function readSmtpSettings({ hostname, limits, tls, policy }: ResolvedConfig): Promise<SmtpSettings> {
@@ -272,7 +291,7 @@ interface OwnAddresses {
 }
 
 /** For plugins, which are set up before it is known which domains are ours. */
-function ownAddresses({ hostname }: ResolvedConfig, own: () => OwnAddresses | undefined): GatewayAddresses {
+function ownAddresses({ hostname, origin }: ResolvedConfig, own: () => OwnAddresses | undefined): GatewayAddresses {
   const known = (): OwnAddresses => {
     const found = own();
     if (found === undefined) throw new ConfigError("our domains and networks are not known before ready");
@@ -280,44 +299,21 @@ function ownAddresses({ hostname }: ResolvedConfig, own: () => OwnAddresses | un
   };
   return Object.freeze({
     get origin() {
-      return known().book.firstDomain ?? hostname;
+      return origin ?? known().book.firstDomain ?? hostname;
     },
     classOf: (domain: string) => known().book.classOf(domain),
     inNetworks: (address: string | undefined) => known().networks.contains(address),
   });
 }
 
-async function openRoutes(
-  { routes, recipientDelimiter }: ResolvedConfig,
-  { transports }: Registrations,
-  scope: Pick<RouteTablesOptions, "clock" | "openTable">,
-): Promise<RouteTables | undefined> {
-  if (routes.length === 0) return undefined;
-  const known = {
-    has: (name: string) => name === "error" || transports.get(name) !== undefined,
+function transportNames({ transports }: Registrations): TransportNames {
+  return {
+    has: (name) => transports.get(name) !== undefined,
     names: () => [...transports].map(([name]) => name),
   };
-  return openRouteTables(routes, { ...scope, recipientDelimiter, transports: known });
 }
 
 const hasItems = (items: DomainClass["domains"]): boolean => !Array.isArray(items) || items.length > 0;
-
-/** What a transport table bounces can be refused before it is taken; an alias goes elsewhere. */
-function withRoutes(
-  book: AddressBook,
-  route: ResolveRoute,
-  isAlias: (address: string) => MaybePromise<boolean>,
-): AddressBook {
-  return Object.freeze({
-    ...book,
-    bounceText: (address: string) =>
-      after(route({ address }), (found): MaybePromise<string | undefined> => {
-        const text = bounceTextOf(found);
-        if (text === undefined) return undefined;
-        return after(isAlias(address), (alias) => (alias ? undefined : text));
-      }),
-  });
-}
 
 /** As Postfix's own notices: as if a client of ours had sent it. */
 async function rewriteReport(
@@ -375,6 +371,7 @@ interface Built {
   readonly networks: ClientNetworks;
   readonly rewriter: Rewriters;
   readonly route: ResolveRoute;
+  readonly routeFor: Routing["routeFor"];
   readonly policies: (listener: string) => Policy;
   readonly parts: GenerationParts;
   readonly instances: readonly PluginInstance[];
@@ -391,8 +388,9 @@ class BuiltGeneration implements Generation {
 
   constructor(built: Built) {
     this.#built = built;
-    const { hooks, registrations, smtp, networks, rewriter, route, policies, parts } = built;
+    const { hooks, registrations, smtp, networks, rewriter, route, routeFor, policies, parts } = built;
     const scanners = [...registrations.scanners].map(([, { value }]) => value);
+    const authenticators = [...registrations.authenticators].map(([, registered]) => registered);
     const scanning = createScanning(scanners, parts.guard);
     this.#session = Object.freeze({
       hooks,
@@ -401,11 +399,13 @@ class BuiltGeneration implements Generation {
       resolver: parts.lookUpClients ? parts.resolver : undefined,
       startPolicy: (listener: string) => policies(listener).start(),
       rewriter,
+      authenticate: authenticators.length === 0 ? undefined : createAuthentication(authenticators, parts.guard),
       scan: scanners.length === 0 ? undefined : (ask) => scanning.scan(ask),
     });
     this.#delivery = Object.freeze({
       hooks,
-      route: (recipient: Recipient) => route(recipient),
+      route: (recipient: Recipient, sender: string) => route({ address: recipient.address, sender }),
+      routeFor,
       transport: (name: string) => registrations.transports.get(name),
       rewrite: (envelope: Envelope, content: Blob) => rewriteReport(rewriter, envelope, content),
       rewriteOutbound: outboundOf(rewriter),

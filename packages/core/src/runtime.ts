@@ -18,14 +18,7 @@ import { createIdSource, logText, systemClock, type Clock, type Envelope, type Q
 import type { PluginInstance } from "./plugin/index.ts";
 import type { LogLevel, RunningListener, Runtime, RuntimeOptions, RuntimeStatus } from "./runtime-contract.ts";
 import { createSegmentStore, onHold, retryDefaults, type QueueStore } from "./queue/index.ts";
-import {
-  createSmtpListener,
-  formatSmtpEvent,
-  type ListenerSettings,
-  type SmtpEvent,
-  type SmtpHost,
-  type SmtpListener,
-} from "./smtp/index.ts";
+import { createSmtpListener, formatSmtpEvent, type SmtpEvent, type SmtpHost, type SmtpListener } from "./smtp/index.ts";
 import { createMemoryStateStore, openSqliteStateStore, type StateStore } from "./state/index.ts";
 
 const defaultGraceMs = 10_000;
@@ -76,6 +69,7 @@ class RunningGateway implements Runtime {
       log: (level, plugin, text) => this.#log(level, `plugin ${plugin}: ${text}`),
       note: ({ id, text }) => this.#log("info", `${id ?? "NOQUEUE"}: ${logText(text)}`),
       searchFrom: options.searchFrom ?? [],
+      listening: () => this.#running,
       lookUpClients: options.lookUpClients ?? true,
     };
     this.#driver = new DeliveryDriver(
@@ -269,11 +263,7 @@ class RunningGateway implements Runtime {
 
   async #listen(): Promise<void> {
     const host = this.#smtpHost();
-    for (const configured of this.#config.listeners) {
-      const settings: ListenerSettings = {
-        ...configured,
-        tls: configured.tls === "implicit" ? "implicit" : "starttls",
-      };
+    for (const settings of this.#config.listeners) {
       this.#listeners.push(createSmtpListener(settings, host));
     }
     if (this.#options.listen === false) return;

@@ -39,6 +39,8 @@ export const rejectUnlistedRecipient: Restriction<[]> = {
     "Rejects (550 5.1.1) recipients that are not in the list of their class. Asked at the end of every RCPT in any case; the word asks earlier.",
   compile:
     (_, { addresses }) =>
-    ({ recipient }): MaybePromise<Answer> =>
-      recipient === undefined ? undefined : rejectUnlisted(recipient.address, addresses),
+    ({ recipient, transaction }): MaybePromise<Answer> =>
+      recipient === undefined
+        ? undefined
+        : rejectUnlisted(recipient.address, addresses, "Recipient address", transaction?.sender ?? ""),
 };

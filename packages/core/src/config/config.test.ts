@@ -149,8 +149,8 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
     ],
     [
       "next-hop",
-      { relayhost: "a b" },
-      ['relayhost: expected a next-hop such as "[mail.example.com]:587", "[192.0.2.1]" or "example.com", got "a b"'],
+      { relayhost: "a [b" },
+      ['relayhost: expected a next-hop such as "[mail.example.com]:587", "[192.0.2.1]" or "example.com", got "a [b"'],
     ],
     [
       "one domain in two classes",
@@ -174,8 +174,8 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
     ],
     [
       "keys that are not there yet",
-      { rewrite: {}, origin: "a" },
-      ['"origin" is not available in this version of Postern', '"rewrite" is not available in this version of Postern'],
+      { quarantine: {}, log: "a" },
+      ['"quarantine" is not available in this version of Postern', '"log" is not available in this version of Postern'],
     ],
     [
       "values that are not there yet",

@@ -43,6 +43,20 @@ export function nextHop(): z.ZodType<string, string> {
   );
 }
 
+/** One next-hop or several, in the order in which they are tried: `"a, b"` or a list. Out comes the string. */
+export function nextHops(): z.ZodType<string, string | readonly string[]> {
+  const hopsOf = (value: unknown): readonly string[] | undefined => {
+    const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (!given.every((each) => typeof each === "string")) return undefined;
+    const hops = given.flatMap((each) => each.split(/[\s,]+/)).filter((hop) => hop !== "");
+    return hops.length > 0 && hops.every((hop) => parseNextHop(hop) !== undefined) ? hops : undefined;
+  };
+  const expected = 'expected a next-hop such as "[mail.example.com]:587", "[192.0.2.1]" or "example.com"';
+  return z
+    .custom<string | readonly string[]>((value) => hopsOf(value) !== undefined, expected)
+    .transform((value) => hopsOf(value)?.join(", ") ?? "");
+}
+
 function text(parse: (given: string) => string | undefined, expected: string): z.ZodType<string, string> {
   return z
     .custom<string>((value) => typeof value === "string" && parse(value.trim()) !== undefined, `expected ${expected}`)

@@ -7,7 +7,7 @@ import { explainIssues } from "./explain.ts";
 import { ConfigProblems, formatPath, type Problem } from "./problem.ts";
 import type { TableSpec } from "../model/table-spec.ts";
 import type { MatchItem, MatchItems } from "./match-items.ts";
-import { configSchema, unavailableKeys, type ParsedConfig } from "./schema.ts";
+import { configSchema, pluginKeys, unavailableKeys, type ParsedConfig } from "./schema.ts";
 
 /** `"word argument"` or `["word", argument, …]`. */
 export type PolicyListEntry = string | readonly [word: string, ...args: unknown[]];
@@ -30,7 +30,10 @@ export interface ListenerConfig {
   readonly xclient: readonly string[];
   readonly proxy: readonly string[];
   readonly lineEndings: "reject" | "normalize";
-  readonly tls: "starttls" | "implicit" | "off";
+  readonly tls: "starttls" | "required" | "implicit" | "off";
+  readonly auth: "off" | "offered" | "required";
+  readonly authWithoutTls: boolean;
+  readonly authenticatedHeader: boolean;
   readonly banner: string;
   /** Lists in place of the global ones. */
   readonly policy: PolicyLists;
@@ -42,6 +45,8 @@ export interface ResolvedConfig {
   /** Its folder, absolute: paths and plugins resolve from here. */
   readonly directory: string;
   readonly hostname: string;
+  /** Absent: what is ours says it. */
+  readonly origin: string | undefined;
   readonly networks: MatchItems;
   readonly domains: Readonly<Record<Exclude<AddressClass, "default">, DomainClass>>;
   readonly recipientDelimiter: string;
@@ -110,8 +115,20 @@ export interface PluginEntry {
   /** Package name, or a path from the config's folder. */
   readonly specifier: string;
   readonly options: Readonly<Record<string, unknown>>;
-  /** Index in `plugins`. */
+  /** Index in `plugins`; behind the last for an entry that a top-level key stands for. */
   readonly index: number;
+  /** The top-level key whose value the options are. */
+  readonly key?: string;
+}
+
+/** Where an entry stands in the file. */
+export function placeOf({ key, index }: PluginEntry): readonly PropertyKey[] {
+  return key === undefined ? ["plugins", index] : [key];
+}
+
+/** Where its options stand. */
+export function optionsPlaceOf({ key, index }: PluginEntry): readonly PropertyKey[] {
+  return key === undefined ? ["plugins", index, 1] : [key];
 }
 
 export interface ResolveOptions {
@@ -183,13 +200,44 @@ function findContradictions(parsed: ParsedConfig, { file, systemHostname }: Reso
       add(`listeners[${index}]`, `"${name}" is the name of listeners[${other}] already`);
     }
     names.set(name, index);
-    if (parsed.tls === undefined && (listener.tls === "starttls" || listener.tls === "implicit")) {
-      add(`listeners[${index}].tls`, `"${listener.tls}" needs a key and a certificate in the top-level "tls"`);
+    const { profile, tls = tlsOf(profile), auth = authOf(profile), authWithoutTls } = listener;
+    const asked = listener.tls === undefined && profile !== undefined ? "profile" : "tls";
+    if (parsed.tls === undefined && tls !== undefined && tls !== "off") {
+      add(`listeners[${index}].${asked}`, `"${listener[asked]}" needs a key and a certificate in the top-level "tls"`);
+    } else if (
+      auth !== "off" &&
+      !authWithoutTls &&
+      (tls ?? (parsed.tls === undefined ? "off" : "starttls")) === "off"
+    ) {
+      add(
+        `listeners[${index}].auth`,
+        `without TLS no password is taken; give the top-level "tls", or say "authWithoutTls": true`,
+      );
     }
+  }
+  for (const { key = "", specifier } of keyedEntries(parsed)) {
+    const at = parsed.plugins.findIndex((entry) => (typeof entry === "string" ? entry : entry[0]) === specifier);
+    if (at >= 0) add(key, `stands for the entry of ${specifier}, and plugins[${at}] is one already; keep one of them`);
   }
   if (parsed.queue.minBackoff > parsed.queue.maxBackoff) add("queue.minBackoff", "is longer than queue.maxBackoff");
   return problems;
 }
+
+type Listener = ParsedConfig["listeners"][number];
+
+/** What a profile says where its listener says nothing (RFC 6409, RFC 8314). */
+const tlsOf = (profile: Listener["profile"]): Listener["tls"] =>
+  profile === undefined ? undefined : profile === "submission" ? "required" : "implicit";
+const authOf = (profile: Listener["profile"]): "off" | "required" => (profile === undefined ? "off" : "required");
+// What the global lists say of strangers is not for users. `message` stays: what is in a message is no matter of who sent it.
+const submissionLists: PolicyLists = {
+  connect: [],
+  helo: [],
+  mail: [],
+  relay: ["permit_sasl_authenticated", "reject"],
+  rcpt: [],
+  data: [],
+};
 
 const listenerName = ({ name, host, port }: ParsedConfig["listeners"][number]): string =>
   name ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
@@ -225,6 +273,7 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
     file,
     directory,
     hostname: parsed.hostname ?? (systemHostname ?? systemName()).toLowerCase(),
+    origin: parsed.origin,
     networks: parsed.networks,
     domains: {
       local: domainClass(domains.local),
@@ -240,19 +289,18 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
       xclient: listener.xclient,
       proxy: listener.proxy,
       lineEndings: listener.lineEndings,
-      tls: listener.tls ?? (parsed.tls === undefined ? "off" : "starttls"),
+      tls: listener.tls ?? tlsOf(listener.profile) ?? (parsed.tls === undefined ? "off" : "starttls"),
+      auth: listener.auth ?? authOf(listener.profile),
+      authWithoutTls: listener.authWithoutTls,
+      authenticatedHeader: listener.authenticatedHeader,
       banner: listener.banner ?? "Postern",
-      policy: definedLists(listener.policy ?? {}),
+      policy: { ...(listener.profile === undefined ? {} : submissionLists), ...definedLists(listener.policy ?? {}) },
     })),
     tls:
       parsed.tls === undefined
         ? undefined
         : { key: resolve(directory, parsed.tls.key), cert: resolve(directory, parsed.tls.cert) },
-    plugins: parsed.plugins.map((entry, index) =>
-      typeof entry === "string"
-        ? { specifier: entry, options: {}, index }
-        : { specifier: entry[0], options: entry[1] ?? {}, index },
-    ),
+    plugins: [...parsed.plugins.map(pluginEntry), ...keyedEntries(parsed)],
     policy: { lists: definedLists(lists), classes, delayReject, mixed, showDecision },
     relayhost: parsed.relayhost,
     routes: parsed.routes === undefined ? [] : listOf(parsed.routes),
@@ -302,6 +350,19 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
     },
     control: { directory: beside("run", parsed.control.directory) },
   };
+}
+
+function pluginEntry(entry: ParsedConfig["plugins"][number], index: number): PluginEntry {
+  return typeof entry === "string"
+    ? { specifier: entry, options: {}, index }
+    : { specifier: entry[0], options: entry[1] ?? {}, index };
+}
+
+function keyedEntries(parsed: ParsedConfig): PluginEntry[] {
+  return Object.entries(pluginKeys).flatMap(([key, specifier], at) => {
+    const options = parsed[key as keyof typeof pluginKeys];
+    return options === undefined ? [] : [{ specifier, options, index: parsed.plugins.length + at, key }];
+  });
 }
 
 function definedLists(lists: object): PolicyLists {

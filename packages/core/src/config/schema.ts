@@ -8,7 +8,10 @@ import { cidr, domain, nameServer, nextHops } from "./network.ts";
 import { duration, size } from "./units.ts";
 
 /** Keys of the design without a sink in this version: refused by name, so that nobody believes they work. */
-export const unavailableKeys = Object.freeze(["origin", "rewrite", "quarantine", "log", "compatibility"]);
+export const unavailableKeys = Object.freeze(["quarantine", "log", "compatibility"]);
+
+/** Keys that stand for the entry of a plugin: their values are its options, and its schema checks them. */
+export const pluginKeys = Object.freeze({ rewrite: "@postern/plugin-rewrite" } as const);
 
 const path = (): z.ZodString => z.string().min(1).meta({ kind: "path" });
 const count = (): z.ZodInt => z.int().min(1);
@@ -63,9 +66,28 @@ const listener = z.strictObject({
     .default("reject")
     .describe("What to do with a bare CR or LF in a message: refuse it, or make it CRLF."),
   tls: z
-    .enum(["starttls", "implicit", "off"])
+    .enum(["starttls", "required", "implicit", "off"])
     .optional()
-    .describe("Needs the top-level `tls`. STARTTLS is offered when a key is configured, unless said otherwise."),
+    .describe(
+      "Needs the top-level `tls`. STARTTLS is offered when a key is configured, unless said otherwise; `required`: no mail before it.",
+    ),
+  profile: z
+    .enum(["submission", "submissions"])
+    .optional()
+    .describe(
+      "What users' own programs speak to: port 587 (`submission`: STARTTLS is required) or 465 (`submissions`: TLS from the start). Logins are required, and who is logged in may relay; the lists `connect` to `data` are its own. Each setting of it may be given otherwise.",
+    ),
+  auth: z
+    .enum(["off", "offered", "required"])
+    .optional()
+    .describe(
+      "AUTH, under TLS: not offered, offered, or required before any mail. Needs an authenticator. `off` unless a profile says otherwise.",
+    ),
+  authWithoutTls: z.boolean().default(false).describe("AUTH without TLS too: passwords go in clear."),
+  authenticatedHeader: z
+    .boolean()
+    .default(false)
+    .describe("Received says who was logged in, for everybody who reads the message."),
   banner: line.optional().describe("Text of the greeting after `220 hostname ESMTP`; `Postern` unless given."),
   policy: z.strictObject(lists).optional().describe("Lists of this listener, in place of the global ones."),
 });
@@ -74,6 +96,11 @@ export const configSchema = z.strictObject({
   hostname: domain()
     .optional()
     .describe("Our name in the greeting, in EHLO and in Received. The system's hostname when that has a domain."),
+  origin: domain()
+    .optional()
+    .describe(
+      "The domain of addresses that are written without one. The first of our own domains with mailboxes, else `hostname`.",
+    ),
   networks: networkList
     .default(["127.0.0.0/8", "::1/128"])
     .describe("Clients that may relay and whose sessions and rates are not limited: a list or a table."),
@@ -137,6 +164,10 @@ export const configSchema = z.strictObject({
     .describe(
       "What is asked at each stage. The end of a list is permit; the relay guard stands whatever the lists say.",
     ),
+  rewrite: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("Options of `@postern/plugin-rewrite`, which needs no entry in `plugins` then."),
   relayhost: nextHops()
     .optional()
     .describe(

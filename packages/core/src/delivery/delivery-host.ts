@@ -12,7 +12,9 @@ import type { Transport } from "./transport.ts";
 export interface DeliveryGeneration {
   readonly hooks: Pick<Hooks, "queue" | "delivery">;
   /** Throws `TableUnavailable` when it cannot be told now. */
-  route(recipient: Recipient): MaybePromise<Route>;
+  route(recipient: Recipient, sender: string): MaybePromise<Route>;
+  /** The route that a content filter prescribes, `transport:nexthop`. Throws `ConfigError` for what cannot be used. */
+  routeFor(filter: string, address: string): Omit<Route, "class">;
   transport(name: string): { readonly owner: Owner; readonly value: Transport } | undefined;
   /** For transports that say `outbound`: the mail with the addresses that the world is to see. `undefined`: as it is. Rejects when it cannot be told. */
   readonly rewriteOutbound?: (<M extends OutboundMail>(mail: M) => Promise<M>) | undefined;

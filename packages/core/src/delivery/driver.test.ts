@@ -83,6 +83,7 @@ function createWorld(options: Options = {}, store: QueueStore = createMemoryStor
       held += 1;
       return {
         hooks,
+        routeFor: () => ({ transport: "fake", nextHop: "filter" }),
         route(recipient) {
           routed += 1;
           return (
@@ -205,7 +206,10 @@ test("a report that cannot be queued now keeps its message in the store", async 
   await world.put("M1", "a@x.test");
   expect(world.store.size).toBe(1);
   expect(kinds(world)).toEqual(["bounced", "troubled"]);
-  await pass(3 * minute);
+  // By the backoff of the queue, whose shortest wait is five minutes.
+  await pass(4 * minute);
+  expect(world.bounces).toHaveLength(0);
+  await pass(8 * minute);
   expect(world.bounces).toHaveLength(1);
   expect(world.store.size).toBe(0);
   expect(world.requests).toHaveLength(1);

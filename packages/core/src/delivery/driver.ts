@@ -16,17 +16,29 @@ import {
   type QueuedMessage,
   type Timer,
 } from "../model/index.ts";
-import { onHold, Scheduler, type QueueEntry, type ScheduleCommand, type ScheduleEvent } from "../queue/index.ts";
+import {
+  nextAttemptAt,
+  onHold,
+  retryDefaults,
+  Scheduler,
+  type QueueEntry,
+  type ScheduleCommand,
+  type ScheduleEvent,
+} from "../queue/index.ts";
 import { attemptDelivery } from "./attempt.ts";
 import type { DeliveryGeneration, DeliveryHost, DeliveryOptions, Failure } from "./delivery-host.ts";
+import { discardTransport } from "./discard-transport.ts";
 import { errorTransport } from "./error-transport.ts";
 import { routeAtOnce, routeRecipients } from "./routing-round.ts";
 import type { DeliveryReport, Transport } from "./transport.ts";
 
 const debug = createDebug("postern:delivery");
 
-/** Before a report that could not be queued is tried again. */
-const bounceRetryMs = 60_000;
+/** Core's, which no plugin brings. */
+const ownTransports: Readonly<Record<string, Transport>> = Object.freeze({
+  [errorTransport.name]: errorTransport,
+  [discardTransport.name]: discardTransport,
+});
 
 type StartCommand = Extract<ScheduleCommand, { kind: "start" }>;
 
@@ -281,7 +293,8 @@ export class DeliveryDriver {
   }
 
   #transport(name: string, generation: DeliveryGeneration): { readonly owner: Owner; readonly value: Transport } {
-    if (name === errorTransport.name) return { owner: coreOwner, value: errorTransport };
+    const own = ownTransports[name];
+    if (own !== undefined) return { owner: coreOwner, value: own };
     const found = generation.transport(name);
     if (found === undefined) throw new Error(`no plugin brings the transport "${name}"`);
     return found;
@@ -314,15 +327,16 @@ export class DeliveryDriver {
   }
 
   async #bounceAndRemove(id: string): Promise<void> {
+    let entry: QueueEntry | undefined;
     try {
-      const entry = await this.#host.store.entry(id);
+      entry = await this.#host.store.entry(id);
       if (entry !== undefined) await this.#bounce(entry);
       this.#failed.delete(id);
       this.#remove(id);
     } catch (error) {
       // Still in the store, all settled: the next round comes here again.
       this.#trouble(id, `sender cannot be told now: ${internalFault(error)}`);
-      this.#feed({ kind: "restored", id, dueAt: this.#host.clock.now() + bounceRetryMs });
+      this.#later(id, entry);
     }
   }
 
@@ -340,18 +354,30 @@ export class DeliveryDriver {
 
   /** The lifetime is over: whoever is pending bounces with what was last heard. */
   async #expire(id: string, reason: string): Promise<void> {
+    let entry: QueueEntry | undefined;
     try {
-      const entry = await this.#host.store.entry(id);
+      entry = await this.#host.store.entry(id);
       if (entry === undefined) return;
+      const { message, pending } = entry;
       const outcome = bounced(`delivery time expired: ${reason}`, { enhanced: "4.4.7" });
       await this.#withGeneration((generation) => {
-        for (const index of entry.pending) this.#settled(entry.message, index, outcome, generation);
+        for (const index of pending) this.#settled(message, index, outcome, generation);
       });
       await this.#bounceAndRemove(id);
     } catch (error) {
       this.#trouble(id, `cannot be returned now: ${internalFault(error)}`);
-      this.#feed({ kind: "restored", id, dueAt: this.#host.clock.now() + bounceRetryMs });
+      this.#later(id, entry);
     }
+  }
+
+  /** Another round when the queue would try the message again; of what cannot be read nothing is known. */
+  #later(id: string, entry: QueueEntry | undefined): void {
+    const { clock, random } = this.#host;
+    const now = clock.now();
+    const retry = this.#options.scheduler.retry ?? retryDefaults;
+    const dueAt =
+      entry === undefined ? now + retry.minimalMs : nextAttemptAt(retry, headOf(entry.message), now, random());
+    this.#feed({ kind: "restored", id, dueAt });
   }
 
   #remove(id: string): void {

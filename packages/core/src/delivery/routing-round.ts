@@ -71,7 +71,11 @@ async function routeLate(
 function routeOne(message: QueuedMessage, index: number, generation: DeliveryGeneration): MaybePromise<Route> {
   const recipient = message.envelope.recipients[index];
   if (recipient === undefined) throw new RangeError(`no recipient ${index}`);
-  const route = generation.route(recipient);
+  const { filter, envelope } = message;
+  const route: MaybePromise<Route> =
+    filter === undefined
+      ? generation.route(recipient, envelope.sender)
+      : { class: "default", ...generation.routeFor(filter, recipient.address) };
   const { route: hook } = generation.hooks.delivery;
   return hook.tapped ? after(route, (known) => hook.call(known, recipient, message)) : route;
 }

@@ -1,6 +1,7 @@
 /** The `gateway` of one plugin. It registers while `setup` runs and not a moment longer. */
 import createDebug from "debug";
 import { PluginError } from "../errors.ts";
+import type { Authenticator } from "../authentication/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { hooksFor, type Hooks } from "../hooks/index.ts";
 import { logText, type Clock, type MaybePromise } from "../model/index.ts";
@@ -11,7 +12,7 @@ import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/
 import type { BuildTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { TableRegistry } from "../tables/registry.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
-import type { Gateway, GatewayAddresses, PluginLog, Service, UsedList, UsedTable } from "./gateway.ts";
+import type { Gateway, GatewayAddresses, GatewayRouting, PluginLog, Service, UsedList, UsedTable } from "./gateway.ts";
 import type { PluginInstance } from "./host.ts";
 import { SpaceHandle } from "./space-handle.ts";
 import { createListHandle } from "./list-handle.ts";
@@ -33,6 +34,8 @@ export interface GatewayParts {
   readonly dry?: boolean;
   /** None of the domains are ours unless given. */
   readonly addresses?: GatewayAddresses;
+  /** Nothing leads back to us unless given. */
+  readonly routing?: GatewayRouting;
   /** A space of the state store; asked for when all plugins are set up. */
   space<V extends StateValue>(name: string, options?: SpaceOptions): StateSpace<V>;
   /** `text` is safe for one line. */
@@ -102,6 +105,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       },
     }),
     addresses: parts.addresses ?? ofNobody(hostname),
+    routing: parts.routing ?? nowhere,
     transport(transport): void {
       assertOpen();
       if (typeof transport?.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(transport.name)) {
@@ -123,6 +127,16 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
         throw new PluginError(name, 'a rewriter needs a name and the function "rewrite"');
       }
       registrations.rewriters.add(owner, rewriter.name, rewriter);
+    },
+    authenticator(authenticator: Authenticator): void {
+      assertOpen();
+      if (typeof authenticator?.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(authenticator.name)) {
+        throw new PluginError(name, "an authenticator needs a name of lower case, digits and hyphens");
+      }
+      if (typeof authenticator.verify !== "function") {
+        throw new PluginError(name, `authenticator ${authenticator.name} needs the function "verify"`);
+      }
+      registrations.authenticators.add(owner, authenticator.name, authenticator);
     },
     store<V extends StateValue>(space: string, options?: SpaceOptions): StateSpace<V> {
       assertOpen();
@@ -178,6 +192,12 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
 function ofNobody(origin: string): GatewayAddresses {
   return Object.freeze({ origin, classOf: () => "default" as const, inNetworks: () => false });
 }
+
+const nowhere: GatewayRouting = Object.freeze({
+  relayhost: undefined,
+  isOwnAddress: () => false,
+  isOwnEndpoint: () => false,
+});
 
 function createLog(name: string, log: GatewayParts["log"]): PluginLog {
   const debug = createDebug(`postern:plugin:${name}`);

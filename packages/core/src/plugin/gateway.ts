@@ -2,6 +2,7 @@
 import type { AddressClass, Clock, MaybePromise, Session } from "../model/index.ts";
 import type { OnError } from "../guard/owner.ts";
 import type { PluginHooks } from "../hooks/index.ts";
+import type { Authenticator } from "../authentication/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { BuildTable, LookupTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/state-store.ts";
@@ -52,15 +53,22 @@ export interface Gateway {
   };
   /** Which domains are ours; known from ready on. */
   readonly addresses: GatewayAddresses;
+  /** What a transport must know about the way back to us. */
+  readonly routing: GatewayRouting;
   /** Closed with the plugin. */
   transport(transport: Transport): void;
   /** Without an `onError` of its own it gets the entry's, which must then be there. */
   scanner(scanner: Scanner): void;
   /**
-   * Changes the envelope of every accepted message before it is queued, after the rewriters that were registered before. The gateway's own
-   * reports pass through it too. Its failures always defer.
+   * Changes addresses of every accepted message before it is queued, and of mail that leaves by SMTP, after the rewriters that were registered
+   * before. The gateway's own reports pass through it too. Its failures always defer.
    */
   rewriter(rewriter: Rewriter): void;
+  /**
+   * Knows who clients of AUTH are. Those of all plugins are asked in order until one accepts; a failure is temporary (454) whatever
+   * `onError` says.
+   */
+  authenticator(authenticator: Authenticator): void;
   /**
    * A named space of the state store; open from ready on. Names are the plugin's own: two plugins never share one by accident. Calls
    * throw, or reject with, STORE_UNAVAILABLE.
@@ -95,12 +103,21 @@ export interface UsedList {
 }
 
 export interface GatewayAddresses {
-  /** The domain that addresses without one get: the first of our own with mailboxes, else our host name. */
+  /** The domain that addresses without one get: the config's `origin`, else the first of our own with mailboxes, else our host name. */
   readonly origin: string;
   /** "default" when the domain is none of ours. Throws `TableUnavailable`. */
   classOf(domain: string): MaybePromise<AddressClass>;
   /** Is a client with this address in the config's `networks`? Throws `TableUnavailable`. */
   inNetworks(address: string | undefined): MaybePromise<boolean>;
+}
+
+export interface GatewayRouting {
+  /** The config's relayhost: what is wrong with it is the operator's to mend, so its mail waits. */
+  readonly relayhost: string | undefined;
+  /** An address of this machine or of a proxy before it. Loopback is always ours. */
+  isOwnAddress(address: string): boolean;
+  /** A connection there would come to one of our own listeners. */
+  isOwnEndpoint(address: string, port: number): boolean;
 }
 
 /** A service's name with its type. */

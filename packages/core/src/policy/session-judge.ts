@@ -213,14 +213,14 @@ export class SessionJudge {
     const refusal = run.settleRefusal();
     if (refusal !== undefined) return this.#decided(rulingOf(run, refusal));
     const { addresses } = this.#policy;
-    const { recipient } = run.ask;
+    const { recipient, transaction } = run.ask;
     if (recipient === undefined) return this.#final(run);
     return after(guardRelay(recipient, run.authorized, addresses), (denied) => {
       if (denied !== undefined) return this.#decided(coreRuling(run, denied, "relay guard"));
       const deferral = run.settle();
       if (deferral !== undefined) return this.#decided(rulingOf(run, deferral));
       const isDiscarded = run.effects?.some(({ kind }) => kind === "discard") === true;
-      return after(isDiscarded ? undefined : guardListed(recipient.address, addresses), (unknown) => {
+      return after(isDiscarded ? undefined : guardListed(recipient.address, addresses, transaction?.sender ?? ""), (unknown) => {
         if (unknown !== undefined) return this.#decided(coreRuling(run, unknown, "recipients"));
         if (run.effects !== undefined) this.#recipientEffects.set(recipient.address, run.effects);
         return this.#decided(rulingOf(run, undefined));

@@ -36,10 +36,10 @@ export interface AddressBook {
    */
   isListed(address: string): MaybePromise<boolean>;
   /**
-   * `5.7.1 text` when a transport table says that mail for the address bounces; absent when there are no such tables. Throws
-   * `TableUnavailable`.
+   * `5.7.1 text` when mail of this sender for the address would bounce, by a transport table or because it leads back to us; absent
+   * where nothing is known of routes. Throws `TableUnavailable`.
    */
-  bounceText?(address: string): MaybePromise<string | undefined>;
+  bounceText?(address: string, sender: string): MaybePromise<string | undefined>;
   readonly recipientDelimiter: string;
 }
 

@@ -1,4 +1,4 @@
-/** Values of a transport table (transport(5)): `transport:nexthop`, either part empty. Pure. */
+/** `transport:nexthop` as transport(5) writes it, in tables, per-class keys and filters; and lists of next-hops. Pure. */
 import { didYouMean } from "../config/nearest.ts";
 import { parseNextHop } from "../address/next-hop.ts";
 import { ConfigError } from "../errors.ts";
@@ -20,6 +20,9 @@ export interface TransportNames {
 /** Services of Postfix's master.cf by the transports that do their work here, unless a plugin brings one of that name. */
 const postfixNames: Readonly<Record<string, string>> = { relay: "smtp", local: "maildir", virtual: "maildir" };
 
+/** Core's own, which no plugin brings. */
+const coreNames: readonly string[] = ["error", "retry", "discard"];
+
 const enhancedFirst = /^[245]\.\d{1,3}\.\d{1,3}(?:\s|$)/;
 const longestNextHop = 1000;
 
@@ -32,16 +35,23 @@ export function parseRouteResult(value: string, transports: TransportNames): Rou
     throw new ConfigError(`the next-hop is longer than ${longestNextHop} characters`);
   if (written === "error" || written === "retry") return { transport: "error", nextHop: failureText(written, nextHop) };
   const transport = resolveTransport(written, transports);
-  return { transport, nextHop: transport === "smtp" ? checkNextHops(nextHop) : nextHop };
+  return { transport, nextHop: transport === "smtp" && nextHop !== "" ? parseNextHops(nextHop) : nextHop };
+}
+
+/** The same where a transport must be named: per class, by sender, as a content filter. */
+export function parseTransport(value: string, transports: TransportNames): RouteResult {
+  const result = parseRouteResult(value, transports);
+  if (result.transport === "") throw new ConfigError(`"${value}" names no transport`);
+  return result;
 }
 
 function resolveTransport(written: string, transports: TransportNames): string {
-  if (written === "" || transports.has(written)) return written;
+  if (written === "" || written === "discard" || transports.has(written)) return written;
   const own = postfixNames[written];
   if (own !== undefined && transports.has(own)) return own;
   if (own !== undefined)
     throw new ConfigError(`transport "${written}" needs the transport "${own}", which no plugin brings`);
-  const names = [...transports.names(), ...Object.keys(postfixNames), "error", "retry"];
+  const names = [...transports.names(), ...Object.keys(postfixNames), ...coreNames];
   throw new ConfigError(`no plugin brings the transport "${written}"${didYouMean(written, names)}`);
 }
 
@@ -49,7 +59,7 @@ function resolveTransport(written: string, transports: TransportNames): string {
 function failureText(transport: "error" | "retry", text: string): string {
   const [code, standard] =
     transport === "error"
-      ? (["5.0.0", "Mail for this address is not delivered"] as const)
+      ? (["5.0.0", "Address is undeliverable"] as const)
       : (["4.3.0", "Mail for this address is not delivered now"] as const);
   if (text === "") return `${code} ${standard}`;
   if (!enhancedFirst.test(text)) return `${code} ${text}`;
@@ -57,9 +67,10 @@ function failureText(transport: "error" | "retry", text: string): string {
   return `${code.charAt(0)}${text.slice(1)}`;
 }
 
-/** One or several, in the order in which they are tried. */
-function checkNextHops(text: string): string {
+/** One or several, by commas or blanks, in the order in which they are tried. Throws `ConfigError`, without a place. */
+export function parseNextHops(text: string): string {
   const hops = text.split(/[\s,]+/).filter((hop) => hop !== "");
+  if (hops.length === 0) throw new ConfigError(`"${text}" is no next-hop`);
   for (const hop of hops) if (parseNextHop(hop) === undefined) throw new ConfigError(`"${hop}" is no next-hop`);
   return hops.join(", ");
 }

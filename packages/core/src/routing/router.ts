@@ -1,57 +1,140 @@
-/** Recipient → transport and next-hop, by address class and the config's transport tables. Opens nothing. */
-import { after, type AddressClass, type MaybePromise, type Recipient, type Route } from "../model/index.ts";
-import type { AddressBook } from "./address-book.ts";
-import type { RouteResult } from "./route-result.ts";
+/**
+ * Recipient and sender → transport and next-hop, by address class, the config's keys and its tables, in the order of Postfix's
+ * trivial-rewrite(8). Opens nothing.
+ */
+import { formatIp, parseAddressLiteral } from "../address/index.ts";
+import { after, isPromise, type AddressClass, type MaybePromise, type Route } from "../model/index.ts";
+import type { AddressBook, OwnClass } from "./address-book.ts";
+import type { OwnEndpoints } from "./own-endpoints.ts";
+import { parseTransport, type RouteResult, type TransportNames } from "./route-result.ts";
 import type { RouteTables } from "./route-tables.ts";
+import { dunno, type SenderTables } from "./sender-tables.ts";
+
+/** Classes whose transport a config may name. */
+export type RoutedClass = Exclude<OwnClass, "virtualAlias"> | "default";
+export type ClassTransports = Readonly<Partial<Record<RoutedClass, RouteResult>>>;
 
 export interface RouterOptions {
   readonly addresses: Pick<AddressBook, "classOf">;
-  /** Where mail that we do not keep goes in place of its domain's MX; a next-hop as the config has checked it. */
+  /** Where mail that we do not keep goes in place of its domain's MX; next-hops as the config has checked them. */
   readonly relayhost: string | undefined;
-  /** `undefined` when the config has none. */
+  /** `transports` of the config. */
+  readonly transports?: ClassTransports;
+  /** Transport tables; `undefined` when the config has none, as with the others. */
   readonly tables?: RouteTables | undefined;
+  readonly senderRelayhosts?: SenderTables<string> | undefined;
+  readonly senderTransports?: SenderTables<RouteResult> | undefined;
+  /** Addresses that mail written to an address literal must not be sent to. */
+  readonly own?: Pick<OwnEndpoints, "isOwnAddress">;
 }
 
-/** Throws `TableUnavailable` when the class cannot be told, or a transport table cannot be asked. */
-export type ResolveRoute = (recipient: Pick<Recipient, "address">) => MaybePromise<Route>;
+export interface RouteAsk {
+  /** The recipient. */
+  readonly address: string;
+  /** Of the envelope; "" is the null sender. */
+  readonly sender: string;
+}
+
+/** Throws `TableUnavailable` when the class cannot be told, or a table cannot be asked. */
+export type ResolveRoute = (ask: RouteAsk) => MaybePromise<Route>;
 
 /**
- * `local` and `virtualMailbox` stay here; `relay` and all other domains leave by SMTP, to the relayhost when there is one
- * (Postfix's relayhost holds for both). What a transport table says goes before that. An address of `virtualAlias` that nobody
- * expanded goes to "error", which bounces it, whatever a table says.
+ * `local` and `virtualMailbox` stay here; `relay` and all other domains leave by SMTP, unless `transports` says otherwise. Where
+ * they leave to is said, first to last, by the next-hop of the transport's own key, the sender's relayhost, the relayhost, the domain. What a
+ * transport table says goes before all that. An address of `virtualAlias` that nobody expanded goes to "error", which bounces
+ * it, whatever a table says.
  */
-export function createRouter({ addresses, relayhost, tables }: RouterOptions): ResolveRoute {
-  return ({ address }) => {
-    const at = address.lastIndexOf("@");
-    const domain = at < 0 ? "" : address.slice(at + 1);
+export function createRouter(options: RouterOptions): ResolveRoute {
+  const { addresses, relayhost, transports = {}, tables, senderRelayhosts, senderTransports, own } = options;
+  const { local, virtualMailbox, relay = smtp, default: other = smtp } = transports;
+
+  return ({ address: written, sender }) => {
+    const at = written.lastIndexOf("@");
+    // One final dot says nothing.
+    const address = at >= 0 && /[^.]\.$/.test(written) ? written.slice(0, -1) : written;
+    const domain = at < 0 ? "" : address.slice(at + 1).toLowerCase();
     const name: MaybePromise<AddressClass> = at < 0 ? "local" : addresses.classOf(domain);
-    if (tables === undefined) return after(name, (known) => routeFor(known, domain));
-    return after(name, (known) => {
-      const route = routeFor(known, domain);
-      if (known === "virtualAlias") return route;
-      return after(tables.find(address), (said) => override(route, said, domain));
+    const draft = isPromise(name) ? name.then((known) => draftFor(known, sender)) : draftFor(name, sender);
+    if (tables === undefined) {
+      return isPromise(draft) ? draft.then((known) => routeTo(known, domain)) : routeTo(draft, domain);
+    }
+    return after(draft, (known) => {
+      if (known.class === "virtualAlias") return routeTo(known, domain);
+      return after(tables.find(address), (said) => routeTo(override(known, said), domain));
     });
   };
 
-  function routeFor(name: AddressClass, domain: string): Route {
+  function draftFor(name: AddressClass, sender: string): MaybePromise<Draft> {
     switch (name) {
       case "local":
+        return draftOf(name, local ?? kept);
       case "virtualMailbox":
-        return { class: name, transport: "maildir", nextHop: "" };
+        return draftOf(name, virtualMailbox ?? kept);
       case "virtualAlias":
         return { class: name, transport: "error", nextHop: "5.1.1 User unknown in virtual alias table" };
       case "relay":
+        return leave(name, relay, sender);
       case "default":
-        return { class: name, transport: "smtp", nextHop: relayhost ?? domain };
+        if (senderTransports === undefined) return leave(name, other, sender);
+        return after(senderTransports.find(sender), (found) =>
+          leave(name, found === undefined || found === dunno ? other : found, sender),
+        );
     }
+  }
+
+  /** A next-hop of the transport's own key goes before every relayhost. */
+  function leave(name: AddressClass, by: RouteResult, sender: string): MaybePromise<Draft> {
+    if (by.nextHop !== "") return draftOf(name, by);
+    const { transport } = by;
+    if (senderRelayhosts === undefined) return { class: name, transport, nextHop: relayhost };
+    return after(senderRelayhosts.find(sender), (found) => {
+      const nextHop = found === undefined ? relayhost : found === dunno ? undefined : found;
+      return { class: name, transport, nextHop };
+    });
+  }
+
+  function routeTo({ class: name, transport, nextHop }: Draft, domain: string): Route {
+    if (nextHop !== undefined) return { class: name, transport, nextHop };
+    if (own !== undefined && domain.startsWith("[")) {
+      const ip = parseAddressLiteral(domain);
+      if (ip !== undefined && own.isOwnAddress(formatIp(ip))) {
+        return { class: name, transport: "error", nextHop: `5.4.6 mail for ${domain} loops back to myself` };
+      }
+    }
+    return { class: name, transport, nextHop: domain };
   }
 }
 
-function override(route: Route, said: RouteResult | undefined, domain: string): Route {
-  if (said === undefined) return route;
+/** A route whose next-hop may still be the recipient's domain: `undefined`. */
+interface Draft {
+  readonly class: AddressClass;
+  readonly transport: string;
+  readonly nextHop: string | undefined;
+}
+
+const smtp: RouteResult = Object.freeze({ transport: "smtp", nextHop: "" });
+/** Mailboxes are one destination, whatever their domains. */
+const kept = Object.freeze({ transport: "maildir", nextHop: "" });
+
+function draftOf(name: AddressClass, by: RouteResult): Draft {
+  const { transport, nextHop } = by;
+  return { class: name, transport, nextHop: nextHop === "" && by !== kept ? undefined : nextHop };
+}
+
+function override(draft: Draft, said: RouteResult | undefined): Draft {
+  if (said === undefined) return draft;
   const { transport, nextHop } = said;
-  if (transport === "") return nextHop === "" ? route : { ...route, nextHop };
-  return { ...route, transport, nextHop: nextHop === "" ? domain : nextHop };
+  if (transport === "") return nextHop === "" ? draft : { ...draft, nextHop };
+  return { ...draft, transport, nextHop: nextHop === "" ? undefined : nextHop };
+}
+
+/**
+ * The route that a content filter prescribes, `transport:nexthop`, whatever the recipient's own would be; without a next-hop it
+ * is the recipient's domain. Throws `ConfigError` for what cannot be used.
+ */
+export function routeByFilter(filter: string, address: string, transports: TransportNames): Omit<Route, "class"> {
+  const { transport, nextHop } = parseTransport(filter, transports);
+  return { transport, nextHop: nextHop === "" ? address.slice(address.lastIndexOf("@") + 1).toLowerCase() : nextHop };
 }
 
 /**

@@ -201,7 +201,7 @@ describe("routes", () => {
     ["postmaster", "[10.0.0.1]", "local maildir "],
   ])("%s with relayhost %s", async ([address, relayhost, route]) => {
     const resolveRoute = createRouter({ addresses: await book(), relayhost });
-    const found = await resolveRoute({ address });
+    const found = await resolveRoute({ address, sender: "" });
     expect(`${found.class} ${found.transport} ${found.nextHop}`).toBe(route);
   });
 });
@@ -233,13 +233,16 @@ describe("transport tables", () => {
     ["error:5.7.1 No mail for %s", "user@box.example", "virtualMailbox error 5.7.1 No mail for %s"],
     ["error:no mail", "user@other.example", "default error 5.0.0 no mail"],
     ["error:4.2.1 later", "user@other.example", "default error 5.2.1 later"],
-    ["error:", "user@other.example", "default error 5.0.0 Mail for this address is not delivered"],
+    ["error:", "user@other.example", "default error 5.0.0 Address is undeliverable"],
     ["retry:5.2.1 later", "user@other.example", "default error 4.2.1 later"],
     ["smtp:[10.0.0.1]", "user@alias.example", "virtualAlias error 5.1.1 User unknown in virtual alias table"],
     ["retry:", "user@other.example", "default error 4.3.0 Mail for this address is not delivered now"],
   ])("%s for %s", async ([value, address, route]) => {
     const tables = await openRouteTables([{ "*": value }], { ...options, clock: systemClock });
-    const found = await createRouter({ addresses: await book(), relayhost: "[192.0.2.1]", tables })({ address });
+    const found = await createRouter({ addresses: await book(), relayhost: "[192.0.2.1]", tables })({
+      address,
+      sender: "",
+    });
     expect(`${found.class} ${found.transport} ${found.nextHop}`).toBe(route);
   });
 

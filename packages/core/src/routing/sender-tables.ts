@@ -1,0 +1,54 @@
+/**
+ * `senderRelayhosts` and `senderTransports` of the config: what depends on the envelope sender, asked as Postfix asks
+ * sender_dependent_relayhost_maps and sender_dependent_default_transport_maps. The null sender is the key `<>`.
+ */
+import { after, type MaybePromise } from "../model/index.ts";
+import { domainForms, findFirst, senderKeys, type Match, type SearchTurn, type TableSpec } from "../tables/index.ts";
+import { openCheckedTables, parseMatch, type OpenTable } from "./checked-table.ts";
+
+/** The value that says: as if the sender were not in the table, but no later key and no later table is asked. */
+export const dunno = Symbol("DUNNO");
+
+export interface SenderTables<T> {
+  /** `undefined` when no table knows the sender. Throws `TableUnavailable`, also for a value that cannot be used. */
+  find(sender: string): MaybePromise<T | typeof dunno | undefined>;
+}
+
+export interface SenderTablesOptions<T> {
+  /** Key of the config, for errors. */
+  readonly key: string;
+  readonly recipientDelimiter: string;
+  readonly openTable: OpenTable;
+  /** Throws `ConfigError`, without a place, for a value that cannot be used. */
+  readonly parse: (value: string) => T;
+}
+
+/** Throws `ConfigError` for a table that cannot be opened, and for the first wrong value of one that is in memory. */
+export async function openSenderTables<T>(
+  specs: readonly TableSpec[],
+  { key, recipientDelimiter, openTable, parse }: SenderTablesOptions<T>,
+): Promise<SenderTables<T>> {
+  const read = (value: string): T | typeof dunno => (isDunno(value) ? dunno : parse(value));
+  const tables = await openCheckedTables(specs, key, openTable, read);
+
+  function find(sender: string): MaybePromise<T | typeof dunno | undefined> {
+    const at = sender.lastIndexOf("@");
+    const forms = at < 0 ? [sender] : domainForms(sender.slice(at + 1)).map((form) => `${sender.slice(0, at)}@${form}`);
+    const turns = forms.map((form) => senderKeys(form, recipientDelimiter));
+    return after(findIn(turns, 0), (match) => (match === undefined ? undefined : parseMatch(match, read)));
+  }
+
+  function findIn(turns: readonly SearchTurn[], turn: number): MaybePromise<Match | undefined> {
+    const keys = turns[turn];
+    if (keys === undefined) return undefined;
+    return after(findFirst(tables, keys), (match) => match ?? findIn(turns, turn + 1));
+  }
+
+  return Object.freeze({ find });
+}
+
+/** An empty value is none (Postfix warns and takes it for DUNNO). */
+function isDunno(value: string): boolean {
+  const bare = value.trim();
+  return bare === "" || bare.toLowerCase() === "dunno";
+}
