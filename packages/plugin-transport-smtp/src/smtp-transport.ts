@@ -44,6 +44,7 @@ export function createSmtpTransport(options: SmtpOptions, scope: SmtpScope): Tra
   return {
     name: scope.name,
     description: "Delivers to the next hop by SMTP.",
+    outbound: true,
     maxRecipients: options.maxRecipients,
     maxConcurrency: options.maxConcurrency,
     deliver: (request, controls) => new Attempt(options, scope, hosts, kept, request, controls).run(),

@@ -148,6 +148,7 @@ function memoryTransport(
         gateway.transport({
           name,
           description: "Keeps what it is handed.",
+          outbound: name === "smtp",
           async deliver(request, { settle }) {
             const content: Buffer[] = [];
             for await (const piece of request.content.read()) content.push(piece);

@@ -2,7 +2,7 @@
 import { defaultDeadlineMs, type OnError, type Owner } from "../guard/owner.ts";
 import { explainIssues } from "../config/explain.ts";
 import { ConfigProblems, formatPath, type Problem } from "../config/problem.ts";
-import type { PluginEntry } from "../config/resolve.ts";
+import { optionsPlaceOf, placeOf, type PluginEntry } from "../config/resolve.ts";
 import { currentUser, type TrustScope } from "../config/trust.ts";
 import { ConfigError } from "../errors.ts";
 import type { PluginDefinition } from "./definition.ts";
@@ -46,7 +46,7 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
   const { file, directory, searchFrom = [], trust = currentUser() } = options;
 
   async function loadEntry(entry: PluginEntry): Promise<PluginInstance> {
-    const at = ["plugins", entry.index];
+    const at = placeOf(entry);
     const path = formatPath(at);
     try {
       const found = resolvePlugin(entry.specifier, [directory, ...searchFrom]);
@@ -63,7 +63,7 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
     definition: PluginDefinition,
     found: string,
   ): Promise<PluginInstance> {
-    const at = ["plugins", entry.index, 1];
+    const at = optionsPlaceOf(entry);
     const { host, own } = splitOptions(entry.options, definition.options);
     const known = hostOptions.safeParse(host);
     const parsed = await definition.options.safeParseAsync(own);
@@ -112,19 +112,19 @@ export function createPluginHost(options: PluginHostOptions): PluginHost {
     async load(entries) {
       const instances: PluginInstance[] = [];
       const problems: Problem[] = [];
-      const names = new Map<string, number>();
+      const names = new Map<string, PluginEntry>();
       // One after another: what a module does when it is imported happens in the order of the config.
       for (const entry of entries) {
         try {
           const instance = await loadEntry(entry);
           const other = names.get(instance.name);
           if (other === undefined) {
-            names.set(instance.name, entry.index);
+            names.set(instance.name, entry);
             instances.push(instance);
             continue;
           }
-          const path = formatPath(["plugins", entry.index]);
-          const message = `${path}: "${instance.name}" is the name of plugins[${other}] already; give one of them another with "as"`;
+          const path = formatPath(placeOf(entry));
+          const message = `${path}: "${instance.name}" is the name of ${formatPath(placeOf(other))} already; give one of them another with "as"`;
           problems.push({ file, path, message });
         } catch (error) {
           if (!(error instanceof ConfigProblems)) throw error;

@@ -1,4 +1,5 @@
 /** What the plugins of one generation have registered, beside words and table types, which have registries of their own. */
+import type { Authenticator } from "../authentication/index.ts";
 import type { Transport } from "../delivery/transport.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
 import type { OwnedScanner } from "../scanning/registration.ts";
@@ -11,6 +12,7 @@ export interface Registrations {
   readonly transports: Registry<Transport>;
   readonly scanners: Registry<OwnedScanner>;
   readonly rewriters: Registry<Rewriter>;
+  readonly authenticators: Registry<Authenticator>;
   readonly services: Registry<unknown>;
   /** Lists that plugins ask themselves, to be compiled before ready. */
   readonly lists: ListHandle[];
@@ -25,6 +27,7 @@ export function createRegistrations(): Registrations {
     transports: createRegistry<Transport>("transport"),
     scanners: createRegistry<OwnedScanner>("scanner"),
     rewriters: createRegistry<Rewriter>("rewriter"),
+    authenticators: createRegistry<Authenticator>("authenticator"),
     services: createRegistry<unknown>("service"),
     lists: [],
     stateStores: createRegistry<StateStore>("the"),
