@@ -14,6 +14,8 @@ export interface EntryTable {
   remove(space: string, key: string): void;
   /** Puts `next` (`undefined`: nothing) in the place of a live entry whose text is `expected` (`undefined`: of none). False when another is there. */
   replace(space: string, key: string, expected: string | undefined, next: Entry | undefined, now: number): boolean;
+  /** From now on a space keeps its quota: what expires first goes first. */
+  limit(space: string, maxEntries: number): void;
   /** Keys and texts in the order of code points. */
   range(space: string, prefix: string, limit: number, now: number): readonly (readonly [key: string, text: string])[];
 }

@@ -37,6 +37,12 @@ export function checkLimit(limit: number): void {
   if (!Number.isSafeInteger(limit) || limit < 0) throw new RangeError("a limit is a whole number, 0 or more");
 }
 
+/** Returns it. Throws RangeError. */
+export function checkQuota(maxEntries: number): number {
+  if (!Number.isSafeInteger(maxEntries) || maxEntries < 1) throw new RangeError("a quota is a whole number, 1 or more");
+  return maxEntries;
+}
+
 /** When what is written now and lives for `ttlMs` expires. Everything expires: Infinity is a RangeError, as are NaN and what is below 0. */
 export function expiryOf(now: number, ttlMs: number): number {
   if (!Number.isFinite(ttlMs) || ttlMs < 0) throw new RangeError("a lifetime is a number of milliseconds, 0 or more");

@@ -1,12 +1,22 @@
-/** Entries in memory, within bounds: when there is no room, the largest space loses what was written longest ago. */
+/**
+ * Entries in memory, within bounds: a space beyond its quota loses what was written longest ago, which in a space of one lifetime is what
+ * expires first; without room for all of them the largest space does.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { MaybePromise } from "../model/maybe-promise.ts";
 import type { Entry, EntryTable } from "./entry-table.ts";
 import { closedStore } from "./store-fault.ts";
 
 type SpaceEntries = Map<string, Entry>;
 
+/** A sweep looks at so many between two looks at the time, and lets others run after so many milliseconds. */
+const sweepStep = 500;
+const sweepMs = 3;
+
 export class MemoryEntries implements EntryTable {
   /** Each map in the order of writing. */
   readonly #spaces = new Map<string, SpaceEntries>();
+  readonly #quotas = new Map<string, number>();
   readonly #maxEntries: number;
   readonly #maxLength: number;
   #count = 0;
@@ -31,7 +41,9 @@ export class MemoryEntries implements EntryTable {
     entries.set(key, entry);
     this.#count++;
     this.#length += key.length + entry.text.length;
-    while (this.#count > this.#maxEntries || (this.#length > this.#maxLength && this.#count > 1)) this.#dropOldest();
+    if (entries.size > (this.#quotas.get(space) ?? Infinity)) this.#dropOldest(space, entries);
+    while (this.#count > this.#maxEntries || (this.#length > this.#maxLength && this.#count > 1))
+      this.#dropFromLargest();
   }
 
   remove(space: string, key: string): void {
@@ -54,14 +66,53 @@ export class MemoryEntries implements EntryTable {
     return found.sort(([a], [b]) => compareCodePoints(a, b)).slice(0, limit);
   }
 
-  /** Removes what has expired; returns how many. */
-  sweep(now: number): number {
+  limit(space: string, maxEntries: number): void {
+    this.#quotas.set(space, maxEntries);
+    const entries = this.#entriesOf(space);
+    while (entries !== undefined && entries.size > maxEntries) this.#dropOldest(space, entries);
+  }
+
+  /** Removes what has expired; returns how many, later when it is much to look at. */
+  sweep(now: number): MaybePromise<number> {
     if (this.#closed) throw closedStore();
-    const before = this.#count;
+    let removed = 0;
+    const expired = this.#removeExpired(now);
+    const goOn = (): boolean => {
+      const until = performance.now() + sweepMs;
+      for (;;) {
+        const { value, done = false } = expired.next();
+        removed += value ?? 0;
+        if (done) return true;
+        if (performance.now() > until) return false;
+      }
+    };
+    const later = async (): Promise<number> => {
+      do await nextTurn();
+      while (!this.#closed && !goOn());
+      return removed;
+    };
+    return goOn() ? removed : later();
+  }
+
+  /** Yields how many it removed after each step. */
+  *#removeExpired(now: number): Generator<number, undefined> {
     for (const [space, entries] of this.#spaces) {
-      for (const [key, { expiresAt }] of entries) if (expiresAt <= now) this.#drop(space, entries, key);
+      let removed = 0;
+      let seen = 0;
+      // What is written meanwhile stands at the end and is not expired.
+      const last = entries.size;
+      for (const [key, { expiresAt }] of entries) {
+        if (seen++ >= last) break;
+        if (expiresAt <= now) {
+          this.#drop(space, entries, key);
+          removed++;
+        }
+        if (seen % sweepStep !== 0) continue;
+        yield removed;
+        removed = 0;
+      }
+      yield removed;
     }
-    return before - this.#count;
   }
 
   close(): void {
@@ -74,11 +125,13 @@ export class MemoryEntries implements EntryTable {
     return this.#spaces.get(space);
   }
 
-  #dropOldest(): void {
+  #dropFromLargest(): void {
     let largest: readonly [string, SpaceEntries] | undefined;
     for (const one of this.#spaces) if (largest === undefined || one[1].size > largest[1].size) largest = one;
-    if (largest === undefined) return;
-    const [space, entries] = largest;
+    if (largest !== undefined) this.#dropOldest(...largest);
+  }
+
+  #dropOldest(space: string, entries: SpaceEntries): void {
     for (const key of entries.keys()) return this.#drop(space, entries, key);
   }
 

@@ -28,3 +28,21 @@ test("large values are bounded together", () => {
   for (let at = 0; at < 100; at++) void space.put(`k${at}`, "x".repeat(9_000), 1000);
   expect(space.scan("", 1000)).toHaveLength(11);
 });
+
+test("a long sweep lets others run in between, and takes nothing that was written meanwhile", async () => {
+  let now = clock.now();
+  const store = createMemoryStateStore({ clock: { now: () => now } });
+  const space = store.space<number>("s");
+  for (let at = 0; at < 100_000; at++) void space.put(`k${at}`, at, 1000);
+  now += 1000;
+  const sweeping = store.sweep();
+  expect(sweeping).toBeInstanceOf(Promise);
+  void space.put("meanwhile", 1, 1000);
+  void space.put("k99999", 1, 1000);
+  // One was written anew before its turn came.
+  expect(await sweeping).toBe(99_999);
+  expect(space.scan("", 10)).toEqual([
+    ["k99999", 1],
+    ["meanwhile", 1],
+  ]);
+});

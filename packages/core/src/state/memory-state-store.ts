@@ -6,17 +6,17 @@ import { TableSpace } from "./table-space.ts";
 
 export interface MemoryStateStoreOptions {
   readonly clock: Pick<Clock, "now">;
-  /** Entries in all spaces together. Beyond it the largest space loses what was written longest ago. 100,000. */
+  /** Entries in all spaces together. Beyond it the largest space loses what was written longest ago. 5,000,000. */
   readonly maxEntries?: number;
-  /** Characters of all keys and values together; beyond it likewise. 64 Mi. */
+  /** Characters of all keys and values together; beyond it likewise. 256 Mi. */
   readonly maxLength?: number;
 }
 
 export function createMemoryStateStore(options: MemoryStateStoreOptions): StateStore {
-  const { clock, maxEntries = 100_000, maxLength = 64 * 1024 * 1024 } = options;
+  const { clock, maxEntries = 5_000_000, maxLength = 256 * 1024 * 1024 } = options;
   const entries = new MemoryEntries(maxEntries, maxLength);
   return Object.freeze<StateStore>({
-    space: (name) => new TableSpace(name, entries, clock),
+    space: (name, options) => new TableSpace(name, entries, clock, options),
     sweep: () => entries.sweep(clock.now()),
     close: () => entries.close(),
   });

@@ -1,13 +1,18 @@
-/** Entries in a SQLite file, one prepared statement a call and no open transactions, so that a call in a call does no harm. */
+/**
+ * Entries in a SQLite file. A call is one prepared statement, or a batch in one transaction that calls nobody, so that a call in a call
+ * does no harm.
+ */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Entry, EntryTable } from "./entry-table.ts";
-import { closedStore, isDamage, storeFault } from "./store-fault.ts";
+import { closedStore, isDamage, isLocked, storeFault } from "./store-fault.ts";
 
 /** Opens the database; `damaged` when the last one turned out to be. Throws SQLite's errors or a PosternError. */
 export type OpenDatabase = (damaged: boolean) => DatabaseSync;
 
-/** Expired entries removed in one go: a few milliseconds, during which nothing else runs. */
-const sweepBatch = 1000;
+/** Entries removed in one go: a few milliseconds, during which nothing else runs. */
+const removeBatch = 250;
+/** A space with a quota is counted again after so many writes, and may go beyond it by as many. */
+const countEvery = 100;
 
 const statementsOf = (database: DatabaseSync) => ({
   read: database.prepare(
@@ -29,22 +34,46 @@ const statementsOf = (database: DatabaseSync) => ({
     `SELECT key, value AS text FROM entries
      WHERE space = ? AND key >= ? AND key < CAST(? AS TEXT) AND expires_at > ? ORDER BY key LIMIT ?`,
   ),
+  spaces: database.prepare("SELECT name FROM spaces WHERE entries > 0"),
+  count: database.prepare("SELECT entries FROM spaces WHERE name = ?"),
   sweep: database.prepare(
-    `DELETE FROM entries WHERE (space, key) IN (SELECT space, key FROM entries WHERE expires_at <= ? LIMIT ${sweepBatch})`,
+    `DELETE FROM entries WHERE (space, key) IN (
+       SELECT space, key FROM entries WHERE space = ? AND expires_at <= ? LIMIT ${removeBatch})`,
   ),
+  trim: database.prepare(
+    `DELETE FROM entries WHERE (space, key) IN (
+       SELECT space, key FROM entries WHERE space = ? ORDER BY expires_at LIMIT ?)`,
+  ),
+  begin: database.prepare("BEGIN IMMEDIATE"),
+  commit: database.prepare("COMMIT"),
+  rollback: database.prepare("ROLLBACK"),
 });
 
+/** What a batch does: writes an entry or, without one, removes it. */
+export type Change = readonly [space: string, key: string, entry: Entry | undefined];
+
 type Statements = Readonly<Record<keyof ReturnType<typeof statementsOf>, StatementSync>>;
+
+interface Quota {
+  readonly maxEntries: number;
+  /** Since it was counted. */
+  written: number;
+}
 
 export class SqliteEntries implements EntryTable {
   readonly #open: OpenDatabase;
   #database: DatabaseSync | undefined;
   #statements: Statements | undefined;
+  readonly #busyTimeoutMs: number;
+  readonly #quotas = new Map<string, Quota>();
+  /** It was locked at the last try, for as long as we wait: until it is free we only try. */
+  #locked = false;
   #closed = false;
 
   /** Throws as every call does, or ConfigError. */
-  constructor(open: OpenDatabase) {
+  constructor(open: OpenDatabase, busyTimeoutMs: number) {
     this.#open = open;
+    this.#busyTimeoutMs = busyTimeoutMs;
     this.#do(() => undefined);
   }
 
@@ -54,6 +83,7 @@ export class SqliteEntries implements EntryTable {
 
   write(space: string, key: string, { text, expiresAt }: Entry): void {
     this.#do(({ write }) => write.run(space, key, text, expiresAt));
+    if (this.#quotas.size > 0) this.#countIn(space, 1);
   }
 
   remove(space: string, key: string): void {
@@ -62,11 +92,39 @@ export class SqliteEntries implements EntryTable {
 
   replace(space: string, key: string, expected: string | undefined, next: Entry | undefined, now: number): boolean {
     return this.#do(({ insert, change, removeText }) => {
-      if (expected === undefined)
-        return next === undefined || insert.run(space, key, next.text, next.expiresAt, now).changes === 1;
+      if (expected === undefined) {
+        if (next === undefined) return true;
+        const inserted = insert.run(space, key, next.text, next.expiresAt, now).changes === 1;
+        if (inserted && this.#quotas.size > 0) this.#countIn(space, 1);
+        return inserted;
+      }
       if (next === undefined) return removeText.run(space, key, expected).changes === 1;
       return change.run(next.text, next.expiresAt, space, key, expected).changes === 1;
     });
+  }
+
+  /** All of it or, when it throws, nothing. */
+  batch(changes: readonly Change[]): void {
+    this.#do(({ begin, commit, rollback, write, remove }) => {
+      begin.run();
+      try {
+        for (const [space, key, entry] of changes) {
+          if (entry === undefined) remove.run(space, key);
+          else write.run(space, key, entry.text, entry.expiresAt);
+        }
+        commit.run();
+      } catch (error) {
+        // SQLite has done so itself after some errors, and says that then.
+        if (this.#database?.isTransaction === true) rollback.run();
+        throw error;
+      }
+    });
+    if (this.#quotas.size > 0) for (const [space] of changes) this.#countIn(space, 1);
+  }
+
+  limit(space: string, maxEntries: number): void {
+    this.#quotas.set(space, { maxEntries, written: 0 });
+    this.#trim(space, maxEntries);
   }
 
   range(space: string, prefix: string, limit: number, now: number): readonly (readonly [string, string])[] {
@@ -77,8 +135,14 @@ export class SqliteEntries implements EntryTable {
 
   /** Removes up to a batch of what has expired; `done` when that was all. */
   sweep(now: number): { readonly removed: number; readonly done: boolean } {
-    const removed = this.#do(({ sweep }) => Number(sweep.run(now).changes));
-    return { removed, done: removed < sweepBatch };
+    return this.#do(({ spaces, sweep }) => {
+      let removed = 0;
+      for (const { name } of spaces.all() as unknown as { name: string }[]) {
+        removed += Number(sweep.run(name, now).changes);
+        if (removed >= removeBatch) return { removed, done: false };
+      }
+      return { removed, done: true };
+    });
   }
 
   close(): void {
@@ -90,8 +154,11 @@ export class SqliteEntries implements EntryTable {
   #do<T>(call: (statements: Statements) => T): T {
     if (this.#closed) throw closedStore();
     try {
-      return call(this.#statements ?? this.#begin(false));
+      const result = call(this.#statements ?? this.#begin(false));
+      if (this.#locked) this.#waitForLocks(true);
+      return result;
     } catch (error) {
+      if (!this.#locked && isLocked(error)) this.#waitForLocks(false);
       if (!isDamage(error)) throw storeFault(error);
     }
     try {
@@ -100,6 +167,27 @@ export class SqliteEntries implements EntryTable {
     } catch (error) {
       throw storeFault(error);
     }
+  }
+
+  /** While somebody keeps it locked each call would wait, and all sessions with it. */
+  #waitForLocks(wait: boolean): void {
+    this.#locked = !wait;
+    this.#database?.exec(`PRAGMA busy_timeout = ${wait ? this.#busyTimeoutMs : 0}`);
+  }
+
+  #countIn(space: string, written: number): void {
+    const quota = this.#quotas.get(space);
+    if (quota === undefined || (quota.written += written) < countEvery) return;
+    quota.written = 0;
+    this.#trim(space, quota.maxEntries);
+  }
+
+  /** Of a space far beyond its quota a batch at a time: more goes than is written meanwhile. */
+  #trim(space: string, maxEntries: number): void {
+    this.#do(({ count, trim }) => {
+      const { entries = 0 } = (count.get(space) ?? {}) as { entries?: number };
+      if (entries > maxEntries) trim.run(space, Math.min(entries - maxEntries, removeBatch));
+    });
   }
 
   #begin(damaged: boolean): Statements {

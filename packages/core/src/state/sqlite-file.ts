@@ -5,7 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { ConfigError } from "../errors.ts";
 
 /** What stands in `user_version`. Another number is another layout. */
-const layoutVersion = 1;
+const layoutVersion = 2;
 
 /** Loaded when the first file is opened: memory needs no SQLite, and a Node without it can run that. */
 function sqlite(): typeof import("node:sqlite") {
@@ -75,7 +75,7 @@ export function openFile(path: string, { busyTimeoutMs, maxSizeBytes }: FileLimi
       throw new ConfigError(
         `${path} was written by a newer version (layout ${version}, this one knows ${layoutVersion}): move it away to begin anew`,
       );
-    if (version === 0) layOut(database);
+    if (version < layoutVersion) layOut(database);
     const { page_size: pageSize } = database.prepare("PRAGMA page_size").get() as { page_size: number };
     database.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(maxSizeBytes / pageSize))}`);
     return database;
@@ -89,7 +89,10 @@ function layoutOf(database: DatabaseSync): number {
   return (database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
 }
 
-/** Two processes may do this at once: the second finds it done. */
+/**
+ * A new file, or one of layout 1, which kept no count of a space's entries. Two processes may do this at once: the second finds it done.
+ * The count stands in the file because several processes may share it, and is kept by triggers because counting millions takes too long.
+ */
 function layOut(database: DatabaseSync): void {
   database.exec(`
     BEGIN IMMEDIATE;
@@ -97,7 +100,17 @@ function layOut(database: DatabaseSync): void {
       space TEXT NOT NULL, key TEXT NOT NULL, expires_at INTEGER NOT NULL, value TEXT NOT NULL,
       PRIMARY KEY (space, key)
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_at);
+    DROP INDEX IF EXISTS entries_by_expiry;
+    CREATE INDEX IF NOT EXISTS entries_by_space_and_expiry ON entries (space, expires_at);
+    CREATE TABLE IF NOT EXISTS spaces (name TEXT PRIMARY KEY, entries INTEGER NOT NULL) WITHOUT ROWID;
+    DELETE FROM spaces;
+    INSERT INTO spaces SELECT space, COUNT(*) FROM entries GROUP BY space;
+    CREATE TRIGGER IF NOT EXISTS entries_in AFTER INSERT ON entries BEGIN
+      INSERT INTO spaces VALUES (new.space, 1) ON CONFLICT (name) DO UPDATE SET entries = entries + 1;
+    END;
+    CREATE TRIGGER IF NOT EXISTS entries_out AFTER DELETE ON entries BEGIN
+      UPDATE spaces SET entries = entries - 1 WHERE name = old.space;
+    END;
     PRAGMA user_version = ${layoutVersion};
     COMMIT;
   `);

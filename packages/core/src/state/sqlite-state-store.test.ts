@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ConfigError } from "../errors.ts";
 import { openSqliteStateStore, type SqliteStateStoreOptions } from "./sqlite-state-store.ts";
 import type { StateStore } from "./state-store.ts";
@@ -53,6 +53,97 @@ function unavailable(message: string) {
 }
 
 for (const { name, run } of stateStoreCases) test(name, () => run((clock) => openStore({ clock })));
+
+for (const { name, run } of stateStoreCases) {
+  test(`lazily written: ${name}`, () =>
+    run((clock) => {
+      const store = openStore({ clock });
+      return { ...store, space: (space, options) => store.space(space, { ...options, lazy: true }) };
+    }));
+}
+
+describe("what is written lazily", () => {
+  const written = (): readonly string[] => {
+    const database = new DatabaseSync(file, { readOnly: true });
+    const rows = database.prepare("SELECT key FROM entries ORDER BY key").all() as unknown as { key: string }[];
+    database.close();
+    return rows.map(({ key }) => key);
+  };
+
+  test("is seen at once, and on the disk within a second", async () => {
+    const space = openStore().space<number>("s", { lazy: true });
+    for (let at = 0; at < 500; at++) void space.put(`k${at}`, at, hour);
+    void space.delete("k7");
+    expect(written()).toEqual([]);
+    expect([space.get("k499"), space.get("k7")]).toEqual([499, undefined]);
+    await vi.waitFor(() => expect(written()).toHaveLength(499), 1000);
+    expect(space.get("k499")).toBe(499);
+  });
+
+  test("is on the disk when the store is closed", async () => {
+    const store = openStore();
+    void store.space<number>("s", { lazy: true }).put("k", 1, hour);
+    await store.close();
+    expect(written()).toEqual(["k"]);
+  });
+
+  test("without end is written by those who write", () => {
+    const space = openStore().space<number>("s", { lazy: true });
+    for (let at = 0; at < 25_000; at++) void space.put(`k${at}`, at, hour);
+    expect(written().length).toBeGreaterThan(4000);
+  });
+
+  test("is refused while the disk takes nothing, and goes there when it does again", async () => {
+    const space = openStore({ busyTimeoutMs: 1 }).space<number>("s", { lazy: true });
+    const other = new DatabaseSync(file);
+    other.exec("BEGIN IMMEDIATE");
+    void space.put("before", 1, hour);
+    await vi.waitFor(() =>
+      expect(fault(() => space.put("meanwhile", 1, hour))).toEqual(
+        unavailable("the state store is locked by another process"),
+      ),
+    );
+    expect(fault(() => space.put("refused", 1, hour))).toBeDefined();
+    expect([space.get("before"), space.get("refused")]).toEqual([1, undefined]);
+    other.exec("COMMIT");
+    other.close();
+    await vi.waitFor(() => expect(fault(() => space.put("after", 1, hour))).toBeUndefined(), 3000);
+    expect(written()).toContain("before");
+  });
+});
+
+test("the first call waits for a lock, and none after it until it is gone", () => {
+  const space = openStore({ busyTimeoutMs: 400 }).space<number>("s");
+  const other = new DatabaseSync(file);
+  other.exec("BEGIN IMMEDIATE");
+  const begun = performance.now();
+  for (let at = 0; at < 10; at++) expect(fault(() => space.put("k", at, hour))).toBeDefined();
+  const took = performance.now() - begun;
+  expect(took).toBeGreaterThan(300);
+  expect(took).toBeLessThan(2000);
+  other.exec("COMMIT");
+  other.close();
+  void space.put("k", 1, hour);
+});
+
+test("a file of layout 1 goes on, counted", async () => {
+  mkdirSync(directory);
+  const older = new DatabaseSync(file);
+  older.exec(`
+    CREATE TABLE entries (
+      space TEXT NOT NULL, key TEXT NOT NULL, expires_at INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (space, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX entries_by_expiry ON entries (expires_at);
+    PRAGMA user_version = 1`);
+  for (let at = 0; at < 300; at++)
+    older.exec(`INSERT INTO entries VALUES ('s', 'k${at}', ${now + hour + at}, '${at}')`);
+  older.close();
+  const store = openStore();
+  const space = store.space<number>("s", { maxEntries: 100 });
+  expect(space.scan("", 1000)).toHaveLength(100);
+  expect([space.get("k199"), space.get("k200")]).toEqual([undefined, 200]);
+  await store.close();
+});
 
 test("folder and files are private, also when the file was not", async () => {
   const modes = (): string[] =>
@@ -120,7 +211,7 @@ test("a file of a newer version is left alone", async () => {
   database.close();
   const error = fault(() => openStore());
   expect(error).toBeInstanceOf(ConfigError);
-  expect((error as Error).message).toContain("was written by a newer version (layout 7, this one knows 1)");
+  expect((error as Error).message).toContain("was written by a newer version (layout 7, this one knows 2)");
   expect(readdirSync(directory)).toEqual(["state.sqlite"]);
 });
 

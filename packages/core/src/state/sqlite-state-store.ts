@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../model/clock.ts";
 import { isSound, openFile, prepareFile, setAside } from "./sqlite-file.ts";
+import { LazyEntries } from "./lazy-entries.ts";
 import { SqliteEntries } from "./sqlite-entries.ts";
 import type { StateStore } from "./state-store.ts";
 import { isDamage } from "./store-fault.ts";
@@ -13,9 +14,9 @@ export interface SqliteStateStoreOptions {
   readonly clock: Pick<Clock, "now">;
   /** Gets one sentence for the log when the file was damaged and had to be begun anew. */
   readonly warn?: (message: string) => void;
-  /** How long a call waits for another process's lock. The whole process waits: calls are synchronous. 1,000 ms. */
+  /** How long a call waits for another process's lock. The whole process waits: calls are synchronous. 250 ms, and only the first call. */
   readonly busyTimeoutMs?: number;
-  /** The file grows no larger; what does not fit is STORE_UNAVAILABLE until a sweep makes room. 1 GiB. */
+  /** The file grows no larger; what does not fit is STORE_UNAVAILABLE until a sweep makes room. 4 GiB. */
   readonly maxSizeBytes?: number;
 }
 
@@ -24,7 +25,7 @@ export interface SqliteStateStoreOptions {
  * now. A damaged file, now or later, is renamed to `state.sqlite.damaged-<time>`.
  */
 export function openSqliteStateStore(options: SqliteStateStoreOptions): StateStore {
-  const { directory, clock, warn, busyTimeoutMs = 1000, maxSizeBytes = 2 ** 30 } = options;
+  const { directory, clock, warn, busyTimeoutMs = 250, maxSizeBytes = 2 ** 32 } = options;
   const path = prepareFile(directory);
   const limits = { busyTimeoutMs, maxSizeBytes };
 
@@ -37,7 +38,9 @@ export function openSqliteStateStore(options: SqliteStateStoreOptions): StateSto
     warn?.(`the state store was damaged: it is set aside as ${aside}, and greylisting, counters and caches begin anew`);
     prepareFile(directory);
     return openFile(path, limits);
-  });
+  }, busyTimeoutMs);
+  const lazyEntries = new LazyEntries(entries);
+  const lazySpaces = new Set<string>();
 
   function openIfSound(): ReturnType<typeof openFile> | undefined {
     let database: ReturnType<typeof openFile> | undefined;
@@ -53,10 +56,9 @@ export function openSqliteStateStore(options: SqliteStateStoreOptions): StateSto
     database?.close();
   }
 
-  async function sweepOn(now: number, before: number): Promise<number> {
-    let total = before;
-    for (;;) {
-      await nextTurn();
+  async function sweepInTurns(now: number): Promise<number> {
+    for (; lazyEntries.size > 0; await nextTurn()) lazyEntries.writeBatch();
+    for (let total = 0; ; await nextTurn()) {
       const { removed, done } = entries.sweep(now);
       total += removed;
       if (done) return total;
@@ -64,12 +66,15 @@ export function openSqliteStateStore(options: SqliteStateStoreOptions): StateSto
   }
 
   return Object.freeze<StateStore>({
-    space: (name) => new TableSpace(name, entries, clock),
-    sweep() {
-      const now = clock.now();
-      const { removed, done } = entries.sweep(now);
-      return done ? removed : sweepOn(now, removed);
+    space(name, options) {
+      // All who share a space must see the same.
+      if (options?.lazy === true) lazySpaces.add(name);
+      return new TableSpace(name, lazySpaces.has(name) ? lazyEntries : entries, clock, options);
     },
-    close: () => entries.close(),
+    sweep: () => sweepInTurns(clock.now()),
+    close() {
+      lazyEntries.close();
+      entries.close();
+    },
   });
 }

@@ -266,6 +266,20 @@ const cases: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
     assert.deepEqual(await space.scan("", 10), [["kept", "kept"]]);
   },
 
+  "a space keeps its quota: what expires first goes first, and other spaces lose nothing": async ({ store, space }) => {
+    await space.put("other", 1, 10);
+    const flooded = store.space<number>("flooded", { maxEntries: 200 });
+    for (let at = 0; at < 1000; at++) await flooded.put(`k${at}`, at, minute + at);
+    // How soon is the store's to say; a sweep is the latest.
+    await store.sweep();
+    const left = await flooded.scan("", 2000);
+    assert.ok(left.length <= 300 && left.length > 50, `${left.length} are left`);
+    assert.equal(await flooded.get("k999"), 999);
+    assert.equal(await flooded.get("k0"), undefined);
+    assert.equal(await space.get("other"), 1);
+    await refuses(() => store.space("flooded", { maxEntries: 0 }), RangeError);
+  },
+
   "a closed store says so, and closes twice": async ({ store, space }) => {
     await space.put("k", 1, minute);
     await store.close();

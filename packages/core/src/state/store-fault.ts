@@ -29,6 +29,11 @@ export function isDamage(error: unknown): boolean {
   return code === resultCode.corrupt || code === resultCode.notADb;
 }
 
+export function isLocked(error: unknown): boolean {
+  const code = resultCodeOf(error);
+  return code === resultCode.busy || code === resultCode.locked;
+}
+
 /** Always STORE_UNAVAILABLE: a full state store loses no mail, so it is not the queue's STORE_FULL. */
 export function storeFault(cause: unknown): PosternError {
   if (cause instanceof PosternError) return cause;

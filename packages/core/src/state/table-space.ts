@@ -2,8 +2,17 @@
 import { PosternError } from "../errors.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Entry, EntryTable } from "./entry-table.ts";
-import { checkKey, checkLimit, checkPrefix, checkSpaceName, decodeValue, encodeValue, expiryOf } from "./limits.ts";
-import type { StateSpace, StateValue } from "./state-store.ts";
+import {
+  checkKey,
+  checkLimit,
+  checkPrefix,
+  checkQuota,
+  checkSpaceName,
+  decodeValue,
+  encodeValue,
+  expiryOf,
+} from "./limits.ts";
+import type { SpaceOptions, StateSpace, StateValue } from "./state-store.ts";
 
 /** Somebody succeeds each time another fails, so this many failures in a row are no accident. */
 const maxTries = 1000;
@@ -14,8 +23,9 @@ export class TableSpace<V extends StateValue> implements StateSpace<V> {
   readonly #clock: Pick<Clock, "now">;
 
   /** Throws RangeError for a name that no space can have. */
-  constructor(name: string, table: EntryTable, clock: Pick<Clock, "now">) {
+  constructor(name: string, table: EntryTable, clock: Pick<Clock, "now">, { maxEntries }: SpaceOptions = {}) {
     checkSpaceName(name);
+    if (maxEntries !== undefined) table.limit(name, checkQuota(maxEntries));
     this.#name = name;
     this.#table = table;
     this.#clock = clock;

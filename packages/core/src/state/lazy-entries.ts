@@ -1,0 +1,139 @@
+/**
+ * Entries whose writes gather in memory and go to the disk together, within a second: a transaction for each would cost more than all the
+ * rest of a decision. Who reads here sees them at once.
+ */
+import type { Entry, EntryTable } from "./entry-table.ts";
+import type { Change, SqliteEntries } from "./sqlite-entries.ts";
+
+/** How long a write waits at most, unless writing takes longer than that. */
+const flushMs = 200;
+/** Written in one transaction: some two milliseconds. */
+const batchSize = 200;
+/** More do not wait: whoever writes the next also writes a batch. */
+const maxWaiting = 20_000;
+/** After a failure. */
+const retryMs = 500;
+
+export class LazyEntries implements EntryTable {
+  readonly #disk: SqliteEntries;
+  /** By space and key; `undefined`: it is to be removed. */
+  readonly #waiting = new Map<string, Map<string, Entry | undefined>>();
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  /** Why the last batch could not be written. Until one can, nothing more is taken. */
+  #fault: unknown;
+  #closed = false;
+
+  constructor(disk: SqliteEntries) {
+    this.#disk = disk;
+  }
+
+  read(space: string, key: string, now: number): Entry | undefined {
+    if (this.#count > 0) {
+      const waiting = this.#waiting.get(space);
+      const entry = waiting?.get(key);
+      if (entry !== undefined) return entry.expiresAt > now ? entry : undefined;
+      if (waiting?.has(key) === true) return undefined;
+    }
+    return this.#disk.read(space, key, now);
+  }
+
+  write(space: string, key: string, entry: Entry): void {
+    this.#put(space, key, entry);
+  }
+
+  remove(space: string, key: string): void {
+    this.#put(space, key, undefined);
+  }
+
+  replace(space: string, key: string, expected: string | undefined, next: Entry | undefined, now: number): boolean {
+    if (this.read(space, key, now)?.text !== expected) return false;
+    if (next !== undefined || expected !== undefined) this.#put(space, key, next);
+    return true;
+  }
+
+  limit(space: string, maxEntries: number): void {
+    this.#disk.limit(space, maxEntries);
+  }
+
+  range(space: string, prefix: string, limit: number, now: number): readonly (readonly [string, string])[] {
+    this.flush();
+    return this.#disk.range(space, prefix, limit, now);
+  }
+
+  /** Entries that wait. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /** Writes all that waits. Throws as every call does; what was not written waits on. */
+  flush(): void {
+    while (this.#count > 0) this.writeBatch();
+  }
+
+  /** What cannot be written is lost. */
+  close(): void {
+    try {
+      if (!this.#closed) this.flush();
+    } catch {
+      // It may be lost: the disk was gone or locked for longer than a second.
+    }
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
+    this.#waiting.clear();
+    this.#count = 0;
+  }
+
+  #put(space: string, key: string, entry: Entry | undefined): void {
+    // A store that is closed says so itself.
+    if (this.#closed) return this.#disk.remove(space, key);
+    if (this.#fault !== undefined) throw this.#fault;
+    if (this.#count >= maxWaiting) this.writeBatch();
+    let waiting = this.#waiting.get(space);
+    if (waiting === undefined) this.#waiting.set(space, (waiting = new Map()));
+    const before = waiting.size;
+    waiting.set(key, entry);
+    this.#count += waiting.size - before;
+    this.#timer ??= setTimeout(() => this.#flushInTurns(), flushMs).unref();
+  }
+
+  /** A batch a turn, so that sessions go on in between. */
+  #flushInTurns(): void {
+    this.#timer = undefined;
+    try {
+      this.writeBatch();
+    } catch {
+      // Whoever writes meanwhile hears of it.
+      this.#timer = setTimeout(() => this.#flushInTurns(), retryMs).unref();
+      return;
+    }
+    if (this.#count === 0) return;
+    this.#turn = setImmediate(() => this.#flushInTurns());
+    this.#turn.unref();
+  }
+
+  /** Writes some of it. */
+  writeBatch(): void {
+    const batch: Change[] = [];
+    for (const [space, waiting] of this.#waiting) {
+      for (const [key, entry] of waiting) {
+        batch.push([space, key, entry]);
+        if (batch.length === batchSize) break;
+      }
+      if (batch.length === batchSize) break;
+    }
+    if (batch.length === 0) return;
+    try {
+      this.#disk.batch(batch);
+      this.#fault = undefined;
+    } catch (error) {
+      this.#fault = error;
+      this.#timer ??= setTimeout(() => this.#flushInTurns(), retryMs).unref();
+      throw error;
+    }
+    for (const [space, key] of batch) this.#waiting.get(space)?.delete(key);
+    this.#count -= batch.length;
+  }
+}
