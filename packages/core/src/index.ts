@@ -10,7 +10,9 @@ export * from "./model/index.ts";
 
 // For configs and plugins.
 export {
+  addressList,
   cidr,
+  clientList,
   defineConfig,
   domain,
   duration,
@@ -25,6 +27,7 @@ export {
 } from "./config/index.ts";
 export { createFileBlob, createMemoryBlob, createMessage, header, openMessage } from "./message/index.ts";
 export { definePlugin } from "./plugin/index.ts";
+export { createOwnEndpoints, type OwnEndpoints } from "./routing/index.ts";
 export { AccessTable, readAccessRule, rejectUnlisted, relayDenied } from "./policy/index.ts";
 export {
   accessAddressKeys,
@@ -105,6 +108,7 @@ export { connectInProcess } from "./smtp/index.ts";
 export { createMemoryStateStore } from "./state/index.ts";
 export { createTableRegistry } from "./tables/index.ts";
 
+export type * from "./authentication/index.ts";
 export type * from "./config/index.ts";
 export type * from "./control/index.ts";
 export type * from "./delivery/index.ts";

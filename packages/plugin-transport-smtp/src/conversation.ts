@@ -141,6 +141,8 @@ export class Conversation {
   }
 
   #drain(timeoutMs: number): Promise<undefined> {
+    // A peer that has said no while the content was read may take nothing more.
+    if (this.#unclaimed.length > 0) return Promise.resolve(undefined);
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     this.#deadline.set(timeoutMs);
     return new Promise((resolve, reject) => {

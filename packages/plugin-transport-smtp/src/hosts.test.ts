@@ -1,8 +1,6 @@
-import { createStaticResolver, type StaticRecords } from "@postern/core";
-import { createFakeClock } from "@postern/testkit";
+import { createOwnEndpoints, createStaticResolver, systemClock, type StaticRecords } from "@postern/core";
 import { expect, test } from "vitest";
-import { findHosts, type HostOptions } from "./hosts.ts";
-import { createOwnAddresses } from "./own-addresses.ts";
+import { findHosts, splitNextHops, type HostOptions } from "./hosts.ts";
 
 function optionsFor(dns: Record<string, StaticRecords>, more: Partial<HostOptions> = {}): HostOptions {
   return {
@@ -11,6 +9,7 @@ function optionsFor(dns: Record<string, StaticRecords>, more: Partial<HostOption
     port: 25,
     hostname: "gateway.test",
     isOwnAddress: (address) => address === "192.0.2.99",
+    isOwnEndpoint: (address, port) => address === "192.0.2.98" && port === 2525,
     ...more,
   };
 }
@@ -86,10 +85,37 @@ const orders: readonly [
     ["192.0.2.1"],
   ],
   [
-    "several next-hops in their order; one that is not found is left out",
-    "[b.test], none.test, x.test",
-    { "b.test": { a: ["192.0.2.2"] }, "x.test": { mx: [[10, "a.test"]] }, "a.test": { a: ["192.0.2.1"] } },
-    ["192.0.2.2", "192.0.2.1"],
+    "only hosts better than our name, which the DNS does not know",
+    "x.test",
+    {
+      "x.test": {
+        mx: [
+          [10, "a.test"],
+          [20, "gateway.test"],
+          [20, "b.test"],
+          [30, "d.test"],
+        ],
+      },
+      "a.test": { a: ["192.0.2.1"] },
+      "b.test": { a: ["192.0.2.2"] },
+      "d.test": { a: ["192.0.2.4"] },
+    },
+    ["192.0.2.1"],
+  ],
+  [
+    "only hosts better than a listener of ours at another port",
+    "x.test:2525",
+    {
+      "x.test": {
+        mx: [
+          [10, "a.test"],
+          [20, "b.test"],
+        ],
+      },
+      "a.test": { a: ["192.0.2.1"] },
+      "b.test": { a: ["192.0.2.98"] },
+    },
+    ["192.0.2.1"],
   ],
 ];
 test.each(orders)("%s", async (_what, nextHop, dns, addresses) => {
@@ -168,11 +194,27 @@ const dead: readonly [
     /loops back to myself/,
   ],
   [
-    "several next-hops, one not found now",
-    "[none.test], [late.test]",
-    { "late.test": { a: "unavailable", aaaa: "unavailable" } },
-    "deferred 4.4.3",
-    /not found for now/,
+    "better hosts than we are, and none has an address",
+    "x.test",
+    {
+      "x.test": {
+        mx: [
+          [10, "a.test"],
+          [20, "b.test"],
+        ],
+      },
+      "b.test": { a: ["192.0.2.99"] },
+    },
+    "deferred 4.4.4",
+    /unable to find primary relay/,
+  ],
+  ["a host in brackets is a listener of ours", "[192.0.2.98]:2525", {}, "bounced 5.4.6", /loops back to myself/],
+  [
+    "one of a host's addresses is a listener of ours",
+    "[b.test]:2525",
+    { "b.test": { a: ["192.0.2.2", "192.0.2.98"] } },
+    "bounced 5.4.6",
+    /loops back to myself/,
   ],
   ["the name itself is us", "x.test", { "x.test": { a: ["192.0.2.99"] } }, "bounced 5.4.6", /loops back to myself/],
 ];
@@ -188,10 +230,17 @@ test("another port of this machine is somebody else", async () => {
   expect(found.kind).toBe("endpoints");
 });
 
+test.each([
+  ["x.test", ["x.test"]],
+  ["[192.0.2.1]:25, x.test  y.test,", ["[192.0.2.1]:25", "x.test", "y.test"]],
+])("next-hops of %s", (text, hops) => {
+  expect(splitNextHops(text)).toEqual(hops);
+});
+
 // Whoever listens there takes us for one of its own: a stranger's DNS must not make us a trusted client.
 test.each(["127.0.0.1", "127.8.9.10", "0.0.0.0", "::1", "::"])("a stranger's MX may not be %s", async (address) => {
   const record = address.includes(":") ? { aaaa: [address] } : { a: [address] };
-  const isOwnAddress = createOwnAddresses(createFakeClock());
+  const { isOwnAddress } = createOwnEndpoints({ clock: systemClock, proxyInterfaces: [], listening: () => [] });
   const dns = { "x.test": { mx: [[1, "a.test"]] }, "a.test": record } satisfies Record<string, StaticRecords>;
   const found = await findHosts("x.test", optionsFor(dns, { isOwnAddress }));
   expect(found).toMatchObject({ kind: "failed", outcome: { status: "bounced", enhanced: "5.4.6" } });

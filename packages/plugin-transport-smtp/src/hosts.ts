@@ -16,36 +16,42 @@ import {
 } from "@postern/core";
 import type { Endpoint } from "./outbound-session.ts";
 
-export type HostList =
+export type HostList = (
   | { readonly kind: "endpoints"; readonly endpoints: readonly Endpoint[] }
   /** Nothing to connect to; so stands it for every recipient. */
-  | { readonly kind: "failed"; readonly outcome: Outcome };
+  | { readonly kind: "failed"; readonly outcome: Outcome }
+) & {
+  /** We are among the destination's hosts: no other next-hop is tried, since it could only send the mail back. */
+  readonly final?: true;
+};
 
 export interface HostOptions {
   readonly dns: Resolver;
   readonly random: () => number;
   /** Where a next-hop names no port. */
   readonly port: number;
-  /** Our own name, and whether an address is one of ours: mail must not come back to us. */
+  /** Our own name; and addresses, and listeners, of ours: mail must not come back to us. */
   readonly hostname: string;
   readonly isOwnAddress: (address: string) => boolean;
+  readonly isOwnEndpoint: (address: string, port: number) => boolean;
 }
 
 /** Hosts of one MX list whose addresses are looked up. */
 const mostHosts = 20;
+/** Next-hops of one destination. */
+const mostHops = 20;
 
-/** Several next-hops, divided by commas or blanks, are tried in their order (transport(5)). Never rejects. */
-export async function findHosts(text: string, options: HostOptions): Promise<HostList> {
-  const hops = text.split(/[\s,]+/).filter((hop) => hop !== "");
-  if (hops.length < 2) return findHostsOf(text, options);
-  const lists = await Promise.all(hops.slice(0, mostHosts).map((hop) => findHostsOf(hop, options)));
-  const found = lists.flatMap((list) => (list.kind === "endpoints" ? list.endpoints : []));
-  if (found.length > 0) return endpoints(found);
-  // One that may be found later is worth waiting for.
-  return lists.find((list) => list.kind === "failed" && list.outcome.status === "deferred") ?? (lists[0] as HostList);
+/** Next-hops of one destination, divided by commas or blanks, in the order in which they are tried (transport(5)). */
+export function splitNextHops(text: string): readonly string[] {
+  if (!/[\s,]/.test(text)) return [text];
+  return text
+    .split(/[\s,]+/)
+    .filter((hop) => hop !== "")
+    .slice(0, mostHops);
 }
 
-async function findHostsOf(text: string, options: HostOptions): Promise<HostList> {
+/** The hosts of one next-hop. Never rejects. */
+export async function findHosts(text: string, options: HostOptions): Promise<HostList> {
   const hop = parseNextHop(text, options.port);
   if (hop === undefined) return failed(bounced(`"${text}" is no next hop`, { enhanced: "5.4.4" }));
   try {
@@ -59,6 +65,7 @@ async function findHostsOf(text: string, options: HostOptions): Promise<HostList
 async function findHost(hop: NextHop, options: HostOptions): Promise<HostList> {
   const addresses = await findAddresses(hop.host, options.dns);
   if (addresses.length === 0) return notFound(hop.host, "A", "5.4.4");
+  if (addresses.some((address) => options.isOwnEndpoint(address, hop.port))) return looping(hop.host);
   return endpoints(shuffle(addresses, options.random).map((address) => ({ name: hop.host, address, port: hop.port })));
 }
 
@@ -71,11 +78,8 @@ async function findMailExchangers(hop: NextHop, options: HostOptions): Promise<H
   if (records.length === 0) {
     const own = await findAddresses(hop.host, options.dns);
     if (own.length === 0) return notFound(hop.host, "MX", "5.1.2");
-    return withoutLoop(
-      hop,
-      own.map((address) => ({ name: hop.host, address, port: hop.port, priority: 0 })),
-      options,
-    );
+    const candidates = own.map((address) => ({ name: hop.host, address, port: hop.port, priority: 0 }));
+    return withoutLoop(hop, candidates, [], options);
   }
 
   let unavailable = false;
@@ -93,7 +97,8 @@ async function findMailExchangers(hop: NextHop, options: HostOptions): Promise<H
       }),
   );
   const candidates = found.flat();
-  if (candidates.length > 0) return withoutLoop(hop, candidates, options);
+  const list = withoutLoop(hop, candidates, records, options);
+  if (list.final === true || candidates.length > 0) return list;
   if (unavailable) throw new DnsUnavailable(`no address of any MX of ${hop.host}`);
   return notFound(hop.host, "A", "5.4.4");
 }
@@ -103,16 +108,34 @@ interface Candidate extends Endpoint {
 }
 
 /**
- * RFC 5321 §5.1: where we are in the list ourselves, only better hosts are tried. The port of the question is ours only when
- * it is 25: elsewhere another server may well live on this machine.
+ * RFC 5321 §5.1: where we are in the list ourselves, only better hosts are tried. Our name and our addresses are ourselves at
+ * port 25; elsewhere another server may well live on this machine, and only our own listeners count.
  */
-function withoutLoop({ host, port }: NextHop, candidates: readonly Candidate[], options: HostOptions): HostList {
-  const self = candidates.find(
-    ({ name, address }) => port === smtpPort && (name === options.hostname || options.isOwnAddress(address)),
-  );
-  const better = self === undefined ? candidates : candidates.filter(({ priority }) => priority < self.priority);
-  if (better.length === 0) return failed(bounced(`mail for ${host} loops back to myself`, { enhanced: "5.4.6" }));
-  return endpoints(better.map(({ name, address }) => ({ name, address, port })));
+function withoutLoop(
+  { host, port }: NextHop,
+  candidates: readonly Candidate[],
+  records: readonly MxRecord[],
+  options: HostOptions,
+): HostList {
+  const { hostname, isOwnAddress, isOwnEndpoint } = options;
+  const isSelf = ({ name, address }: Candidate): boolean =>
+    isOwnEndpoint(address, port) || (port === smtpPort && (name === hostname || isOwnAddress(address)));
+  // A name of ours that the DNS gives no address to us is still a place in the list.
+  const named = port === smtpPort ? records.filter(({ exchange }) => exchange === hostname) : [];
+  const own = [...named, ...candidates.filter(isSelf)].map(({ priority }) => priority);
+  if (own.length === 0) return endpoints(candidates);
+  const self = Math.min(...own);
+  const better = candidates.filter(({ priority }) => priority < self);
+  if (better.length > 0) return { ...endpoints(better), final: true };
+  // There are better hosts; it is not known now where.
+  if (records.some(({ priority }) => priority < self)) {
+    return { ...failed(deferred(`unable to find primary relay for ${host}`, { enhanced: "4.4.4" })), final: true };
+  }
+  return looping(host);
+}
+
+function looping(host: string): HostList {
+  return { ...failed(bounced(`mail for ${host} loops back to myself`, { enhanced: "5.4.6" })), final: true };
 }
 
 /** A and AAAA; one of them may fail as long as the other answers with something. */
@@ -143,7 +166,7 @@ function shuffle<T>(list: readonly T[], random: () => number): T[] {
 }
 
 function endpoints(list: readonly Endpoint[]): HostList {
-  return { kind: "endpoints", endpoints: list };
+  return { kind: "endpoints", endpoints: list.map(({ name, address, port }) => ({ name, address, port })) };
 }
 
 function failed(outcome: Outcome): HostList {

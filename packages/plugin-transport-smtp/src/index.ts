@@ -8,7 +8,7 @@ export default definePlugin({
   apiVersion: 1,
   options,
   setup(gateway, given) {
-    const { name, hostname, clock, dns, log } = gateway;
-    gateway.transport(createSmtpTransport(given, { name, hostname, clock, dns, log, random: Math.random }));
+    const { name, hostname, clock, dns, log, routing } = gateway;
+    gateway.transport(createSmtpTransport(given, { name, hostname, clock, dns, log, routing, random: Math.random }));
   },
 });

@@ -24,9 +24,9 @@ function enhancedFor({ enhanced }: ServerReply, wanted: string): string {
 }
 
 /** The same words, for now. */
-export function softened(outcome: Outcome): Outcome {
+export function softened(outcome: Outcome, enhanced = `4${outcome.enhanced.slice(1)}`): Outcome {
   if (outcome.status === "deferred") return outcome;
-  return { ...outcome, status: "deferred", enhanced: `4${outcome.enhanced.slice(1)}` };
+  return { ...outcome, status: "deferred", enhanced };
 }
 
 /** This server closes or is too busy: another may do, and this one wants to be left alone. */

@@ -49,9 +49,12 @@ interface Setup {
   readonly options?: object;
   readonly clock?: Clock;
   readonly dns?: Record<string, StaticRecords>;
+  readonly relayhost?: string;
+  readonly isOwnEndpoint?: (address: string, port: number) => boolean;
 }
 
-function transportFor({ options = {}, clock = systemClock, dns = {} }: Setup = {}): Transport {
+function transportFor(setup: Setup = {}): Transport {
+  const { options = {}, clock = systemClock, dns = {}, relayhost, isOwnEndpoint = () => false } = setup;
   return createSmtpTransport(schema.parse(options), {
     name: "smtp",
     hostname: "gateway.test",
@@ -59,6 +62,7 @@ function transportFor({ options = {}, clock = systemClock, dns = {} }: Setup = {
     dns: createStaticResolver(dns),
     log: { debug: () => {} },
     random: () => 0,
+    routing: { relayhost, isOwnAddress: (address) => address === "192.0.2.99", isOwnEndpoint },
   });
 }
 
@@ -332,6 +336,63 @@ test("a port that is closed", async () => {
     remote: `127.0.0.1[127.0.0.1]:${peer.port}`,
   });
   expect(report.destination).toBe("dead");
+});
+
+test("several next-hops: each in turn, until one takes what is left", async () => {
+  await using first = await startPeer({ rcpt: (_line, nth) => (nth === 1 ? "450 4.2.1 later" : "550 5.1.1 no") });
+  await using second = await startPeer({});
+  await using third = await startPeer({});
+  await using gone = await startPeer({});
+  const nobody = hop(gone);
+  await gone[Symbol.asyncDispose]();
+  const transport = transportFor();
+  const { statuses, outcomes, report } = await send(transport, {
+    nextHop: `${nobody}, ${hop(first)}, ${hop(second)}, ${hop(third)}`,
+    to: ["late@peer.test", "bad@peer.test"],
+  });
+  expect(statuses).toEqual(["delivered 2.0.0", "bounced 5.1.1"]);
+  expect(outcomes["late@peer.test"]?.remote).toBe(`127.0.0.1[127.0.0.1]:${second.port}`);
+  expect([first, second, third].map(({ connections }) => connections)).toEqual([1, 1, 0]);
+  expect(report.destination).toBe("alive");
+  await transport.close();
+});
+
+const hopFailures: readonly [
+  what: string,
+  nextHop: (alive: string, dead: string) => string,
+  status: string,
+  text: RegExp,
+][] = [
+  ["not found, then dead", (_, dead) => `[none.test], ${dead}`, "deferred 4.4.1", /Connection refused/],
+  // A name that is not found must not bounce what a host may take later.
+  ["dead, then not found", (_, dead) => `${dead}, [none.test]`, "deferred 4.4.1", /Connection refused/],
+  ["not found now, then not found", () => "[late.test], [none.test]", "deferred 4.4.3", /not found for now/],
+  ["none is found", () => "[none.test], [nowhere.test]", "bounced 5.4.4", /name=nowhere.test/],
+  ["a loop ends the list", (alive) => `[192.0.2.98]:2525, ${alive}`, "bounced 5.4.6", /loops back to myself/],
+];
+test.each(hopFailures)("several next-hops: %s", async (_what, nextHop, status, text) => {
+  await using alive = await startPeer({});
+  const gone = await startPeer({});
+  await gone[Symbol.asyncDispose]();
+  const transport = transportFor({
+    dns: { "late.test": { a: "unavailable", aaaa: "unavailable" } },
+    isOwnEndpoint: (address) => address === "192.0.2.98",
+  });
+  const { statuses, outcomes } = await send(transport, { nextHop: nextHop(hop(alive), hop(gone)) });
+  expect(statuses).toEqual([status]);
+  expect(outcomes["a@peer.test"]?.text).toMatch(text);
+  expect(alive.connections).toBe(0);
+});
+
+test.each([
+  ["[none.test]", /Host not found/],
+  ["[192.0.2.98]:2525", /loops back to myself/],
+])("what is wrong with the relayhost %s is the operator's to mend: the mail waits", async (relayhost, text) => {
+  const isOwnEndpoint = (address: string): boolean => address === "192.0.2.98";
+  const transport = transportFor({ relayhost, isOwnEndpoint });
+  const { statuses, outcomes } = await send(transport, { nextHop: relayhost });
+  expect(statuses).toEqual(["deferred 4.3.5"]);
+  expect(outcomes["a@peer.test"]?.text).toMatch(text);
 });
 
 const large = blob(...Array.from({ length: 64 }, () => Buffer.alloc(65_536, "x")));

@@ -9,18 +9,18 @@ import {
   type DeliveryControls,
   type DeliveryReport,
   type DeliveryRequest,
+  type Gateway,
   type Outcome,
   type PluginLog,
   type Recipient,
   type Resolver,
   type Transport,
 } from "@postern/core";
-import { findHosts, type HostOptions } from "./hosts.ts";
+import { findHosts, splitNextHops, type HostOptions } from "./hosts.ts";
 import { createKeptSessions, type KeptSessions } from "./kept-sessions.ts";
 import type { SmtpOptions } from "./options.ts";
 import { formatRemote, HandshakeFailed, openSession, type Endpoint, type OutboundSession } from "./outbound-session.ts";
 import { refusal, softened } from "./outcomes.ts";
-import { createOwnAddresses } from "./own-addresses.ts";
 import { runTransaction } from "./transaction.ts";
 
 export interface SmtpScope {
@@ -30,6 +30,7 @@ export interface SmtpScope {
   readonly dns: Resolver;
   readonly log: Pick<PluginLog, "debug">;
   readonly random: () => number;
+  readonly routing: Gateway["routing"];
 }
 
 export function createSmtpTransport(options: SmtpOptions, scope: SmtpScope): Transport {
@@ -39,7 +40,8 @@ export function createSmtpTransport(options: SmtpOptions, scope: SmtpScope): Tra
     random: scope.random,
     port: options.port,
     hostname: scope.hostname,
-    isOwnAddress: createOwnAddresses(scope.clock),
+    isOwnAddress: (address) => scope.routing.isOwnAddress(address),
+    isOwnEndpoint: (address, port) => scope.routing.isOwnEndpoint(address, port),
   };
   return {
     name: scope.name,
@@ -90,12 +92,24 @@ class Attempt {
 
   async run(): Promise<DeliveryReport> {
     const tried = await this.#useKept();
-    if (this.#wanted) {
-      const list = await findHosts(this.#request.route.nextHop, this.#hosts);
+    const { nextHop } = this.#request.route;
+    for (const hop of splitNextHops(nextHop)) {
+      if (!this.#wanted) break;
+      const list = await findHosts(hop, this.#hosts);
       if (list.kind === "endpoints") await this.#useHosts(list.endpoints, tried);
-      else this.#failure ??= list.outcome;
+      else this.#blame(list.outcome);
+      if (list.final === true) break;
+    }
+    // What is wrong with the relayhost is the operator's to mend (Postfix's smtp_connect): the mail waits.
+    if (this.#failure !== undefined && nextHop === this.#scope.routing.relayhost) {
+      this.#failure = softened(this.#failure, "4.3.5");
     }
     return this.#finish();
+  }
+
+  /** A host that may be found or reached later is worth waiting for. */
+  #blame(outcome: Outcome): void {
+    if (this.#failure?.status !== "deferred" || outcome.status === "deferred") this.#failure = outcome;
   }
 
   get #wanted(): boolean {
