@@ -1,13 +1,15 @@
 /** The right-hand side of an access table (access(5)), read. What it says about a given client or address is `access-table.ts`. */
+import { canonicalAddress } from "../address/mailbox.ts";
 import { ConfigError } from "../errors.ts";
 import { isTableName, splitWords } from "../tables/index.ts";
-import { noSink } from "./effects.ts";
 import type { Subject } from "./subject.ts";
 
 export type AccessResult =
   | { readonly kind: "permit" | "none" }
   | ({ readonly kind: "reject" | "defer" | "deferIfPermit" | "deferIfReject" } & AccessReply)
-  | { readonly kind: "discard" | "log"; readonly text: string }
+  | { readonly kind: "discard" | "hold" | "log"; readonly text: string }
+  | { readonly kind: "redirect" | "bcc"; readonly address: string }
+  | { readonly kind: "filter"; readonly destination: string }
   | { readonly kind: "prepend"; readonly name: string; readonly value: string }
   /** Restrictions and classes by name. */
   | { readonly kind: "words"; readonly text: string };
@@ -23,8 +25,10 @@ const action = /^(\S+)(?:\s+(.*))?$/s;
 const withEnhanced = /^([245])(\.\d{1,3}\.\d{1,3})(?:\s+(.*))?$/s;
 const headerForm = /^([\u0021-\u0039\u003b-\u007e]{1,76}):\s*(.*)$/s;
 
-/** Actions of access(5) whose effect nothing carries out yet. */
-const withoutSink = new Set(["BCC", "DELAY", "FILTER", "HANGUP", "HOLD", "REDIRECT", "STRIP"]);
+const destinationForm = /^[a-z][\w-]*:[\x20-\x7e]*$/i;
+
+/** What Postfix's source knows as actions and does not support, and those of its other tables. */
+const unknownActions = new Set(["DELAY", "HANGUP", "IGNORE", "REPLACE", "STRIP"]);
 
 /** Throws `ConfigError` for what is no result, and for an action that has no effect here. */
 export function parseAccessResult(value: string): AccessResult {
@@ -49,13 +53,23 @@ export function parseAccessResult(value: string): AccessResult {
       return { kind: "deferIfPermit", code: 450, ...splitEnhanced(rest, "4.7.1") };
     case "DISCARD":
       return { kind: "discard", text: rest };
+    case "HOLD":
+      return { kind: "hold", text: rest };
+    case "REDIRECT":
+      return { kind: "redirect", address: readAddress(name, rest) };
+    case "BCC":
+      return { kind: "bcc", address: readAddress(name, rest) };
+    case "FILTER":
+      if (!destinationForm.test(rest))
+        throw new ConfigError('FILTER needs transport:destination, as in "FILTER smtp:[127.0.0.1]:10025"');
+      return { kind: "filter", destination: rest };
     case "WARN":
     case "INFO":
       return { kind: "log", text: rest === "" ? name.toLowerCase() : `${name.toLowerCase()}: ${rest}` };
     case "PREPEND":
       return parsePrepend(rest);
   }
-  if (withoutSink.has(name)) throw new ConfigError(`action ${name} ${noSink}`);
+  if (unknownActions.has(name)) throw new ConfigError(`${name} is no action of an access table`);
   if (/^\d+$/.test(name)) return parseDigits(name, rest);
   const table = splitWords(trimmed).find(isTableName);
   // As in Postfix: a class can hold the word that asks the table.
@@ -80,6 +94,12 @@ function parsePrepend(text: string): AccessResult {
   const [, name, value = ""] = headerForm.exec(text) ?? [];
   if (name === undefined) throw new ConfigError('PREPEND needs a header, as in "PREPEND X-Seen: yes"');
   return { kind: "prepend", name, value };
+}
+
+function readAddress(action: string, text: string): string {
+  const address = canonicalAddress(text.trim(), { smtputf8: true });
+  if (address !== undefined) return address;
+  throw new ConfigError(`${action} needs an address, as in "${action} someone@example.org"`);
 }
 
 /** An enhanced code at the start of the text; its class follows the action. */

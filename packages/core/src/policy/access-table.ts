@@ -18,20 +18,30 @@ import { rejectedText, type Subject } from "./subject.ts";
 /** Values of a table that is not in memory, kept read. */
 const mostRead = 1000;
 
+export interface AccessOptions {
+  /**
+   * false: an OK is a mistake. For names that a stranger chooses, as the name servers of his domain: DUNNO makes an exception there, and
+   * no OK lets him pass all that follows. Named by `check` for a table in memory; else 451, and noted.
+   */
+  readonly mayPermit?: boolean;
+}
+
 export class AccessTable {
   readonly #table: LookupTable;
+  readonly #mayPermit: boolean;
   readonly #scope: CompileScope;
   /** By value: tables have many keys and few values. */
   readonly #read = new Map<string, MaybePromise<AccessRule>>();
 
-  private constructor(table: LookupTable, scope: CompileScope) {
+  private constructor(table: LookupTable, scope: CompileScope, { mayPermit = true }: AccessOptions) {
     this.#table = table;
     this.#scope = scope;
+    this.#mayPermit = mayPermit;
   }
 
   /** Throws `ConfigError` for a table that cannot be opened, and for the first wrong value of one that is in memory. */
-  static async open(spec: TableSpec, scope: CompileScope): Promise<AccessTable> {
-    const opened = new AccessTable(await scope.table(spec), scope);
+  static async open(spec: TableSpec, scope: CompileScope, options: AccessOptions = {}): Promise<AccessTable> {
+    const opened = new AccessTable(await scope.table(spec), scope, options);
     await checkEntries(opened.#table, (entry) => (opened.#read.has(entry.value) ? undefined : opened.#keep(entry)));
     return opened;
   }
@@ -39,6 +49,7 @@ export class AccessTable {
   /** Throws `ConfigError` that says where the entry stands. */
   async #keep(entry: Located): Promise<void> {
     try {
+      if (!this.#mayPermit && parseAccessResult(entry.value).kind === "permit") throw new ConfigError(noPermit);
       this.#read.set(entry.value, await this.#readValue(entry.value));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -82,12 +93,28 @@ export class AccessTable {
     return read;
   }
 
-  #readValue(value: string): Promise<AccessRule> {
-    return readAccessRule(value, this.#scope);
+  async #readValue(value: string): Promise<AccessRule> {
+    const rule = await readAccessRule(value, this.#scope);
+    if (this.#mayPermit) return rule;
+    return (subject, ask) => after(rule(subject, ask), (answer) => (isPermit(answer) ? misplaced(subject) : answer));
   }
 }
 
-/** What one access(5) result says about whoever is asked about. */
+const noPermit = "OK is not taken here, since strangers choose the names that are looked up; DUNNO makes an exception";
+
+/** A discarded message may be permitted: it goes nowhere. */
+function isPermit(answer: Answer): boolean {
+  const parts: readonly (Effect | Verdict | undefined)[] = Array.isArray(answer)
+    ? (answer as readonly (Effect | Verdict)[])
+    : [answer as Effect | Verdict | undefined];
+  const kinds = parts.map((part) => part?.kind);
+  return kinds.includes("permit") && !kinds.includes("discard");
+}
+
+function misplaced({ name }: Subject): Answer {
+  return [{ kind: "log", text: `<${name}>: ${noPermit}` }, defer("Server configuration error", "4.3.5", 451)];
+}
+
 /** A refusal's log line names the entry; what permits or says nothing costs nothing here. */
 function told(answer: Answer, { table, key }: Match, ask: Ask): Answer {
   const parts = Array.isArray(answer)
@@ -101,6 +128,7 @@ function told(answer: Answer, { table, key }: Match, ask: Ask): Answer {
 
 const refusals: ReadonlySet<string> = new Set(["reject", "defer", "deferIfPermit", "deferIfReject"]);
 
+/** What one access(5) result says about whoever is asked about. */
 export type AccessRule = (subject: Subject, ask: Ask) => MaybePromise<Answer>;
 
 /** An access(5) result, read once to be asked often; it may name words and classes. Rejects with `ConfigError`. */
@@ -111,8 +139,8 @@ export async function readAccessRule(value: string, scope: Pick<CompileScope, "c
 
 const asRule =
   (judge: Judge): AccessRule =>
-  (_, ask) =>
-    judge(ask);
+  (subject, ask) =>
+    judge({ ...ask, subject });
 
 function ruleFor(result: Exclude<AccessResult, { kind: "words" }>): AccessRule {
   switch (result.kind) {
@@ -133,8 +161,13 @@ function ruleFor(result: Exclude<AccessResult, { kind: "words" }>): AccessRule {
     case "discard":
       // Nothing more is asked about a message that goes nowhere.
       return () => [result.text === "" ? { kind: "discard" } : { kind: "discard", text: result.text }, permit];
+    case "hold":
+      return () => (result.text === "" ? { kind: "hold" } : { kind: "hold", text: result.text });
     case "log":
     case "prepend":
+    case "redirect":
+    case "bcc":
+    case "filter":
       return () => result;
   }
 }

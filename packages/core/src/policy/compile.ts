@@ -9,7 +9,15 @@ import type { AddressBook } from "../routing/address-book.ts";
 import { plainPermit } from "./answer.ts";
 import { parseEntries, parseEntry, type EntryNames, type ParsedEntry } from "./entries.ts";
 import { ListRun, runWords, type CompiledWord, type Decision } from "./list-run.ts";
-import { stages, type Ask, type CompileScope, type Judge, type PolicyEntry, type Stage } from "./restriction.ts";
+import {
+  stages,
+  type Ask,
+  type CompileScope,
+  type Judge,
+  type PolicyEntry,
+  type Restriction,
+  type Stage,
+} from "./restriction.ts";
 import { describeSubject, rejectedText } from "./subject.ts";
 import { authorizingStages, type Vocabulary } from "./vocabulary.ts";
 
@@ -40,10 +48,17 @@ export class ListCompiler {
   readonly #names: EntryNames;
   readonly #classes: Readonly<Record<string, readonly PolicyEntry[]>>;
   readonly #scope: PolicyScope;
+  readonly #delayReject: boolean;
 
-  /** Throws `ConfigError` for a class with a word's name, and for unknown words in classes, used or not. */
-  constructor(classes: Readonly<Record<string, readonly PolicyEntry[]>>, vocabulary: Vocabulary, scope: PolicyScope) {
+  /** `delayReject`: lists before `relay` are asked at RCPT. Throws `ConfigError` for a class with a word's name, and for unknown words in classes, used or not. */
+  constructor(
+    classes: Readonly<Record<string, readonly PolicyEntry[]>>,
+    vocabulary: Vocabulary,
+    scope: PolicyScope,
+    delayReject = false,
+  ) {
     this.#classes = classes;
+    this.#delayReject = delayReject;
     this.#names = { vocabulary, classes: new Set(Object.keys(classes)) };
     this.#scope = scope;
     for (const [name, entries] of Object.entries(classes)) {
@@ -86,10 +101,11 @@ export class ListCompiler {
     const { deadlineMs } = restriction;
     const owner = deadlineMs === undefined ? entry.word.owner : { ...entry.word.owner, deadlineMs };
     const { stage } = context;
-    if (!restriction.stages.includes(stage)) {
+    if (!this.#mayStand(restriction, stage)) {
       if (context.lenient === true) return [];
-      const allowed = restriction.stages.map((name) => `"${name}"`).join(", ");
-      throw new ConfigError(`${entry.path}: "${entry.name}" cannot stand in "${stage}", only in ${allowed}`);
+      throw new ConfigError(
+        `${entry.path}: "${entry.name}" cannot stand in "${stage}", ${whereElse(restriction, stage)}`,
+      );
     }
     const args = checkArguments(entry);
     const scope = this.#compileScope(entry, context);
@@ -121,6 +137,11 @@ export class ListCompiler {
     return warn ? words.map((word) => ({ ...word, warn: true })) : words;
   }
 
+  /** What is asked at RCPT knows what there is to know at RCPT. */
+  #mayStand({ stages: own }: Restriction, stage: Stage): boolean {
+    return own.includes(stage) || (this.#delayReject && isEarly(stage) && own.includes("rcpt"));
+  }
+
   #traced(word: CompiledWord): CompiledWord {
     const { trace } = this.#scope;
     return trace === undefined ? word : { ...word, judge: trace(word, word.judge) };
@@ -134,7 +155,9 @@ export class ListCompiler {
       stage: context.stage,
       table: (spec) => this.#scope.openTable(spec),
       compile: async (nested) => {
-        const parsed = parseEntry(nested, entry.path, this.#names);
+        const parsed = parseEntry(nested, entry.path, this.#names).map((word) =>
+          entry.warn ? { ...word, warn: true } : word,
+        );
         return this.#asJudge(await this.#compileAll(parsed, context));
       },
     };
@@ -148,6 +171,16 @@ export class ListCompiler {
       return after(runWords(words, run, guard), () => answerOf(run));
     };
   }
+}
+
+function isEarly(stage: Stage): boolean {
+  return stages.indexOf(stage) < stages.indexOf("relay");
+}
+
+function whereElse({ stages: own }: Restriction, stage: Stage): string {
+  const allowed = own.map((name) => `"${name}"`).join(", ");
+  const delayed = isEarly(stage) && own.includes("rcpt");
+  return `only in ${allowed}${delayed ? "; policy.delayReject is false, so that the list is asked before RCPT" : ""}`;
 }
 
 interface CompileContext {

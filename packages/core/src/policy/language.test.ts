@@ -101,19 +101,29 @@ describe("compiling", () => {
   ) => setUp({ lists, classes }, { restrictions: [...restrictions, ...more] });
 
   test.for<[lists: Record<string, PolicyEntry[]>, message: string]>([
-    [{ connect: ["only_rcpt"] }, 'policy.connect[0]: "only_rcpt" cannot stand in "connect", only in "rcpt"'],
+    [{ data: ["only_rcpt"] }, 'policy.data[0]: "only_rcpt" cannot stand in "data", only in "rcpt"'],
     [{ rcpt: ["check_table"] }, 'policy.rcpt[0]: "check_table" takes 1 argument, not 0'],
     [{ rcpt: ["check_two a"] }, 'policy.rcpt[0]: "check_two" takes 2 arguments, not 1'],
     [{ rcpt: [["maybe_one", "a", "b"]] }, 'policy.rcpt[0]: "maybe_one" takes 0 to 1 arguments, not 2'],
     [{ rcpt: ["check_table ab"] }, 'policy.rcpt[0]: "check_table", argument 1: expected type:name'],
     [{ rcpt: ["ring"] }, 'policy.classes.c[0]: class "ring" contains itself: ring → b → c → ring'],
     [
-      { rcpt: ["misuse"], connect: ["misuse"] },
-      'policy.classes.misuse[0]: "only_rcpt" cannot stand in "connect", only in "rcpt"',
+      { rcpt: ["misuse"], data: ["misuse"] },
+      'policy.classes.misuse[0]: "only_rcpt" cannot stand in "data", only in "rcpt"',
     ],
   ])("%j", async ([lists, message]) => {
     const classes = { ring: ["b"], b: ["c"], c: ["ring"], misuse: ["only_rcpt"] };
     await expect(compile(lists, classes)).rejects.toThrow(new ConfigError(message));
+  });
+
+  test("lists that are asked at RCPT may hold its words", async () => {
+    for (const stage of ["connect", "helo", "mail"] as const) {
+      const lists = { [stage]: ["only_rcpt"] };
+      await expect(setUp({ lists }, { restrictions })).resolves.toBeDefined();
+      await expect(setUp({ lists, delayReject: false }, { restrictions })).rejects.toThrow(
+        `policy.${stage}[0]: "only_rcpt" cannot stand in "${stage}", only in "rcpt"; policy.delayReject is false, so that the list is asked before RCPT`,
+      );
+    }
   });
 
   test("mistakes in a class that nobody uses, and a class named like a word", async () => {

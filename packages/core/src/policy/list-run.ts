@@ -7,7 +7,7 @@ import { objectionFor } from "../guard/objection.ts";
 import type { Owner } from "../guard/owner.ts";
 import { formatReply, type Reply } from "../model/reply.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
-import type { Objection, Permit, Verdict } from "../model/verdict.ts";
+import { isObjection, type Objection, type Permit, type Verdict } from "../model/verdict.ts";
 import { checkAnswer, plainPermit, type Part } from "./answer.ts";
 import { isMessageEffect, type MessageEffect } from "./effects.ts";
 import { remembered, settlements, steps } from "./lattice.ts";
@@ -83,7 +83,7 @@ export class ListRun {
   by: Decision | undefined;
   /** Kept from stage to stage. The first reason stays. */
   ifPermit: Deferral | undefined;
-  /** Of one list. */
+  /** Of one list, and of `relay` for `rcpt`. */
   ifReject: Deferral | undefined;
   authorized = false;
   effects: MessageEffect[] | undefined;
@@ -121,7 +121,11 @@ export class ListRun {
         this.#warn((part as Objection).reply, this.#refusedBy(word));
         break;
     }
-    // Whatever comes now, the answer is a deferral.
+    return this.isStuck;
+  }
+
+  /** Both kinds of deferral are remembered: whatever comes now, the answer is one of them. */
+  get isStuck(): boolean {
     return this.ifPermit !== undefined && this.ifReject !== undefined;
   }
 
@@ -187,7 +191,10 @@ export function runWords(words: readonly CompiledWord[], run: ListRun, guard: Gu
       if (run.fail(guard.fail(word.owner, word.word, error), word)) return;
       continue;
     }
-    if (answer === undefined) continue;
+    if (answer === undefined) {
+      if (run.isStuck) return;
+      continue;
+    }
     const settled = guard.settle(word.owner, word.word, checkAnswer, answer);
     if (isPromise(settled)) {
       return settled.then((late) => (takeAll(run, word, late) ? undefined : runWords(words, run, guard, at + 1)));
@@ -199,10 +206,14 @@ export function runWords(words: readonly CompiledWord[], run: ListRun, guard: Gu
 
 /** True when the list has ended. */
 export function takeAll(run: ListRun, word: CompiledWord, answer: readonly Part[] | undefined | Failed): boolean {
-  if (answer === undefined) return false;
-  if (answer instanceof Failed) return run.fail(answer, word);
-  // Effects beside a verdict count wherever they stand.
-  let ended = false;
-  for (const part of answer) ended = run.take(part, word) || ended;
+  if (answer === undefined) return run.isStuck;
+  if (answer instanceof Failed) return run.fail(answer, word) || run.isStuck;
+  const wasStuck = run.isStuck;
+  let ended = wasStuck;
+  for (const part of answer) {
+    // Effects beside a verdict count wherever they stand. What a table's words said before they got stuck comes before their verdict.
+    if (!wasStuck && run.isStuck && (part.kind === "permit" || isObjection(part))) break;
+    ended = run.take(part, word) || ended;
+  }
   return ended;
 }

@@ -55,7 +55,8 @@ export async function compilePolicy(
   if (mixed !== "reject-all" && mixed !== "discard") {
     throw new ConfigError(`policy.mixed: "${String(mixed)}" is not available in this version of Postern`);
   }
-  const compiler = new ListCompiler(config.classes ?? {}, vocabulary, scope);
+  const { delayReject = true } = config;
+  const compiler = new ListCompiler(config.classes ?? {}, vocabulary, scope, delayReject);
   const lists: Partial<Record<Stage, CompiledList>> = {};
   for (const stage of stages) {
     const { path, entries } = source(stage, config, vocabulary, listener);
@@ -63,7 +64,7 @@ export async function compilePolicy(
   }
   const policy: Policy = Object.freeze({
     lists: Object.freeze(lists as Record<Stage, CompiledList>),
-    delayReject: config.delayReject ?? true,
+    delayReject,
     mixed,
     addresses: scope.addresses,
     guard: scope.guard,

@@ -4,6 +4,7 @@ import type { Clock, MaybePromise, Answer, Recipient, Session, Transaction } fro
 import type { Message } from "../message/message.ts";
 import type { AddressBook } from "../routing/address-book.ts";
 import type { LookupTable, TableSpec } from "../tables/table.ts";
+import type { Subject } from "./subject.ts";
 
 /** Where a list is asked, in the order of a session. */
 export const stages = Object.freeze(["connect", "helo", "mail", "relay", "rcpt", "data", "message"] as const);
@@ -16,8 +17,10 @@ export interface Ask {
   readonly session: Session;
   /** From MAIL on. */
   readonly transaction?: Transaction | undefined;
-  /** In `relay` and `rcpt`. */
+  /** In `relay` and `rcpt`, and in the lists before them when they are asked at RCPT; in `data` and `message` when there is but one. */
   readonly recipient?: Recipient | undefined;
+  /** For words that a table named: whom the table was asked about. Absent: whom the list is about. */
+  readonly subject?: Subject;
   /** In `message`. */
   readonly message?: Message | undefined;
   /** Explaining or testing: leave no trace in any state. */

@@ -33,6 +33,8 @@ describe("one RCPT", () => {
   const no = "550 5.7.1 no";
   const later = "450 4.7.1 later";
   const ifPermit = "450 4.7.0 <user@ours.example>: Recipient address rejected: defer_if_permit requested";
+  const fromSender = "450 4.7.0 <sender@client.example>: Sender address rejected: defer_if_permit requested";
+  const fromClient = "450 4.7.0 <client.example[192.0.2.1]>: Client host rejected: defer_if_permit requested";
   const ifReject = "450 4.7.0 <user@ours.example>: Recipient address rejected: defer_if_reject requested";
   test.for<Case>([
     [{}, "ok"],
@@ -54,20 +56,26 @@ describe("one RCPT", () => {
     [{ rcpt: "defer_if_permit, ok" }, ifPermit],
     [{ rcpt: "defer_if_permit, no" }, no],
     [{ relay: "defer_if_permit", rcpt: "ok" }, ifPermit],
-    [
-      { mail: "defer_if_permit", rcpt: "ok" },
-      ifPermit.replace("user@ours.example", "sender@client.example").replace("Recipient", "Sender"),
-    ],
+    [{ mail: "defer_if_permit", rcpt: "ok" }, fromSender],
+    [{ connect: "defer_if_permit", mail: "defer_if_permit" }, fromClient],
     [{ connect: "defer_if_permit", rcpt: "no" }, no],
-    // defer_if_reject: a later refusal for good, of the same list.
+    // defer_if_reject: a later refusal for good, of the same list, or of rcpt after relay.
     [{ rcpt: "defer_if_reject" }, "ok"],
     [{ rcpt: "defer_if_reject, no" }, ifReject],
     [{ rcpt: "defer_if_reject, no_late" }, ifReject],
     [{ rcpt: "defer_if_reject, later" }, later],
-    [{ relay: "defer_if_reject", rcpt: "no" }, no],
+    [{ relay: "defer_if_reject", rcpt: "no" }, ifReject],
+    [{ mail: "defer_if_reject", relay: "no" }, no],
+    [{ relay: "defer_if_reject, no_late" }, ifReject],
     [{ rcpt: "no, defer_if_reject" }, no],
     // Both: nothing that comes can change it.
     [{ rcpt: "defer_if_permit, defer_if_reject, throws" }, ifPermit],
+    [{ rcpt: "defer_if_reject, dunno_late, defer_if_permit, throws" }, ifPermit],
+    [{ mail: "defer_if_permit", rcpt: "defer_if_reject, no" }, fromSender],
+    // … but rcpt is begun after relay, and its first word is still heard.
+    [{ relay: "defer_if_permit, defer_if_reject", rcpt: "dunno, no" }, ifPermit],
+    [{ relay: "defer_if_permit, defer_if_reject", rcpt: "no" }, ifReject],
+    [{ relay: "defer_if_permit, defer_if_reject", rcpt: "later" }, later],
     // warn_if_reject.
     [{ rcpt: "warn_if_reject no" }, "ok"],
     [{ rcpt: "warn_if_reject no, later" }, later],
@@ -167,7 +175,7 @@ describe("a session", () => {
     data: ["counts"],
   };
 
-  test("delayed lists are asked once a transaction, at its first RCPT", async () => {
+  test("delayed lists are asked at every RCPT", async () => {
     const { asked, words: counted } = counting();
     const { policy } = await setUp({ lists: everywhere }, { words: counted });
     const judge = policy.start();
@@ -176,7 +184,7 @@ describe("a session", () => {
     await judge.ask("rcpt", question());
     await judge.ask("rcpt", question());
     await judge.ask("data", question());
-    expect(asked.join(" ")).toBe("connect helo mail relay rcpt relay rcpt data");
+    expect(asked.join(" ")).toBe("connect helo mail relay rcpt connect helo mail relay rcpt data");
     judge.resetTransaction();
     asked.length = 0;
     await judge.ask("rcpt", question());
@@ -208,8 +216,82 @@ describe("a session", () => {
     const { policy } = await setUp({ lists: { connect: ["refuses"], rcpt: ["counts"] } }, { words: counted });
     const judge = policy.start();
     for (let times = 0; times < 3; times++) expect(judge.ask("rcpt", question())).toMatchObject({ kind: "reject" });
-    expect(asked).toEqual(["connect"]);
+    expect(asked).toEqual(["connect", "connect", "connect"]);
     expect(judge.decision).toEqual({ list: "connect", path: "policy.connect[0]", word: "refuses", plugin: "test" });
+  });
+
+  test("a delayed list knows its recipient, and may let one pass and refuse the other", async () => {
+    const judged: Words = {
+      picky: ({ recipient }) => (recipient?.address.startsWith("b@") === true ? reject("not b") : undefined),
+    };
+    const { policy } = await setUp({ lists: { connect: ["picky"] } }, { words: judged });
+    const judge = policy.start();
+    expect(judge.ask("rcpt", question("b@ours.example"))).toMatchObject({ kind: "reject" });
+    expect(judge.ask("rcpt", question("a@ours.example"))).toBeUndefined();
+    expect(judge.ask("rcpt", question("b@ours.example"))).toMatchObject({ kind: "reject" });
+  });
+
+  test.for([
+    [1, "a@ours.example"],
+    [2, undefined],
+  ] as const)("after DATA a word knows the recipient when there is %s", async ([count, known]) => {
+    const seen: (string | undefined)[] = [];
+    const looks: Words = { looks: ({ recipient }) => void seen.push(recipient?.address) };
+    const { policy } = await setUp({ lists: { data: ["looks"], message: ["looks"] } }, { words: looks });
+    const recipients = ["a@ours.example", "b@ours.example"]
+      .slice(0, count)
+      .map((address) => ({ address, original: address }));
+    const { session, transaction } = question();
+    const asked = { session, transaction: { ...(transaction as NonNullable<typeof transaction>), recipients } };
+    await policy.start().ask("data", asked);
+    await policy.start().judge({ ...asked, message: createMessage(createMemoryBlob([])) }, undefined);
+    expect(seen).toEqual([known, known]);
+  });
+
+  test("the postmaster without a domain hears of no list", async () => {
+    const lists = { connect: ["no"], rcpt: ["no"] };
+    expect(await askRecipient({ lists }, { words }, question("Postmaster"))).toBe("ok");
+    expect(await askRecipient({ lists }, { words }, question("postmaster@ours.example"))).toBe("550 5.7.1 no");
+  });
+
+  describe("a message that goes nowhere", () => {
+    const discarding: Words = {
+      ...words,
+      drops_a: ({ recipient }) =>
+        recipient?.address.startsWith("a@") === true ? [{ kind: "discard" as const }, permit] : undefined,
+    };
+    const friend = { name: "friend", authorizes: true, compile: () => () => permit } as const;
+
+    test.for(["connect", "mail", "relay", "rcpt"] as const)("by %s: no list is asked any more", async (stage) => {
+      const lists = { rcpt: ["no"], data: ["no"], message: ["no"], [stage]: ["drops_a", "no"] };
+      const { policy } = await setUp({ lists }, { words: discarding });
+      const judge = policy.start();
+      expect(await judge.ask("rcpt", question("c@ours.example"))).toMatchObject({ kind: "reject" });
+      for (const name of ["a", "b", "nobody"]) {
+        expect(await judge.ask("rcpt", question(`${name}@ours.example`))).toBeUndefined();
+      }
+      expect(await judge.ask("data", question())).toBeUndefined();
+      judge.resetTransaction();
+      expect(await judge.ask("rcpt", question("b@ours.example"))).toMatchObject({ kind: "reject" });
+    });
+
+    test("the relay guard is asked for every recipient all the same", async () => {
+      const lists = { mail: ["drops_a"], relay: [] as string[] };
+      const { policy } = await setUp({ lists }, { words: discarding });
+      const judge = policy.start();
+      expect(await judge.ask("rcpt", question("a@other.example"))).toMatchObject({ kind: "reject" });
+      expect(await judge.ask("rcpt", question("a@ours.example"))).toBeUndefined();
+      expect(await judge.ask("rcpt", question("b@other.example"))).toMatchObject({ kind: "reject" });
+    });
+
+    test("and who may relay still may", async () => {
+      const lists = { mail: ["drops_a"], relay: ["friend"] };
+      const { policy } = await setUp({ lists }, { words: discarding, restrictions: [friend] });
+      const judge = policy.start();
+      for (const address of ["a@other.example", "b@other.example"]) {
+        expect(await judge.ask("rcpt", question(address))).toBeUndefined();
+      }
+    });
   });
 
   test("words in memory answer without a promise", async () => {

@@ -76,12 +76,13 @@ const scanners: CompiledWord = Object.freeze({
 
 export class SessionJudge {
   readonly #policy: Policy;
-  /** Of the early lists that were asked, at their own commands or together at the first RCPT. */
+  /** Of the early lists that were asked at their own commands; none when they are delayed. */
   readonly #early = new Map<EarlyStage, Ruling>();
-  #delayed: MaybePromise<Ruling> | undefined;
   /** By address: a recipient that is refused after all takes its effects with it. */
   readonly #recipientEffects = new Map<string, readonly MessageEffect[]>();
   #dataEffects: readonly MessageEffect[] = noEffects;
+  /** A recipient was taken whose lists said that the message goes nowhere. */
+  #isDiscarding = false;
   #decision: Decision | undefined;
 
   constructor(policy: Policy) {
@@ -109,11 +110,10 @@ export class SessionJudge {
       case "mail":
         return this.#policy.delayReject ? this.#decided(nothing) : this.#ruleEarly(stage, question);
       case "rcpt":
-        return after(this.#ruleDelayed(question), (early) =>
-          early.objection === undefined ? this.#ruleRecipient(question) : this.#decided(early),
-        );
+        return this.#ruleRecipient(question);
       case "data":
-        return after(this.#runList("data", question, this.#carried()), (run) => {
+        if (this.#isDiscarding) return this.#decided(nothing);
+        return after(this.#runList("data", aboutOne(question), undefined), (run) => {
           const ruling = this.#final(run);
           this.#dataEffects = ruling.effects;
           return ruling;
@@ -128,7 +128,7 @@ export class SessionJudge {
   ): MaybePromise<MessageRuling> {
     // When the list has refused, nobody waits for the scanners any more.
     if (isPromise(scanned)) scanned.catch(() => undefined);
-    return after(this.#runList("message", question, this.#carried()), (run) => {
+    return after(this.#runMessageList(question), (run) => {
       const refusal = run.settleRefusal();
       if (refusal !== undefined) return this.#merge(question.transaction, run, refusal);
       const { guard } = this.#policy;
@@ -145,17 +145,30 @@ export class SessionJudge {
 
   /** The transaction is over, with or without a message: its effects go. */
   resetTransaction(): void {
-    this.#delayed = undefined;
     this.#early.delete("mail");
-    if (this.#policy.delayReject) this.#early.clear();
     this.#recipientEffects.clear();
     this.#dataEffects = noEffects;
+    this.#isDiscarding = false;
+  }
+
+  /** Nothing more is asked about a message that goes nowhere. */
+  #runMessageList(question: PolicyQuestion): MaybePromise<ListRun> {
+    if (!this.#isDiscarding) return this.#runList("message", aboutOne(question), undefined);
+    return this.#begin("message", question, undefined);
+  }
+
+  #begin(stage: Stage, question: PolicyQuestion, ifPermit: Deferral | undefined): ListRun {
+    const ask = { dry: false, ...question, stage };
+    return new ListRun(ask, ifPermit, noteFor(ask, this.#policy.note));
+  }
+
+  #ask(run: ListRun): MaybePromise<void> {
+    return runWords(this.#policy.lists[run.ask.stage].words, run, this.#policy.guard);
   }
 
   #runList(stage: Stage, question: PolicyQuestion, ifPermit: Deferral | undefined): MaybePromise<ListRun> {
-    const ask = { dry: false, ...question, stage };
-    const run = new ListRun(ask, ifPermit, noteFor(ask, this.#policy.note));
-    const done = runWords(this.#policy.lists[stage].words, run, this.#policy.guard);
+    const run = this.#begin(stage, question, ifPermit);
+    const done = this.#ask(run);
     return isPromise(done) ? done.then(() => run) : run;
   }
 
@@ -174,38 +187,81 @@ export class SessionJudge {
     return this.#decided(ruling);
   }
 
-  /** The early lists in order until one refuses: once a transaction, since a session learns more from one to the next. */
-  #ruleDelayed(question: PolicyQuestion): MaybePromise<Ruling> {
-    if (!this.#policy.delayReject) return nothing;
-    this.#delayed ??= this.#ruleAll(0, { ...question, recipient: undefined });
-    return this.#delayed;
+  /**
+   * One RCPT, as Postfix's smtpd_check_rcpt: the delayed lists, each time anew, since they know the recipient; then `relay` and
+   * `rcpt`. A remembered deferral goes from list to list, one for a refusal from `relay` to `rcpt` alone.
+   */
+  #ruleRecipient(question: PolicyQuestion): MaybePromise<Ruling> {
+    const { recipient } = question;
+    // RFC 5321 §4.5.1: whoever comes may write to the postmaster.
+    if (recipient !== undefined && recipient.address.toLowerCase() === "postmaster") return this.#decided(nothing);
+    if (!this.#isDiscarding) return this.#askLists(question);
+    return this.#discard(this.#begin("rcpt", question, undefined), () => this.#askLists(question));
   }
 
-  #ruleAll(start: number, question: PolicyQuestion): MaybePromise<Ruling> {
+  #askLists(question: PolicyQuestion): MaybePromise<Ruling> {
+    if (this.#policy.delayReject) return this.#ruleDelayed(0, question, undefined, undefined);
+    return this.#ruleRelay(question, this.#carried(), undefined);
+  }
+
+  #ruleDelayed(
+    start: number,
+    question: PolicyQuestion,
+    ifPermit: Deferral | undefined,
+    effects: MessageEffect[] | undefined,
+  ): MaybePromise<Ruling> {
     for (let at = start; at < earlyStages.length; at++) {
       const stage = earlyStages[at] as EarlyStage;
+      if (this.#policy.lists[stage].words.length === 0) continue;
       // Who said no HELO is not asked about it.
       if (stage === "helo" && question.session.helo === undefined) continue;
-      const ruling = this.#ruleEarly(stage, question);
-      if (isPromise(ruling)) {
-        return ruling.then((late) => (late.objection === undefined ? this.#ruleAll(at + 1, question) : late));
-      }
-      if (ruling.objection !== undefined) return ruling;
+      const run = this.#begin(stage, question, ifPermit);
+      run.effects = effects;
+      const done = this.#ask(run);
+      if (isPromise(done)) return done.then(() => this.#afterDelayed(at, question, run));
+      if (run.verdict !== undefined) return this.#afterDelayed(at, question, run);
+      ({ ifPermit, effects } = run);
     }
-    return nothing;
+    return this.#ruleRelay(question, ifPermit, effects);
   }
 
-  #ruleRecipient(question: PolicyQuestion): MaybePromise<Ruling> {
-    const { lists, guard } = this.#policy;
-    return after(this.#runList("relay", question, this.#carried()), (relay) => {
+  #afterDelayed(at: number, question: PolicyQuestion, run: ListRun): MaybePromise<Ruling> {
+    const refusal = run.settleRefusal();
+    if (refusal !== undefined) return this.#decided(rulingOf(run, refusal));
+    const next = (): MaybePromise<Ruling> => this.#ruleDelayed(at + 1, question, run.ifPermit, run.effects);
+    return isDiscarded(run) ? this.#discard(run, next) : next();
+  }
+
+  #ruleRelay(
+    question: PolicyQuestion,
+    ifPermit: Deferral | undefined,
+    effects: MessageEffect[] | undefined,
+  ): MaybePromise<Ruling> {
+    const relay = this.#begin("relay", question, ifPermit);
+    relay.effects = effects;
+    return after(this.#ask(relay), () => {
       const refusal = relay.settleRefusal();
       if (refusal !== undefined) return this.#decided(rulingOf(relay, refusal));
-      const ask = { ...relay.ask, stage: "rcpt" as const };
-      const run = new ListRun(ask, relay.ifPermit, noteFor(ask, this.#policy.note));
-      run.authorized = relay.authorized;
-      run.effects = relay.effects;
-      return after(runWords(lists.rcpt.words, run, guard), () => this.#finishRecipient(run));
+      if (isDiscarded(relay)) return this.#discard(relay, () => this.#ruleMain(question, relay));
+      return this.#ruleMain(question, relay);
     });
+  }
+
+  #ruleMain(question: PolicyQuestion, relay: ListRun): MaybePromise<Ruling> {
+    const run = this.#begin("rcpt", question, relay.ifPermit);
+    run.ifReject = relay.ifReject;
+    run.authorized = relay.authorized;
+    run.effects = relay.effects;
+    return after(this.#ask(run), () => this.#finishRecipient(run));
+  }
+
+  /** The message goes nowhere: no list is asked any more, but for what would say that the client may relay. */
+  #discard(run: ListRun, askOn: () => MaybePromise<Ruling>): MaybePromise<Ruling> {
+    const { recipient } = run.ask;
+    if (recipient === undefined) return askOn();
+    return after(guardRelay(recipient, run.authorized, this.#policy.addresses), (denied) =>
+      denied === undefined ? this.#finishRecipient(run) : askOn(),
+    );
   }
 
   /** After the lists: the relay guard, the remembered deferral, and whether the recipient exists. */
@@ -219,12 +275,16 @@ export class SessionJudge {
       if (denied !== undefined) return this.#decided(coreRuling(run, denied, "relay guard"));
       const deferral = run.settle();
       if (deferral !== undefined) return this.#decided(rulingOf(run, deferral));
-      const isDiscarded = run.effects?.some(({ kind }) => kind === "discard") === true;
-      return after(isDiscarded ? undefined : guardListed(recipient.address, addresses, transaction?.sender ?? ""), (unknown) => {
-        if (unknown !== undefined) return this.#decided(coreRuling(run, unknown, "recipients"));
-        if (run.effects !== undefined) this.#recipientEffects.set(recipient.address, run.effects);
-        return this.#decided(rulingOf(run, undefined));
-      });
+      const discarded = this.#isDiscarding || isDiscarded(run);
+      return after(
+        discarded ? undefined : guardListed(recipient.address, addresses, transaction?.sender ?? ""),
+        (unknown) => {
+          if (unknown !== undefined) return this.#decided(coreRuling(run, unknown, "recipients"));
+          this.#isDiscarding = discarded;
+          if (run.effects !== undefined) this.#recipientEffects.set(recipient.address, run.effects);
+          return this.#decided(rulingOf(run, undefined));
+        },
+      );
     });
   }
 
@@ -277,6 +337,16 @@ function rulingOf(run: ListRun, objection: Objection | undefined): Ruling {
 
 function coreRuling(run: ListRun, objection: Objection, list: "relay guard" | "recipients"): Ruling {
   return { ...rulingOf(run, objection), by: { list, path: list, word: list, plugin: "core" } };
+}
+
+/** Of several recipients none stands for the message. */
+function aboutOne(question: PolicyQuestion): PolicyQuestion {
+  const [recipient, another] = question.transaction?.recipients ?? [];
+  return { ...question, recipient: another === undefined ? recipient : undefined };
+}
+
+function isDiscarded({ effects }: ListRun): boolean {
+  return effects !== undefined && effects.some(({ kind }) => kind === "discard");
 }
 
 /** The same word for three recipients asks for one header. */

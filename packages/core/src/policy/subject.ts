@@ -1,14 +1,27 @@
 /** Who or what a stage is about, in Postfix's words: `<x>: Sender address rejected: …`. */
-import type { Ask } from "./restriction.ts";
+import type { Ask, Stage } from "./restriction.ts";
 
 export interface Subject {
   /** What stands in the angle brackets. */
   readonly name: string;
   readonly label:
-    "Client host" | "Helo command" | "Sender address" | "Recipient address" | "Data command" | "End-of-data";
+    | "Client host"
+    | "Unverified Client host"
+    | "SASL login name"
+    | "Helo command"
+    | "Sender address"
+    | "Recipient address"
+    | "Data command"
+    | "End-of-data";
 }
 
-export function describeSubject({ stage, session, transaction, recipient }: Ask): Subject {
+/** What the list that is asked is about; for words that a table named, what that table was asked about. */
+export function describeSubject(ask: Ask): Subject {
+  return ask.subject ?? subjectOf(ask.stage, ask);
+}
+
+/** What a stage is about: for words that are always about the client, the sender and so on, in whatever list they stand. */
+export function subjectOf(stage: Stage, { session, transaction, recipient }: Omit<Ask, "stage">): Subject {
   switch (stage) {
     case "connect":
       return { name: `${session.client.name}[${session.client.address ?? "unknown"}]`, label: "Client host" };
