@@ -62,6 +62,8 @@ export {
   withoutBraces,
 } from "./tables/index.ts";
 
+export { createRemoteStateStore, stateLimits } from "./state/index.ts";
+
 // For the command line and those who embed a gateway.
 export {
   checkFolderOwners,

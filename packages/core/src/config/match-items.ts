@@ -76,11 +76,21 @@ const domainItem = item({ kind: "domain", literal: domainLiteral, inline: true }
 /** In place of a whole class an object of other keys is rather a mistake. */
 const loneDomainItem = item({ kind: "domain", literal: domainLiteral, inline: false });
 const networkItem = item({ kind: "network", literal: cidr(), inline: true });
+const clientLiteral = z.union([cidr(), domainLiteral], { error: "expected an address, a network or a host name" });
+const clientItem = item({ kind: "client", literal: clientLiteral, inline: true });
 const addressItem = item({ kind: "address", literal: addressLiteral, inline: true });
 
 function oneOrMore(one: z.ZodType<MatchItem, MatchItem>, expected: string): z.ZodType<MatchItems, MatchItems> {
   return z.union([z.array(one), one], { error: `expected ${expected}` });
 }
+
+/** Options of plugins: clients by address, network or name, read by `gateway.lists.clients`. */
+export const clientList = (): z.ZodType<MatchItems, MatchItems> =>
+  oneOrMore(clientItem, "a list of clients (addresses, networks, names), or a table");
+
+/** Options of plugins: mail addresses, read by `gateway.lists.addresses`. */
+export const addressList = (): z.ZodType<MatchItems, MatchItems> =>
+  oneOrMore(addressItem, 'a list of addresses ("user@example.com", "@example.com"), or a table');
 
 export const networkList = oneOrMore(networkItem, "a list of networks, or a table");
 

@@ -12,10 +12,21 @@ import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/
 import type { BuildTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { TableRegistry } from "../tables/registry.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
-import type { Gateway, GatewayAddresses, GatewayRouting, PluginLog, Service, UsedList, UsedTable } from "./gateway.ts";
+import type {
+  Gateway,
+  GatewayAddresses,
+  GatewayRouting,
+  PluginLog,
+  Service,
+  UsedList,
+  UsedMatchList,
+  UsedTable,
+} from "./gateway.ts";
 import type { PluginInstance } from "./host.ts";
 import { SpaceHandle } from "./space-handle.ts";
 import { createListHandle } from "./list-handle.ts";
+import { createAddressList, createClientList } from "./match-list-handle.ts";
+import type { Host, MatchItems } from "../tables/index.ts";
 import { createTableHandle, type TableHandle } from "./table-handle.ts";
 import type { Registrations } from "./registrations.ts";
 
@@ -60,7 +71,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
   const { registrations, hostname, directory, clock, dns, recipientDelimiter, dry = false } = parts;
   const readyCalls: (() => MaybePromise<void>)[] = [];
   const closeCalls: (() => MaybePromise<void>)[] = [];
-  const handles: TableHandle[] = [];
+  const handles: Pick<TableHandle, "open">[] = [];
   const spaces: { open(): void }[] = [];
   let open = true;
 
@@ -100,6 +111,20 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       use(spec: TableSpec, purpose: TablePurpose = {}): UsedTable {
         assertOpen();
         const handle = createTableHandle(name, spec, purpose);
+        handles.push(handle);
+        return handle.used;
+      },
+    }),
+    lists: Object.freeze({
+      clients(items: MatchItems, path: string): UsedMatchList<Host> {
+        assertOpen();
+        const handle = createClientList(name, items, path, directory);
+        handles.push(handle);
+        return handle.used;
+      },
+      addresses(items: MatchItems, path: string): UsedMatchList<string> {
+        assertOpen();
+        const handle = createAddressList(name, items, path, directory, recipientDelimiter);
         handles.push(handle);
         return handle.used;
       },

@@ -5,6 +5,7 @@ import type { PluginHooks } from "../hooks/index.ts";
 import type { Authenticator } from "../authentication/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { BuildTable, LookupTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
+import type { Host, MatchItems, MatchList } from "../tables/index.ts";
 import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/state-store.ts";
 import type { Judge, PolicyEntry, Restriction } from "../policy/restriction.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
@@ -51,6 +52,13 @@ export interface Gateway {
     /** A handle on a table; it is opened before ready, for the purpose that is given. */
     use(spec: TableSpec, purpose?: TablePurpose): UsedTable;
   };
+  /** Match lists as options hold them (`clientList()`, `addressList()`); opened before ready. `path` says in errors where they are written. */
+  readonly lists: {
+    /** Clients by address, network or name; a name covers its subdomains. */
+    clients(items: MatchItems, path: string): UsedMatchList<Host>;
+    /** Mail addresses: `user@domain`, `@domain` for everybody there, `user` for that user of any domain. */
+    addresses(items: MatchItems, path: string): UsedMatchList<string>;
+  };
   /** Which domains are ours; known from ready on. */
   readonly addresses: GatewayAddresses;
   /** What a transport must know about the way back to us. */
@@ -90,6 +98,9 @@ export interface Gateway {
   /** When the generation's last session and delivery are done; in reverse order of plugins. */
   onClose(call: () => MaybePromise<void>): void;
 }
+
+/** Throws `TableUnavailable` when it depends on a table that cannot be asked: neither yes nor no. */
+export type UsedMatchList<Question> = Pick<MatchList<Question>, "matches">;
 
 /** A table that the gateway opens and closes. Before ready every property but `lookup`, which throws `TableUnavailable`, throws `PluginError`. */
 export type UsedTable = Omit<LookupTable, "close">;
