@@ -48,7 +48,7 @@ import {
 } from "./routing/index.ts";
 import { createScanning } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
-import type { StateStore } from "./state/index.ts";
+import type { SpaceOptions, StateSpace, StateStore, StateValue } from "./state/index.ts";
 import {
   createTableRegistry,
   type LookupTable,
@@ -83,6 +83,12 @@ export interface GenerationParts {
 export interface GenerationTrace {
   readonly word: WordTrace;
   readonly table: (table: LookupTable, label: string) => LookupTable;
+  /** A plugin's space, in place of the one in the store that a plugin brought, or of the gateway's own. */
+  readonly space: <V extends StateValue>(
+    name: string,
+    options: SpaceOptions | undefined,
+    brought: StateStore | undefined,
+  ) => StateSpace<V>;
 }
 
 /** What is in it, for commands that look and do not start. */
@@ -97,6 +103,8 @@ export interface GenerationListing {
   openTables(): ReturnType<TableRegistry["opened"]>;
   /** The lists that hold for a listener, compiled. */
   lists(listener: string): Policy["lists"];
+  /** Who is ours, as the policy knows it. */
+  readonly addresses: AddressBook;
 }
 
 /** A generation as deliveries and the gateway's own reports see it. */
@@ -167,7 +175,12 @@ export async function buildGeneration(
     vocabulary,
     registrations,
     ...(parts.dry === true && { dry: true }),
-    space: (name, options) => (broughtStore(registrations) ?? parts).space(name, options),
+    space: (name, options) => {
+      const brought = broughtStore(registrations);
+      return parts.trace === undefined
+        ? (brought ?? parts).space(name, options)
+        : parts.trace.space(name, options, brought);
+    },
     log: (level, plugin, text) => parts.log(level, plugin, text),
   };
   try {
@@ -222,6 +235,7 @@ export async function buildGeneration(
         route,
         routeFor: routing.routeFor,
         policies,
+        addresses,
         parts,
         instances,
       });
@@ -373,6 +387,7 @@ interface Built {
   readonly route: ResolveRoute;
   readonly routeFor: Routing["routeFor"];
   readonly policies: (listener: string) => Policy;
+  readonly addresses: AddressBook;
   readonly parts: GenerationParts;
   readonly instances: readonly PluginInstance[];
 }
@@ -430,7 +445,7 @@ class BuiltGeneration implements Generation {
   }
 
   get listing(): GenerationListing {
-    const { hooks, registrations, vocabulary, tables, instances, policies } = this.#built;
+    const { hooks, registrations, vocabulary, tables, instances, policies, addresses } = this.#built;
     const described = (plugin: string, { name, description }: { name: string; description: string }) => ({
       name,
       description,
@@ -445,6 +460,7 @@ class BuiltGeneration implements Generation {
       tableTypes: tables.types(),
       openTables: () => tables.opened(),
       lists: (listener) => policies(listener).lists,
+      addresses,
     };
   }
 

@@ -21,6 +21,7 @@ const layers = [
   "routing",
   "policy",
   "scanning",
+  "authentication",
   "queue",
   "delivery",
   "bounce",
@@ -30,6 +31,7 @@ const layers = [
   "generation.ts",
   "runtime-contract.ts",
   "config-check.ts",
+  "explain",
   "runtime.ts",
   "index.ts",
 ];

@@ -4,6 +4,9 @@
  * uses it, and may not hold what a message's fate depends on: that is the queue's.
  */
 export type * from "./state-store.ts";
+export type { Entry } from "./entry-table.ts";
+export type { RemoteEntries } from "./remote-entries.ts";
+export { createRemoteStateStore } from "./remote-state-store.ts";
 export { createMemoryStateStore, type MemoryStateStoreOptions } from "./memory-state-store.ts";
 export { openSqliteStateStore, type SqliteStateStoreOptions } from "./sqlite-state-store.ts";
 export { stateLimits } from "./limits.ts";

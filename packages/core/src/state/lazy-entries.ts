@@ -3,7 +3,9 @@
  * rest of a decision. Who reads here sees them at once.
  */
 import type { Entry, EntryTable } from "./entry-table.ts";
+import type { PosternError } from "../errors.ts";
 import type { Change, SqliteEntries } from "./sqlite-entries.ts";
+import { storeFault } from "./store-fault.ts";
 
 /** How long a write waits at most, unless writing takes longer than that. */
 const flushMs = 200;
@@ -22,7 +24,7 @@ export class LazyEntries implements EntryTable {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   /** Why the last batch could not be written. Until one can, nothing more is taken. */
-  #fault: unknown;
+  #fault: PosternError | undefined;
   #closed = false;
 
   constructor(disk: SqliteEntries) {
@@ -129,7 +131,7 @@ export class LazyEntries implements EntryTable {
       this.#disk.batch(batch);
       this.#fault = undefined;
     } catch (error) {
-      this.#fault = error;
+      this.#fault = storeFault(error);
       this.#timer ??= setTimeout(() => this.#flushInTurns(), retryMs).unref();
       throw error;
     }
