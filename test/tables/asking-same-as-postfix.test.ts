@@ -187,7 +187,7 @@ async function askOwn(world: World): Promise<Map<string, Fate>> {
   };
   await using gateway = await createTestGateway(config, {
     memoryTransports: false,
-    plugins: [access, [rewrite, { virtualAliases: table("aliases") }], recording],
+    plugins: [access, [rewrite, { virtual: table("aliases") }], recording],
   });
   const fates = new Map<string, Fate>();
   for (const address of addresses) {

@@ -17,7 +17,7 @@ const plugins = [
   "@postern/plugin-access",
   "@postern/plugin-transport-smtp",
   ["@postern/plugin-transport-maildir", { directory: "./mail" }],
-  ["@postern/plugin-rewrite", { virtualAliases: ["texthash:./aliases", "texthash:./more-aliases"] }],
+  ["@postern/plugin-rewrite", { virtual: ["texthash:./aliases", "texthash:./more-aliases"] }],
 ] as const;
 const domains = {
   relay: "texthash:./relay-domains",
@@ -134,7 +134,7 @@ describe("tables that are down", () => {
     ],
     [
       "aliases",
-      { plugins: [...plugins.slice(0, 3), ["@postern/plugin-rewrite", { virtualAliases: "fail:down" }]] },
+      { plugins: [...plugins.slice(0, 3), ["@postern/plugin-rewrite", { virtual: "fail:down" }]] },
       {
         "team@alias.test": /^451 4\.3\.0 /,
         "joe@box.test": /^451 4\.3\.0 /,
@@ -174,7 +174,7 @@ describe("postern check", () => {
     [{ domains: { relay: ["./file"] } }, "file", "a.test\nb..test\n", 'line 2: "b..test" is no domain'],
     [{ networks: "./file" }, "file", "10.0.0.1/8\n", 'line 1: "10.0.0.1/8" has bits set beyond its prefix'],
     [
-      { plugins: [["@postern/plugin-rewrite", { virtualAliases: "texthash:./file" }], ...plugins.slice(0, 3)] },
+      { plugins: [["@postern/plugin-rewrite", { virtual: "texthash:./file" }], ...plugins.slice(0, 3)] },
       "file",
       "a@a.test b@@\n",
       'line 1, key "a@a.test": "b@@" is no address',

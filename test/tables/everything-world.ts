@@ -84,7 +84,7 @@ export const configOf = (specs: Database["specs"], more: Config = {}): Config =>
     "@postern/plugin-access",
     "@postern/plugin-transport-smtp",
     ["@postern/plugin-transport-maildir", { directory: "./mail" }],
-    ["@postern/plugin-rewrite", { virtualAliases: [{ [own]: own }, specs.aliases] }],
+    ["@postern/plugin-rewrite", { virtual: [{ [own]: own }, specs.aliases] }],
   ],
   routes: [{ [own]: ":" }, specs.routes],
   policy: {

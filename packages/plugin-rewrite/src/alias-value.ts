@@ -1,33 +1,23 @@
 /** The value of an alias: one address or several, divided by commas (virtual(5)). Pure. */
-import { canonicalAddress } from "@postern/core";
-
-/** Nearly every value there is. */
-const plain = /^[a-z0-9_=+-]+(?:\.[a-z0-9_=+-]+)*@[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i;
-const anyAddress = { smtputf8: true, maxLocalPartOctets: 320 } as const;
 
 /**
- * The addresses of `value`, canonical; a bare user gets `origin`. `@other` at its beginning stands for `user` at that domain, which is
- * the local part that was asked for as it stands in an address. A string says what is wrong.
+ * The addresses of `value`, each in the form that `read` gives it. `@other` at its beginning stands for `user` at that domain, which is
+ * the local part that was asked for as it stands in an address. `wrong` says what is.
  */
 export function parseAliasValue(
   value: string,
   user: string,
-  origin: string,
+  read: (written: string) => string | undefined,
 ): readonly string[] | { readonly wrong: string } {
   const text = value.startsWith("@") ? user + value : value;
   const addresses: string[] = [];
   for (const written of splitList(text)) {
-    const address = readAddress(written, origin);
+    const bare = /^[^"]*<([^<>]*)>$/.exec(written)?.[1]?.trim() ?? written;
+    const address = read(bare);
     if (address === undefined) return { wrong: `"${written}" is no address` };
     addresses.push(address);
   }
   return addresses.length === 0 ? { wrong: "it names no address" } : addresses;
-}
-
-function readAddress(written: string, origin: string): string | undefined {
-  const bare = /^[^"]*<([^<>]*)>$/.exec(written)?.[1]?.trim() ?? written;
-  if (plain.test(bare)) return canonicalAddress(bare, anyAddress);
-  return canonicalAddress(bare, anyAddress) ?? canonicalAddress(`${bare}@${origin}`, anyAddress);
 }
 
 /** Split at commas, without comments in parentheses; not inside quotes. */

@@ -1,5 +1,6 @@
 import { TableUnavailable } from "@postern/core";
 import { describe, expect, test } from "vitest";
+import { formOf } from "./address-form.ts";
 import { parseAliasValue } from "./alias-value.ts";
 import { expandAddress, limits } from "./expansion.ts";
 
@@ -66,7 +67,7 @@ test.for<[value: string, addresses: readonly string[] | string]>([
   ["joe@a@b", '"joe@a@b" is no address'],
   [",", "it names no address"],
 ])("the value %s", ([value, addresses]) => {
-  expect(parseAliasValue(value, "user", "origin.test")).toEqual(
+  expect(parseAliasValue(value, "user", (written) => formOf(written, { origin: "origin.test" }))).toEqual(
     typeof addresses === "string" ? { wrong: addresses } : addresses,
   );
 });

@@ -1,21 +1,19 @@
-/** Rewriting of envelopes: virtual aliases. */
+/** Rewriting of addresses: canonical, masquerade, blind copies, virtual aliases, generic, relocated. */
 import { definePlugin } from "@postern/core";
 import { options } from "./options.ts";
-import { createVirtualAliases } from "./virtual-aliases.ts";
+import { createRewriting } from "./rewriter.ts";
 
 export default definePlugin({
   name: "rewrite",
   apiVersion: 1,
   options,
-  setup(gateway, { virtualAliases, propagateExtensions }) {
-    if (virtualAliases.length === 0) return;
-    const tables = virtualAliases.map((spec) => gateway.tables.use(spec));
-    const aliases = createVirtualAliases(tables, {
+  setup(gateway, given) {
+    const { rewriter, check } = createRewriting(given, {
       recipientDelimiter: gateway.recipientDelimiter,
       addresses: gateway.addresses,
-      propagateExtensions,
+      use: (spec) => gateway.tables.use(spec),
     });
-    gateway.rewriter(aliases);
-    gateway.onReady(() => aliases.check());
+    gateway.rewriter(rewriter);
+    gateway.onReady(check);
   },
 });

@@ -49,7 +49,7 @@ const late = (answer: (key: string) => string | undefined) =>
 
 const aliasesFrom = (tables: unknown, options: object = {}): readonly [typeof rewrite, Record<string, unknown>] => [
   rewrite,
-  { virtualAliases: tables, ...options },
+  { virtual: tables, ...options },
 ];
 
 async function send(gateway: TestGateway, recipients: readonly string[], from = "s@source.test"): Promise<string[]> {
@@ -82,7 +82,7 @@ describe.for(tableKinds)("aliases %s", ([, tables]) => {
     ["known@relay.test", ["known@relay.test"]],
     ["who@relay.test", /^550 5\.1\.1 .*User unknown in relay recipient table/],
     ["plus+x@alias.test", ["joe+x@box.test"]],
-    ["plus+x@alias.test", ["joe@box.test"], { propagateExtensions: false }],
+    ["plus+x@alias.test", ["joe@box.test"], { propagateExtensions: ["canonical"] }],
     ["plus+known@alias.test", ["known@box.test"]],
     ["webmaster@local.test", ["ann@box.test"]],
     ["webmaster@box.test", /^550 5\.1\.1 /],

@@ -96,7 +96,7 @@ describe.for(Object.keys(answers))("a table that answers: %s", (answer) => {
   });
 
   test("aliases", async () => {
-    await using gateway = await start({ domains: { relay } }, [[rewrite, { virtualAliases: `odd:${answer}` }]]);
+    await using gateway = await start({ domains: { relay } }, [[rewrite, { virtual: `odd:${answer}` }]]);
     const client = smtp(gateway, stranger);
     await client.say("MAIL FROM:<a@b.test>");
     await client.say("RCPT TO:<x@ours.test>").expect(/^250 /);

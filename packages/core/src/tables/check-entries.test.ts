@@ -12,7 +12,7 @@ const count = 20_000;
 test.for<[what: string, value: string, config: Partial<Config>, plugins: NonNullable<TestGatewayOptions["plugins"]>]>([
   ["access", "REJECT", { policy: { rcpt: ["check_recipient_access many:x"] } }, [access]],
   ["routes", "smtp:[mx.test]", { routes: ["many:x"] }, []],
-  ["aliases", "box@ours.test", {}, [[rewrite, { virtualAliases: "many:x" }]]],
+  ["aliases", "box@ours.test", {}, [[rewrite, { virtual: "many:x" }]]],
 ])("%s in memory", async ([, value, config, plugins]) => {
   let turns = 0;
   let turnsAmong = 0;
