@@ -197,9 +197,14 @@ export async function buildGeneration(
       const book = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
       own = { book, networks };
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
-      const rewriter = combineRewriters(createQualifier(config.origin ?? book.firstDomain ?? hostname), rewriters, guard, {
-        maxHeaderBytes: config.limits.headerSizeBytes,
-      });
+      const rewriter = combineRewriters(
+        createQualifier(config.origin ?? book.firstDomain ?? hostname),
+        rewriters,
+        guard,
+        {
+          maxHeaderBytes: config.limits.headerSizeBytes,
+        },
+      );
       if (
         rewriters.every(({ value }) => value.isAlias === undefined) &&
         hasItems(config.domains.virtualAlias.domains)
@@ -207,7 +212,14 @@ export async function buildGeneration(
         warn("domains.virtualAlias: no plugin brings aliases, so nobody exists there; @postern/plugin-rewrite does");
       }
       const transports = transportNames(registrations);
-      const routing = await openRouting(config, { addresses: book, transports, clock, openTable, own: endpoints });
+      const routing = await openRouting(config, {
+        addresses: book,
+        transports,
+        clock,
+        openTable,
+        own: endpoints,
+        origin: config.origin ?? book.firstDomain ?? hostname,
+      });
       const route = movedRoute(routing.route, rewriter);
       const addresses = withMoved(withBounces(book, routing, isAlias), rewriter);
       const policyScope: PolicyScope = {

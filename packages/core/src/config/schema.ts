@@ -176,7 +176,7 @@ export const configSchema = z.strictObject({
   senderRelayhosts: tables()
     .optional()
     .describe(
-      "Tables of relayhosts by envelope sender: an address, `@domain`, or `<>` for the null sender. `DUNNO` is the recipient's domain.",
+      "Tables of relayhosts by envelope sender: an address, `@domain`, or `<>` for the null sender. `DUNNO` is the `relayhost`.",
     ),
   senderTransports: tables()
     .optional()

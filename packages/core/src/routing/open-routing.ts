@@ -25,6 +25,8 @@ export interface RoutingScope extends Pick<RouteTablesOptions, "clock" | "openTa
   /** Those that plugins bring; core's own are known. */
   readonly transports: TransportNames;
   readonly own: OwnEndpoints;
+  /** The domain that addresses without one get. */
+  readonly origin: string;
 }
 
 export interface Routing {
@@ -38,7 +40,7 @@ export interface Routing {
 /** Throws `ConfigError` for a table that cannot be opened, and for the first value in sight that cannot be used. */
 export async function openRouting(config: RoutingConfig, scope: RoutingScope): Promise<Routing> {
   const { recipientDelimiter, relayhost, routes, senderRelayhosts, senderTransports } = config;
-  const { addresses, clock, openTable, transports, own } = scope;
+  const { addresses, clock, openTable, transports, own, origin } = scope;
   const shared = { recipientDelimiter, openTable };
   const byClass: Partial<Record<RoutedClass, RouteResult>> = {};
   for (const name of ["local", "virtualMailbox", "relay", "default"] as const) {
@@ -50,6 +52,7 @@ export async function openRouting(config: RoutingConfig, scope: RoutingScope): P
     relayhost,
     transports: byClass,
     own,
+    origin,
     tables: routes.length === 0 ? undefined : await openRouteTables(routes, { ...shared, clock, transports }),
     senderRelayhosts:
       senderRelayhosts.length === 0

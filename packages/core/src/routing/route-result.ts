@@ -57,11 +57,8 @@ function resolveTransport(written: string, transports: TransportNames): string {
 
 /** The text of error(8) with an enhanced code that says whether it is final. */
 function failureText(transport: "error" | "retry", text: string): string {
-  const [code, standard] =
-    transport === "error"
-      ? (["5.0.0", "Address is undeliverable"] as const)
-      : (["4.3.0", "Mail for this address is not delivered now"] as const);
-  if (text === "") return `${code} ${standard}`;
+  const code = transport === "error" ? "5.0.0" : "4.3.0";
+  if (text === "") return `${code} Address is undeliverable`;
   if (!enhancedFirst.test(text)) return `${code} ${text}`;
   // The transport says whether it is for now or for good.
   return `${code.charAt(0)}${text.slice(1)}`;

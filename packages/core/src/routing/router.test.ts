@@ -34,7 +34,7 @@ async function open(given: Given = {}, openTable = (spec: TableSpec) => registry
     transports: {},
     ...given,
   };
-  return openRouting(config, { addresses, transports, own, clock: systemClock, openTable });
+  return openRouting(config, { addresses, transports, own, origin: "origin.test", clock: systemClock, openTable });
 }
 
 async function routeText(given: Given, address: string, sender = ""): Promise<string> {
@@ -52,6 +52,7 @@ describe("what depends on the sender", () => {
       { "ann@a.test": "[192.0.2.2]:587", "@a.test": "b.test, [192.0.2.3]", "<>": "[192.0.2.4]", "dun@a.test": "dunno" },
     ],
   };
+  const bare: Given = { senderRelayhosts: [{ joe: "[192.0.2.5]" }] };
   const transportOf: Given = {
     senderTransports: [{ "ann@a.test": "filter:x", "@a.test": "smtp:", "@off.test": "error:5.7.1 closed" }],
   };
@@ -60,8 +61,12 @@ describe("what depends on the sender", () => {
     [relayhosts, "ann+x@a.test", "u@relay.test", "relay smtp:[192.0.2.2]:587"],
     [relayhosts, "Bob@A.test", "u@other.test", "default smtp:b.test, [192.0.2.3]"],
     [relayhosts, "", "u@other.test", "default smtp:[192.0.2.4]"],
-    // As if there were no relayhost at all.
-    [relayhosts, "dun@a.test", "u@other.test", "default smtp:other.test"],
+    // As if no table knew the sender: the relayhost stands.
+    [relayhosts, "dun@a.test", "u@other.test", "default smtp:[192.0.2.1]"],
+    // Bare local parts are keys for local senders alone.
+    [bare, "joe+x@local.test", "u@other.test", "default smtp:[192.0.2.5]"],
+    [bare, "joe@origin.test", "u@other.test", "default smtp:[192.0.2.5]"],
+    [bare, "joe@a.test", "u@other.test", "default smtp:other.test"],
     [relayhosts, "x@b.test", "u@other.test", "default smtp:[192.0.2.1]"],
     [relayhosts, "ann@a.test", "u@local.test", "local maildir:"],
     [transportOf, "ann@a.test", "u@other.test", "default filter:x"],

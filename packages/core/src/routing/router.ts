@@ -8,7 +8,7 @@ import type { AddressBook, OwnClass } from "./address-book.ts";
 import type { OwnEndpoints } from "./own-endpoints.ts";
 import { parseTransport, type RouteResult, type TransportNames } from "./route-result.ts";
 import type { RouteTables } from "./route-tables.ts";
-import { dunno, type SenderTables } from "./sender-tables.ts";
+import type { SenderTables } from "./sender-tables.ts";
 
 /** Classes whose transport a config may name. */
 export type RoutedClass = Exclude<OwnClass, "virtualAlias"> | "default";
@@ -24,6 +24,8 @@ export interface RouterOptions {
   readonly tables?: RouteTables | undefined;
   readonly senderRelayhosts?: SenderTables<string> | undefined;
   readonly senderTransports?: SenderTables<RouteResult> | undefined;
+  /** Our own domain: its senders are local whatever its class. */
+  readonly origin?: string;
   /** Addresses that mail written to an address literal must not be sent to. */
   readonly own?: Pick<OwnEndpoints, "isOwnAddress">;
 }
@@ -45,7 +47,7 @@ export type ResolveRoute = (ask: RouteAsk) => MaybePromise<Route>;
  * it, whatever a table says.
  */
 export function createRouter(options: RouterOptions): ResolveRoute {
-  const { addresses, relayhost, transports = {}, tables, senderRelayhosts, senderTransports, own } = options;
+  const { addresses, relayhost, transports = {}, tables, senderRelayhosts, senderTransports, own, origin } = options;
   const { local, virtualMailbox, relay = smtp, default: other = smtp } = transports;
 
   return ({ address: written, sender }) => {
@@ -76,9 +78,7 @@ export function createRouter(options: RouterOptions): ResolveRoute {
         return leave(name, relay, sender);
       case "default":
         if (senderTransports === undefined) return leave(name, other, sender);
-        return after(senderTransports.find(sender), (found) =>
-          leave(name, found === undefined || found === dunno ? other : found, sender),
-        );
+        return after(askSender(senderTransports, sender), (found) => leave(name, found ?? other, sender));
     }
   }
 
@@ -87,10 +87,17 @@ export function createRouter(options: RouterOptions): ResolveRoute {
     if (by.nextHop !== "") return draftOf(name, by);
     const { transport } = by;
     if (senderRelayhosts === undefined) return { class: name, transport, nextHop: relayhost };
-    return after(senderRelayhosts.find(sender), (found) => {
-      const nextHop = found === undefined ? relayhost : found === dunno ? undefined : found;
-      return { class: name, transport, nextHop };
-    });
+    return after(askSender(senderRelayhosts, sender), (found) => ({
+      class: name,
+      transport,
+      nextHop: found ?? relayhost,
+    }));
+  }
+
+  function askSender<T>(asked: SenderTables<T>, sender: string): MaybePromise<T | undefined> {
+    const domain = sender.slice(sender.lastIndexOf("@") + 1).toLowerCase();
+    if (sender === "" || domain === origin) return asked.find(sender, sender !== "");
+    return after(addresses.classOf(domain), (name) => asked.find(sender, name === "local"));
   }
 
   function routeTo({ class: name, transport, nextHop }: Draft, domain: string): Route {

@@ -3,15 +3,23 @@
  * sender_dependent_relayhost_maps and sender_dependent_default_transport_maps. The null sender is the key `<>`.
  */
 import { after, type MaybePromise } from "../model/index.ts";
-import { domainForms, findFirst, senderKeys, type Match, type SearchTurn, type TableSpec } from "../tables/index.ts";
+import {
+  addressKeys,
+  domainForms,
+  findFirst,
+  nullSenderKey,
+  type Match,
+  type SearchTurn,
+  type TableSpec,
+} from "../tables/index.ts";
 import { openCheckedTables, parseMatch, type OpenTable } from "./checked-table.ts";
 
-/** The value that says: as if the sender were not in the table, but no later key and no later table is asked. */
-export const dunno = Symbol("DUNNO");
-
 export interface SenderTables<T> {
-  /** `undefined` when no table knows the sender. Throws `TableUnavailable`, also for a value that cannot be used. */
-  find(sender: string): MaybePromise<T | typeof dunno | undefined>;
+  /**
+   * `undefined` when no table knows the sender, or one says DUNNO. Bare local parts are keys for senders of local domains. Throws
+   * `TableUnavailable`, also for a value that cannot be used.
+   */
+  find(sender: string, isLocal: boolean): MaybePromise<T | undefined>;
 }
 
 export interface SenderTablesOptions<T> {
@@ -28,14 +36,19 @@ export async function openSenderTables<T>(
   specs: readonly TableSpec[],
   { key, recipientDelimiter, openTable, parse }: SenderTablesOptions<T>,
 ): Promise<SenderTables<T>> {
-  const read = (value: string): T | typeof dunno => (isDunno(value) ? dunno : parse(value));
+  const read = (value: string): T | undefined => (isDunno(value) ? undefined : parse(value));
   const tables = await openCheckedTables(specs, key, openTable, read);
 
-  function find(sender: string): MaybePromise<T | typeof dunno | undefined> {
+  function find(sender: string, isLocal: boolean): MaybePromise<T | undefined> {
+    if (sender === "") return resultOf(findFirst(tables, [nullSenderKey]));
     const at = sender.lastIndexOf("@");
     const forms = at < 0 ? [sender] : domainForms(sender.slice(at + 1)).map((form) => `${sender.slice(0, at)}@${form}`);
-    const turns = forms.map((form) => senderKeys(form, recipientDelimiter));
-    return after(findIn(turns, 0), (match) => (match === undefined ? undefined : parseMatch(match, read)));
+    const turns = forms.map((form) => addressKeys(form, { recipientDelimiter, isLocal }));
+    return resultOf(findIn(turns, 0));
+  }
+
+  function resultOf(match: MaybePromise<Match | undefined>): MaybePromise<T | undefined> {
+    return after(match, (found) => (found === undefined ? undefined : parseMatch(found, read)));
   }
 
   function findIn(turns: readonly SearchTurn[], turn: number): MaybePromise<Match | undefined> {
@@ -47,7 +60,10 @@ export async function openSenderTables<T>(
   return Object.freeze({ find });
 }
 
-/** An empty value is none (Postfix warns and takes it for DUNNO). */
+/**
+ * The value that says: as without these tables; no later key and no later table is asked. An empty one is no other (Postfix warns
+ * and takes it for this).
+ */
 function isDunno(value: string): boolean {
   const bare = value.trim();
   return bare === "" || bare.toLowerCase() === "dunno";

@@ -93,7 +93,7 @@ export function transportKeys(address: string, recipientDelimiter: string, paren
   return [...at(forms, domain), ...at(bareForms, domain), ...domainKeys(domain, parents)];
 }
 
-/** sender_dependent_relayhost_maps and its like: `user+ext@dom`, `user@dom`, `@dom`; `<>` for "". The value DUNNO is "not found". */
+/** Keys of a sender, without bare local parts: `user+ext@dom`, `user@dom`, `@dom`; `<>` for "". */
 export function senderKeys(address: string, recipientDelimiter: string): string[] {
   return address === "" ? [nullSenderKey] : addressKeys(address, { recipientDelimiter, isLocal: false });
 }

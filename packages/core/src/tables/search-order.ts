@@ -2,14 +2,7 @@
  * The catalogue of search orders: for every kind of table that Postfix asks, the keys it tries. An order has turns, each a search of its
  * own with a whole first key: a client's name, then its address.
  */
-import {
-  accessAddressKeys,
-  addressKeys,
-  aliasKeys,
-  nullSenderKey,
-  senderKeys,
-  transportKeys,
-} from "./address-orders.ts";
+import { accessAddressKeys, addressKeys, aliasKeys, nullSenderKey, transportKeys } from "./address-orders.ts";
 import { domainKeys, networkKeys, tlsPolicyKeys, type ParentStyle } from "./domain-orders.ts";
 
 export * from "./address-orders.ts";
@@ -48,10 +41,9 @@ function generic(key: string, { recipientDelimiter = "", isLocal = () => false }
 
 const byAddress = (tables: string): SearchOrder => Object.freeze({ key: "mail address", tables, turns: generic });
 
-/** Without bare local parts. */
-const sender = (key: string, { recipientDelimiter = "" }: SearchOptions = {}): SearchTurn[] => [
-  senderKeys(key === nullSenderKey ? "" : key, recipientDelimiter),
-];
+/** The null sender is a key of its own. */
+const sender = (key: string, options: SearchOptions = {}): readonly SearchTurn[] =>
+  key === "" || key === nullSenderKey ? [[nullSenderKey]] : generic(key, options);
 
 const orders = {
   access: {
