@@ -35,6 +35,11 @@ export interface Session {
   readonly server: { readonly address: string; readonly port: number };
   readonly helo: { readonly verb: "HELO" | "EHLO"; readonly name: string } | undefined;
   readonly tls: TlsInfo | undefined;
-  /** Set by an authenticator; there is none yet. */
+  /** Who logged in, by an authenticator or by what a trusted proxy says (mechanism "XCLIENT"). */
   readonly auth: { readonly identity: string; readonly mechanism: string } | undefined;
+  /**
+   * The client sent commands ahead of their turn: without EHLO, which would have told it that it may, or behind a command that ends a
+   * group (RFC 2920 §3.1). Once true it stays.
+   */
+  readonly pipelinedEarly?: boolean;
 }

@@ -22,8 +22,8 @@ export interface Receiver {
 }
 
 export interface Reader {
-  /** One line without its end; octets that are no UTF-8 come as U+FFFD. */
-  command(line: string): MaybePromise<void>;
+  /** One line without its end; octets that are no UTF-8 come as U+FFFD. `ahead`: more has come behind it already. */
+  command(line: string, ahead: boolean): MaybePromise<void>;
   /** A line that is no command, for what it is. */
   malformed(fault: LineFault): void;
   /** Octets have come before the greeting went. True: they are for nobody. */
@@ -209,6 +209,6 @@ export class CommandStream extends SMTPStream {
     if (line.includes("\r")) return this.#reader.malformed("bareCr");
     if (line.includes("\0")) return this.#reader.malformed("nul");
     if (/[\u0080-\u00ff]/.test(line)) line = octets.toString("utf8", 0, length);
-    return this.#reader.command(line);
+    return this.#reader.command(line, this.#at < (this.#chunk?.length ?? 0) || this.#waiting.length > 0);
   }
 }

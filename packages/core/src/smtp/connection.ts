@@ -46,7 +46,7 @@ export class PosternConnection extends SMTPConnection implements Wire {
     const dialogue = (): Dialogue | undefined => this.#dialogue;
     const stream = new CommandStream(
       {
-        command: (line) => dialogue()?.command(line),
+        command: (line, ahead) => dialogue()?.command(line, ahead),
         malformed: (fault) => dialogue()?.malformed(fault),
         tooEarly: () => dialogue()?.tooEarly() ?? true,
         settled: (commands) => dialogue()?.settled(commands),
