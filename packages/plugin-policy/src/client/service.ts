@@ -45,10 +45,12 @@ export class Service {
       if (left <= 0) throw new Trouble("late", `no answer within ${this.#wholeMs} ms`);
       const patience = Math.min(timeoutMs, left);
       const taken = this.#connections.take(patience, fresh);
+      const askedAt = clock.monotonic();
       const connection = taken instanceof Promise ? await taken : taken;
+      const waitedMs = clock.monotonic() - askedAt;
       const kept = connection.answers > 0;
       try {
-        const action = readAction(await connection.ask(request, patience));
+        const action = readAction(await connection.ask(request, patience - waitedMs));
         this.#connections.release(connection);
         return action;
       } catch (error) {

@@ -22,8 +22,7 @@ const numbers: ReadonlySet<string> = new Set(["request_limit", "try_limit"]);
 
 /** Throws `ConfigError`. */
 export function readSettings(argument: string, services: Options["services"], directory: string): ServiceSettings {
-  const [first = "", ...more] = splitWords(argument);
-  const name = withoutBraces(first);
+  const [name = "", ...more] = splitWords(withoutBraces(argument.trim()));
   if (isAddress(name)) return settingsOf(name, { address: name, ...readPairs(more) }, directory);
   const service = Object.hasOwn(services, name) ? services[name] : undefined;
   if (service === undefined) {

@@ -50,6 +50,6 @@ function bare(reply: Reply): Reply {
 }
 
 function line(action: string, text: string | undefined): string {
-  const clean = (text ?? "").replace(/[\u0000-\u001f\u007f]+/g, " ").trim();
+  const clean = (text ?? "").replace(/[\u0000-\u001f\u007f]+ */g, " ").trim();
   return clean === "" ? action : `${action} ${clean}`;
 }

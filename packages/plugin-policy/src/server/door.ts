@@ -2,7 +2,7 @@
  * An address where others ask. It outlives generations: a reload puts the new generation's list behind the same socket, and
  * connections that are kept go on with it. It is closed when the last generation that listened on it is.
  */
-import { chmodSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createNetworkList, PluginError, type Clock } from "@postern/core";
 import type { Address } from "../address.ts";
@@ -70,6 +70,12 @@ export class Door {
         cause: error,
       });
     }
+  }
+
+  /** The port that was taken; `undefined` for a unix socket. */
+  get port(): number | undefined {
+    const address = this.#server.address();
+    return typeof address === "object" ? address?.port : undefined;
   }
 
   /** Resolves when what this generation was asked is answered; the last one closes the door. */
@@ -176,7 +182,9 @@ function bind(server: Server, address: Address, mode: number): Promise<void> {
 
 /** Left behind by a process that was killed: the file is there, and nobody answers. */
 function isStale(path: string, error: unknown): Promise<boolean> {
-  if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return Promise.resolve(false);
+  const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+  // What is no socket is somebody's file.
+  if (!inUse || !lstatSync(path).isSocket()) return Promise.resolve(false);
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.on("connect", () => {
