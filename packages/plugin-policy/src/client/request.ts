@@ -19,7 +19,7 @@ export function composeRequest({ stage, session, transaction, recipient, message
   const size = (stage === "message" ? message?.sizeBytes : undefined) ?? transaction?.declaredSizeBytes ?? 0;
   const name = stage === "connect" && transaction === undefined ? "" : (helo?.name ?? "");
   return `request=smtpd_access_policy
-protocol_state=${stateOf(stage, session)}
+protocol_state=${recipient === undefined ? stateOf(stage, session) : "RCPT"}
 protocol_name=${transaction !== undefined && helo?.verb === "EHLO" ? "ESMTP" : "SMTP"}
 client_address=${clean(client.address ?? "unknown")}
 client_name=${clean(client.name)}
@@ -53,6 +53,7 @@ mail_version=${spokenVersion}
 `;
 }
 
+/** A delayed list is asked at RCPT, and then there is a recipient. */
 function stateOf(stage: Stage, { helo }: Session): string {
   switch (stage) {
     case "connect":
