@@ -20,6 +20,16 @@ export const createSmtpHooks = (declare: Declare) =>
       ["name", "session"],
       "HELO or EHLO, before its reply. An objection is its reply. RFC 5321 §4.1.1.1.",
     ),
+    auth: declare.decision<[identity: string, mechanism: string, session: Session]>(
+      "smtp.auth",
+      ["identity", "mechanism", "session"],
+      "AUTH succeeded; `session.auth` is set as it will be. An objection is its reply, and the client is not authenticated. RFC 4954.",
+    ),
+    authFailed: declare.report<[identity: string, mechanism: string, session: Session]>(
+      "smtp.authFailed",
+      ["identity", "mechanism", "session"],
+      "AUTH was refused, or nobody could be asked. `identity` is what the client said, and may be empty.",
+    ),
     mail: declare.decision<[sender: string, envelope: Envelope, session: Session]>(
       "smtp.mail",
       ["sender", "envelope", "session"],
@@ -49,6 +59,11 @@ export const createSmtpHooks = (declare: Declare) =>
       "smtp.modify",
       ["message", "transaction", "session"],
       "The accepted message, before it is queued. Taps return edits; each sees the result so far. A failed tap's `onError` is the final reply; `skip` leaves the message as it was.",
+    ),
+    tarpit: declare.wait<[errors: number, session: Session]>(
+      "smtp.tarpit",
+      ["errors", "session"],
+      "Before refusals leave: how many the session has had since its last message. The first tap with an answer says how many milliseconds they wait, a minute at most.",
     ),
     reset: declare.report<[transaction: Transaction, session: Session]>(
       "smtp.reset",

@@ -31,6 +31,7 @@ const longestAddress = 256;
 // Postfix's neuter(): these would end the comment or name another route. No blanks: each is one word.
 const harmlessWord = /^[A-Za-z0-9._[\]-]*$/;
 const notInWord = /[^\u0021\u0023-\u0027\u002a-\u0039\u003d\u0041-\u005b\u005d-\u007e]/g;
+const notInComment = /[^\u0021-\u0027\u002a-\u005b\u005d-\u007e]/g;
 const notInAddress = /[^\u0020-\u007e]/g;
 const notInAddressUtf8 = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
@@ -68,11 +69,15 @@ export function receivedHeader(options: ReceivedOptions): FieldText {
     tls === undefined
       ? ""
       : `\r\n\t(using ${word(tls.protocol)} with cipher ${word(tls.cipher)} (${Number(tls.bits)}/${Number(tls.bits)} bits))`;
-  const login = authenticated === undefined ? "" : `\r\n\t(Authenticated sender: ${word(authenticated)})`;
+  const login = authenticated === undefined ? "" : `\r\n\t(Authenticated sender: ${commentText(authenticated)})`;
   const by = `\r\n\tby ${word(options.hostname)} with ${word(options.protocol)} id ${word(options.id)}`;
   const once = recipient === undefined ? ";" : `\r\n\tfor <${recipientWord(recipient, utf8)}>;`;
   const end = recipient === undefined ? "\r\n\t" : " ";
   return `Received: ${from}${using}${login}${by}${once}${end}${formatDate(options.nowMs)}\r\n` as FieldText;
+}
+
+function commentText(text: string): string {
+  return text.slice(0, longestAddress).toWellFormed().replace(notInComment, "?");
 }
 
 function recipientWord(recipient: string, utf8: boolean): string {

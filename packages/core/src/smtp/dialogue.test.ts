@@ -145,7 +145,7 @@ const cases: Readonly<Record<string, Case>> = {
       ["HELP", /^502 5\.5\.1 /],
       ["ETRN x", /^502 5\.5\.1 /],
       ["TURN", /^502 5\.5\.1 /],
-      ["AUTH PLAIN", /^502 5\.5\.1 /],
+      ["AUTH PLAIN", /^503 5\.5\.1 /],
       ["STARTTLS", /^502 5\.5\.1 /],
       ["XCLIENT ADDR=1.2.3.4", /^550 5\.7\.0 /],
       ["NOOP anything", "250 2.0.0 Ok"],

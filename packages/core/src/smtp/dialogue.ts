@@ -4,6 +4,7 @@
  */
 import type { NetworkList } from "../address/index.ts";
 import {
+  after,
   formatReply,
   isPromise,
   reply,
@@ -14,6 +15,7 @@ import {
   type Session,
 } from "../model/index.ts";
 import { deciderOf } from "../hooks/index.ts";
+import { findUnmetDemand } from "./demands.ts";
 import { commands, unavailable, type Command } from "./commands/index.ts";
 import type { LineFault, Reader, Receiver } from "./command-stream.ts";
 import type { Decider, SmtpEvent } from "./events.ts";
@@ -21,6 +23,7 @@ import { replyForError } from "./failure.ts";
 import type { ListenerSettings, SessionGeneration, SmtpHost } from "./front.ts";
 import type { SessionPolicy } from "./session-policy.ts";
 import { findMisplacement, type State, type Verb } from "./transitions.ts";
+import { longestSaslLine } from "./sasl.ts";
 import { OpenTransaction } from "./open-transaction.ts";
 import { Watchdog, type Expiry } from "./watchdog.ts";
 
@@ -79,6 +82,9 @@ const lineFaults: Readonly<Record<LineFault, Reply>> = {
   nul: reply(500, "5.5.2", "NUL in command"),
 };
 
+/** Commands whose reply a client has to hear before it goes on (RFC 2920 §3.1), as Postfix has them. */
+const lastOfGroup: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "DATA", "NOOP", "VRFY"]);
+
 /** Commands that lead nowhere; too many between two messages count as errors. */
 const junk: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "RSET", "NOOP", "VRFY", "STARTTLS", "XCLIENT"]);
 
@@ -108,7 +114,10 @@ export class Dialogue implements Reader {
   messages = 0;
   #commands = 0;
   #errors = 0;
+  /** Of those, whom the tarpit has heard of. */
+  #errorsTold = 0;
   #junk = 0;
+  #endPause: (() => void) | undefined;
   /** Calls under way; the generation is let go when none is. */
   #busy = 0;
   #released = false;
@@ -148,20 +157,35 @@ export class Dialogue implements Reader {
     return this.place.tlsAvailable && this.session.tls === undefined;
   }
 
+  /** The listener takes logins, and somebody knows passwords. */
+  get offersAuth(): boolean {
+    const { auth = "off" } = this.place.settings;
+    return auth !== "off" && this.generation.authenticate !== undefined;
+  }
+
+  /** A password may be sent now. */
+  get mayAuthenticate(): boolean {
+    return this.offersAuth && (this.session.tls !== undefined || this.place.settings.authWithoutTls === true);
+  }
+
   get mayUseXclient(): boolean {
     return this.place.xclient.contains(this.peerAddress);
   }
 
   // Reader
 
-  command(line: string): MaybePromise<void> {
+  command(line: string, ahead = false): MaybePromise<void> {
     this.#commands += 1;
     const blank = line.indexOf(" ");
     const verb = (blank < 0 ? line : line.slice(0, blank)).toUpperCase();
     const argument = blank < 0 ? "" : line.slice(blank + 1).trim();
     const command = Object.hasOwn(commands, verb) ? commands[verb as Verb] : undefined;
     if (command === undefined) return this.#unknown(line, verb);
+    if (ahead) this.#noticePipelining(verb as Verb);
     if (this.refusal !== undefined && verb !== "QUIT") return this.say(this.refusal);
+    if (verb !== "AUTH" && this.#isTooLong(line)) return this.malformed("tooLong");
+    const unmet = findUnmetDemand(verb as Verb, this.session, this.place.settings);
+    if (unmet !== undefined) return this.say(unmet);
     if (junk.has(verb as Verb)) this.#countJunk();
     const misplaced = this.#findMisplacement(verb as Verb);
     // The octets of a chunk come with their command, refused or not.
@@ -175,8 +199,12 @@ export class Dialogue implements Reader {
 
   tooEarly(): boolean {
     if (this.greeted || this.over) return this.over;
-    this.note("spoke before the greeting");
-    this.bye(tooEarly);
+    const { session } = this;
+    const unknown = { id: undefined, sender: undefined, recipient: undefined };
+    const id = this.logRefusal(tooEarly, undefined, { session, command: "CONNECT", ...unknown });
+    const { rejected } = this.generation.hooks.smtp;
+    if (rejected.tapped) rejected.call({ kind: "reject", reply: tooEarly }, "connect", session);
+    this.bye(this.withDecision(tooEarly, id));
     return true;
   }
 
@@ -185,11 +213,12 @@ export class Dialogue implements Reader {
       this.watchdog.expectCommand(this.limits.commandTimeoutMs);
     }
     if (this.#draining) this.shutDown();
-    return this.wire.flush();
+    return after(this.#tarpit(), () => this.wire.flush());
   }
 
   get longestLineBytes(): number {
-    return this.limits.commandLineBytes;
+    const { commandLineBytes } = this.limits;
+    return this.offersAuth ? Math.max(commandLineBytes, longestSaslLine) : commandLineBytes;
   }
 
   broken(error: unknown): void {
@@ -334,6 +363,33 @@ export class Dialogue implements Reader {
     this.bye(tooManyErrors);
   }
 
+  /** Before a refusal leaves: as long as the taps say. The session's end ends it. */
+  #tarpit(): MaybePromise<void> {
+    const { tarpit } = this.generation.hooks.smtp;
+    if (!tarpit.tapped || this.#errors === this.#errorsTold || this.over) return undefined;
+    this.#errorsTold = this.#errors;
+    return after(tarpit.call(this.#errors, this.session), (waitMs) => {
+      if (waitMs !== undefined && waitMs > 0 && !this.over) return this.#pause(waitMs);
+    });
+  }
+
+  async #pause(waitMs: number): Promise<void> {
+    this.#busy += 1;
+    this.watchdog.suspend();
+    await new Promise<void>((resolve) => {
+      const timer = this.host.clock.setTimer(resolve, waitMs);
+      this.#endPause = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#endPause = undefined;
+    this.#busy -= 1;
+    if (this.over) this.#releaseWhenIdle();
+    else if (this.#draining) this.shutDown();
+    else if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
+  }
+
   /** Another session with the same client or another one: after TLS or XCLIENT nothing is known of it (RFC 3207 §4.2). */
   renew(session: Session, state: State): void {
     this.endTransaction(false);
@@ -359,6 +415,7 @@ export class Dialogue implements Reader {
     if (delivered) {
       this.messages += 1;
       this.#errors = 0;
+      this.#errorsTold = 0;
       this.#junk = 0;
       return;
     }
@@ -371,6 +428,7 @@ export class Dialogue implements Reader {
     if (this.over) return;
     this.over = true;
     this.watchdog.stop();
+    this.#endPause?.();
     this.onEnd?.();
     // What is being judged or queued still reads its content: that transaction ends with the call.
     if (this.transaction?.received !== true) this.endTransaction(false);
@@ -410,7 +468,14 @@ export class Dialogue implements Reader {
     else if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
   }
 
+  /** Where AUTH may have long lines, the other commands may not. */
+  #isTooLong(line: string): boolean {
+    const longest = this.limits.commandLineBytes - 2;
+    return line.length * 3 > longest && this.offersAuth && Buffer.byteLength(line) > longest;
+  }
+
   #unknown(line: string, verb: string): void {
+    if (this.#isTooLong(line)) return this.malformed("tooLong");
     if (foreign.test(line)) {
       this.note("spoke HTTP");
       return this.bye(notSmtp);
@@ -425,6 +490,14 @@ export class Dialogue implements Reader {
     return misplaced !== undefined && refusedAll && (verb === "DATA" || verb === "BDAT")
       ? noValidRecipients
       : misplaced;
+  }
+
+  /** As Postfix's reject_unauth_pipelining sees it. What is still on its way here is not seen. */
+  #noticePipelining(verb: Verb): void {
+    if (this.session.pipelinedEarly === true) return;
+    if (this.session.helo?.verb === "EHLO" && !lastOfGroup.has(verb)) return;
+    this.session = { ...this.session, pipelinedEarly: true };
+    this.note(`improper command pipelining after ${verb}`);
   }
 
   #countJunk(): void {

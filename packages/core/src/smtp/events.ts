@@ -48,6 +48,14 @@ export type SmtpEvent =
       readonly recipients: number;
       readonly text: string;
     }
+  /** An AUTH that came to its end. `identity` is what the client said, and may be anything. */
+  | {
+      readonly kind: "login";
+      readonly session: Session;
+      readonly mechanism: string;
+      readonly identity: string;
+      readonly outcome: "accepted" | "refused" | "unavailable";
+    }
   /** A policy's own remark, or something odd about a client. */
   | { readonly kind: "noted"; readonly session: Session; readonly id: string | undefined; readonly text: string }
   /** Something went wrong inside; the client was told to try again. */
@@ -60,6 +68,10 @@ export function formatClient({ client }: Session): string {
 
 function protocolOf(session: Session): string {
   return session.helo?.verb === "EHLO" ? "ESMTP" : "SMTP";
+}
+
+function formatLogin({ auth }: Session): string {
+  return auth === undefined ? "" : `, sasl_method=${auth.mechanism}, sasl_username=${logText(auth.identity, 255)}`;
 }
 
 /** One line, safe and bounded. */
@@ -77,9 +89,17 @@ export function formatSmtpEvent(event: SmtpEvent): string {
       return `${event.id ?? "NOQUEUE"}: reject: ${command} from ${formatClient(session)}: ${logText(formatReply(reply))}; ${fields}`;
     }
     case "received":
-      return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}${event.held === undefined ? "" : `, hold: ${logText(event.held)}`}`;
+      return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}${formatLogin(event.session)}${event.held === undefined ? "" : `, hold: ${logText(event.held)}`}`;
     case "discarded":
       return `${event.id}: discard: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.text)}; from=<${logText(event.sender, 256)}> nrcpt=${event.recipients}`;
+    case "login": {
+      // As Postfix says it, so that what reads its log reads ours.
+      const { session, mechanism, identity, outcome } = event;
+      const attempt = `${formatClient(session)}: SASL ${mechanism} authentication`;
+      const who = `sasl_username=${logText(identity, 255)}`;
+      if (outcome === "accepted") return `${attempt} succeeded, ${who}`;
+      return `${attempt} failed: ${outcome === "refused" ? "authentication failure" : "temporary failure"}, ${who}`;
+    }
     case "noted":
       return `${event.id ?? "NOQUEUE"}: ${formatClient(event.session)}: ${logText(event.text)}`;
     case "failed":

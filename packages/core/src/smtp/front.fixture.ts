@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { tmpdir } from "node:os";
 import { z } from "zod";
 import { createNetworkList } from "../address/index.ts";
+import { createAuthentication, type Authenticator } from "../authentication/index.ts";
 import { createGuard, type Failed, type Owner } from "../guard/index.ts";
 import { createHooks, hooksFor, type PluginHooks } from "../hooks/index.ts";
 import { createNamelessFiles, createSpooler, type Blob, type Spooler } from "../message/index.ts";
@@ -58,6 +59,7 @@ export interface FrontOptions {
   readonly hasRoom?: SmtpHost["hasRoom"];
   readonly spooler?: Spooler;
   readonly rewriter?: SessionGeneration["rewriter"];
+  readonly authenticators?: readonly Authenticator[];
 }
 
 export interface Queued {
@@ -115,6 +117,8 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
     limits: { ...defaultLimits, ...options.limits },
   };
   const networks = createNetworkList(options.networks ?? ["127.0.0.0/8"]);
+  const registered = options.authenticators?.map((value) => ({ owner, value }));
+  const authenticate = registered === undefined ? undefined : createAuthentication(registered, guard);
   let held = 0;
   const host: SmtpHost = {
     clock,
@@ -132,6 +136,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
         startPolicy: () => policy.start(),
         rewriter: options.rewriter,
         scan: options.scan,
+        authenticate,
         renew() {},
         release() {
           held -= 1;

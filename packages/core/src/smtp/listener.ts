@@ -32,6 +32,9 @@ export function createSmtpListener(
   if (settings.tls === "implicit" && tls === undefined) {
     throw new ConfigError(`listener ${settings.name}: implicit TLS needs tls.key and tls.cert`);
   }
+  if (settings.tls === "required" && tls === undefined) {
+    throw new ConfigError(`listener ${settings.name}: required TLS needs tls.key and tls.cert`);
+  }
   let census = censuses.get(host);
   if (census === undefined) censuses.set(host, (census = new Census()));
   const server = new PosternServer({
@@ -40,7 +43,7 @@ export function createSmtpListener(
       settings,
       xclient: createNetworkList(settings.xclient),
       assumed,
-      tlsAvailable: tls !== undefined && settings.tls === "starttls",
+      tlsAvailable: tls !== undefined && (settings.tls === "starttls" || settings.tls === "required"),
     },
     proxy: createNetworkList(settings.proxy),
     census,

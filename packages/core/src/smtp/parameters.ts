@@ -1,4 +1,4 @@
-/** Parameters of MAIL and RCPT (RFC 5321 §4.1.2): SIZE, BODY, SMTPUTF8, and RET, ENVID, NOTIFY, ORCPT of RFC 3461. */
+/** Parameters of MAIL and RCPT (RFC 5321 §4.1.2): SIZE, BODY, SMTPUTF8, and RET, ENVID, NOTIFY, ORCPT of RFC 3461, AUTH of RFC 4954. */
 import type { Envelope, NotifyCondition, Recipient } from "../model/index.ts";
 import { reply, type Reply } from "../model/index.ts";
 import { isXtext } from "../address/xtext.ts";
@@ -27,6 +27,7 @@ const badBody = reply(501, "5.5.4", "BODY is 7BIT or 8BITMIME");
 const badUtf8 = reply(501, "5.5.4", "SMTPUTF8 takes no value");
 const badRet = reply(501, "5.5.4", "RET is FULL or HDRS");
 const badEnvid = reply(501, "5.5.4", "Malformed ENVID");
+const badAuth = reply(501, "5.5.4", "Malformed AUTH");
 const badNotify = reply(501, "5.5.4", "NOTIFY is NEVER, or some of SUCCESS, FAILURE, DELAY");
 const badOrcpt = reply(501, "5.5.4", "Malformed ORCPT");
 
@@ -46,9 +47,13 @@ export function isRefused(parameters: object): parameters is ParameterRefusal {
 }
 
 /** `text` is what follows the path. */
-export function parseMailParameters(text: string, sizeLimitBytes: number): MailParameters | ParameterRefusal {
+export function parseMailParameters(
+  text: string,
+  sizeLimitBytes: number,
+  offersAuth = false,
+): MailParameters | ParameterRefusal {
   if (text === "") return noMailParameters;
-  const values = split(text, mailKeywords);
+  const values = split(text, offersAuth ? mailKeywordsWithAuth : mailKeywords);
   if ("refusal" in values) return values;
   const size = values.get("SIZE");
   if (values.has("SIZE") && (size === undefined || !/^\d{1,20}$/.test(size))) return { refusal: badSize };
@@ -63,6 +68,8 @@ export function parseMailParameters(text: string, sizeLimitBytes: number): MailP
   if (values.has("ENVID") && (envid === undefined || envid.length > longestEnvid || !isXtext(envid))) {
     return { refusal: badEnvid };
   }
+  // RFC 4954 §5: who first submitted the message. Checked and not used: nobody here is trusted to say it, and it is passed on to nobody.
+  if (values.has("AUTH") && !isSubmitter(values.get("AUTH"))) return { refusal: badAuth };
   return {
     body,
     smtputf8: values.has("SMTPUTF8"),
@@ -84,6 +91,7 @@ export function parseRcptParameters(text: string): RcptParameters | ParameterRef
 }
 
 const mailKeywords: ReadonlySet<string> = new Set(["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID"]);
+const mailKeywordsWithAuth: ReadonlySet<string> = new Set([...mailKeywords, "AUTH"]);
 const rcptKeywords: ReadonlySet<string> = new Set(["NOTIFY", "ORCPT"]);
 
 function split(text: string, known: ReadonlySet<string>): Values | ParameterRefusal {
@@ -98,6 +106,11 @@ function split(text: string, known: ReadonlySet<string>): Values | ParameterRefu
     values.set(keyword, match[2]);
   }
   return values;
+}
+
+/** `<>`, or an address as xtext. */
+function isSubmitter(value: string | undefined): boolean {
+  return value !== undefined && value.length <= longestOrcpt && (value === "<>" || isXtext(value));
 }
 
 const conditions: ReadonlySet<string> = new Set(["success", "failure", "delay"]);

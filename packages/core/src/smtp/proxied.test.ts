@@ -135,7 +135,7 @@ describe("XCLIENT", () => {
     const talk = front.connect(proxyPeer);
     await talk.reply();
     expect(await talk.say("EHLO proxy.test")).toMatch(
-      /\n250 XCLIENT NAME ADDR PORT PROTO HELO REVERSE_NAME DESTADDR DESTPORT$/,
+      /\n250 XCLIENT NAME ADDR PORT PROTO HELO REVERSE_NAME LOGIN DESTADDR DESTPORT$/,
     );
     expect(await talk.say("XCLIENT NAME=spike.test ADDR=10.0.0.9 PORT=99 DESTADDR=192.0.2.3 DESTPORT=587")).toMatch(
       /^220 /,
@@ -155,6 +155,18 @@ describe("XCLIENT", () => {
     expect(connects).toEqual(["198.51.100.1", "10.0.0.9", "203.0.113.66"]);
     const ids = front.events.flatMap((event) => (event.kind === "connected" ? [event.session.id] : []));
     expect(new Set(ids).size).toBe(3);
+  });
+
+  test("LOGIN stands in place of AUTH, and only with the session it was given with", async () => {
+    const front = await createFront(options);
+    const talk = await front.greeted(proxyPeer);
+    expect(await talk.say("XCLIENT LOGIN=user+40example.test")).toMatch(/^220 /);
+    expect(sessionOf(front).auth).toEqual({ identity: "user@example.test", mechanism: "XCLIENT" });
+    expect(await talk.say("XCLIENT LOGIN=[UNAVAILABLE]")).toMatch(/^220 /);
+    expect(sessionOf(front).auth).toBeUndefined();
+    await talk.say("XCLIENT LOGIN=user");
+    await talk.say("XCLIENT ADDR=192.0.2.9");
+    expect(sessionOf(front).auth).toBeUndefined();
   });
 
   test.each([
@@ -179,7 +191,7 @@ describe("XCLIENT", () => {
   test.each([
     "",
     "FOO=bar",
-    "LOGIN=me",
+    "LOGIN=a+0D+0Ab",
     "ADDR=nowhere",
     "PORT=70000",
     "NAME=a+0D+0Ab",

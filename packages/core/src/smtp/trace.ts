@@ -47,6 +47,7 @@ export function finishMessage(
       id,
       nowMs,
       tls: session.tls,
+      authenticated: dialogue.place.settings.authenticatedHeader === true ? session.auth?.identity : undefined,
       recipient: second === undefined ? first?.address : undefined,
       utf8: smtputf8,
     }),

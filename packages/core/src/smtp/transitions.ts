@@ -8,7 +8,19 @@ import { reply, type Reply } from "../model/index.ts";
 export type State = "start" | "ready" | "mail" | "rcpt" | "chunking";
 
 export type Verb =
-  "HELO" | "EHLO" | "MAIL" | "RCPT" | "DATA" | "BDAT" | "RSET" | "NOOP" | "QUIT" | "VRFY" | "STARTTLS" | "XCLIENT";
+  | "HELO"
+  | "EHLO"
+  | "AUTH"
+  | "MAIL"
+  | "RCPT"
+  | "DATA"
+  | "BDAT"
+  | "RSET"
+  | "NOOP"
+  | "QUIT"
+  | "VRFY"
+  | "STARTTLS"
+  | "XCLIENT";
 
 const greetFirst = reply(503, "5.5.1", "Send EHLO or HELO first");
 const nested = reply(503, "5.5.1", "Sender already given; RSET begins anew");
@@ -25,6 +37,7 @@ const betweenTransactions: Row = { mail: inTransaction, rcpt: inTransaction, chu
 const table: Readonly<Record<Verb, Row>> = {
   HELO: always,
   EHLO: always,
+  AUTH: { start: greetFirst, ...betweenTransactions },
   MAIL: { start: greetFirst, mail: nested, rcpt: nested, chunking: nested },
   RCPT: { start: greetFirst, ready: mailFirst, chunking: chunksBegun },
   DATA: { start: greetFirst, ready: mailFirst, mail: rcptFirst, chunking: chunksBegun },

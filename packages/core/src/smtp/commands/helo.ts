@@ -1,6 +1,7 @@
 /** HELO and EHLO (RFC 5321 §4.1.1.1). Either ends a transaction. The name is judged, its form hardly: it need only be one word. */
 import { reply, type MaybePromise, type Reply, type Session } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
+import { offeredMechanisms } from "../sasl.ts";
 import type { Command } from "./index.ts";
 
 const nameless = reply(501, "5.5.4", "A host name or address literal must follow");
@@ -35,7 +36,8 @@ export function askHelo(dialogue: Dialogue, session: Session, accepted: () => Ma
 const fixed: readonly Reply[] = ["ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"].map(line);
 const pipelining = line("PIPELINING");
 const starttls = line("STARTTLS");
-const xclient = line("XCLIENT NAME ADDR PORT PROTO HELO REVERSE_NAME DESTADDR DESTPORT");
+const xclient = line("XCLIENT NAME ADDR PORT PROTO HELO REVERSE_NAME LOGIN DESTADDR DESTPORT");
+const auth = line(`AUTH ${offeredMechanisms}`);
 
 function line(text: string): Reply {
   return reply(250, undefined, text);
@@ -44,6 +46,7 @@ function line(text: string): Reply {
 function extensions(dialogue: Dialogue): readonly Reply[] {
   const lines = [line(dialogue.hostname), pipelining, line(`SIZE ${dialogue.limits.messageSizeBytes}`)];
   if (dialogue.offersTls) lines.push(starttls);
+  if (dialogue.mayAuthenticate) lines.push(auth);
   lines.push(...fixed);
   if (dialogue.mayUseXclient) lines.push(xclient);
   return lines;

@@ -2,6 +2,7 @@
 import { reply, type MaybePromise, type Reply } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
 import type { Verb } from "../transitions.ts";
+import { auth } from "./auth.ts";
 import { bdat } from "./bdat.ts";
 import { data } from "./data.ts";
 import { ehlo, helo } from "./helo.ts";
@@ -17,6 +18,7 @@ export type Command = (dialogue: Dialogue, argument: string, misplaced: Reply | 
 export const commands: Readonly<Record<Verb, Command>> = {
   HELO: helo,
   EHLO: ehlo,
+  AUTH: auth,
   MAIL: mail,
   RCPT: rcpt,
   DATA: data,
@@ -33,7 +35,7 @@ const notOffered = reply(502, "5.5.1", "Command not implemented");
 
 /** Known, from RFC 5321, its ancestors and its extensions, and not offered here. */
 export const unavailable: ReadonlyMap<string, Reply> = new Map(
-  ["EXPN", "HELP", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "AUTH", "XFORWARD", "BURL"].map((verb) => [
+  ["EXPN", "HELP", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "XFORWARD", "BURL"].map((verb) => [
     verb,
     notOffered,
   ]),

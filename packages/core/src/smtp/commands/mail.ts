@@ -14,7 +14,7 @@ export const mail: Command = (dialogue, argument) => {
   if (argument.slice(0, 5).toUpperCase() !== "FROM:") return dialogue.say(syntax);
   const taken = takePath(argument.slice(5));
   if (!taken.ok) return dialogue.say(senderFault(taken.reason));
-  const parameters = parseMailParameters(taken.rest, dialogue.limits.messageSizeBytes);
+  const parameters = parseMailParameters(taken.rest, dialogue.limits.messageSizeBytes, dialogue.offersAuth);
   if (isRefused(parameters)) return dialogue.say(parameters.refusal);
   const path = parsePath(taken.path, { allowNull: true, smtputf8: parameters.smtputf8 });
   if (!path.ok) return dialogue.say(senderFault(path.reason));

@@ -13,7 +13,7 @@ export const starttls: Command = (dialogue, argument) => {
   if (argument !== "") return dialogue.say(noArguments);
   dialogue.say(goAhead);
   dialogue.wire.startTls((tls) => {
-    dialogue.renew({ ...dialogue.session, tls, helo: undefined }, "start");
+    dialogue.renew({ ...dialogue.session, tls, helo: undefined, auth: undefined }, "start");
     return dialogue.guarded("STARTTLS", () => dialogue.askTls(), "");
   });
 };

@@ -4,6 +4,7 @@
  * the greeting again. Where ADDR comes without NAME the name is looked up, so that no name outlives its address.
  */
 import { formatIp, isValidHostname, parseIp } from "../../address/index.ts";
+import { isIdentity } from "../../authentication/index.ts";
 import type { ClientName } from "../../dns/index.ts";
 import { reply, type Client, type MaybePromise, type Session } from "../../model/index.ts";
 import { lookUpClientName, nameless, nameUnavailable } from "../client-name.ts";
@@ -28,6 +29,7 @@ interface Override {
   helo?: string | undefined;
   serverAddress?: string;
   serverPort?: number;
+  login?: string | undefined;
 }
 
 const unavailable = "[UNAVAILABLE]";
@@ -74,6 +76,12 @@ const attributes: Readonly<Record<string, Reader>> = {
   HELO(override, value) {
     if (value === unavailable) override.helo = undefined;
     else if (/^[\u0021-\u007e]{1,255}$/.test(value)) override.helo = value;
+    else return false;
+    return true;
+  },
+  LOGIN(override, value) {
+    if (value === unavailable) override.login = undefined;
+    else if (isIdentity(value)) override.login = value;
     else return false;
     return true;
   },
@@ -154,6 +162,8 @@ function begin(dialogue: Dialogue, override: Override, known: Known): MaybePromi
       port: override.serverPort ?? session.server.port,
     },
     helo: undefined,
+    // As in Postfix: a login holds for the session that it was given with.
+    auth: override.login === undefined ? undefined : { identity: override.login, mechanism: "XCLIENT" },
   };
   generation.renew(next.id);
   dialogue.renew(next, "start");
