@@ -275,6 +275,10 @@ test("what is told at each stage", async () => {
       { protocol_state: "EHLO", helo_name: "client.example.net" },
     ],
     [
+      { stage: "connect", session, transaction, recipient: b, dry: false },
+      { protocol_state: "RCPT", helo_name: "client.example.net" },
+    ],
+    [
       { stage: "rcpt", session, transaction, recipient: b, dry: false },
       { recipient: "b@example.test", queue_id: "TRANSACTION", recipient_count: "0" },
     ],

@@ -17,6 +17,7 @@ export const knownWords: Readonly<Record<string, readonly string[]>> = Object.fr
     "check_recipient_access",
   ],
   "@postern/plugin-greylist": ["greylist"],
+  "@postern/plugin-policy": ["check_policy_service"],
 });
 
 /** The package that has the word. */
