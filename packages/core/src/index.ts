@@ -88,6 +88,8 @@ export {
 } from "./plugin/index.ts";
 export { salvageQueue, verifyQueue } from "./queue/index.ts";
 export { checkConfig } from "./config-check.ts";
+export { createExplainer } from "./explain/index.ts";
+export { parseRefusalLine } from "./smtp/index.ts";
 export { createRuntime } from "./runtime.ts";
 
 // For tests: the parts that can be tried alone, and their stand-ins in memory.
@@ -115,6 +117,7 @@ export type * from "./config/index.ts";
 export type * from "./control/index.ts";
 export type * from "./delivery/index.ts";
 export type * from "./dns/index.ts";
+export type * from "./explain/index.ts";
 export type * from "./generation.ts";
 export type * from "./guard/index.ts";
 export type * from "./hooks/index.ts";

@@ -1,0 +1,436 @@
+/**
+ * A config's generation asked what it would do: the real lists, tables, DNS and SMTP front, in process. Nothing is queued, no port is
+ * bound, plugins' state is an overlay that is forgotten, hooks that only report hear nothing.
+ */
+import { tmpdir } from "node:os";
+import { loadInstances } from "../config-check.ts";
+import { formatIp, parseIp } from "../address/index.ts";
+import type { ResolvedConfig } from "../config/index.ts";
+import { createResolver, type Resolver } from "../dns/index.ts";
+import { ConfigError } from "../errors.ts";
+import { buildGeneration, type Generation, type GenerationListing } from "../generation.ts";
+import { createHooks } from "../hooks/index.ts";
+import { createNamelessFiles, createSpooler } from "../message/index.ts";
+import {
+  createIdSource,
+  logText,
+  systemClock,
+  type QueuedMessage,
+  type Session,
+  type TlsInfo,
+  type Transaction,
+} from "../model/index.ts";
+import type { MessageEffect } from "../policy/index.ts";
+import type { RuntimeOptions } from "../runtime-contract.ts";
+import {
+  addBlindCopies,
+  connectInProcess,
+  createSmtpListener,
+  formatSmtpEvent,
+  redirectEnvelope,
+  type Decider,
+  type SessionGeneration,
+  type SmtpHost,
+  type SmtpListener,
+} from "../smtp/index.ts";
+import { asContent, ExplainClient } from "./client.ts";
+import type {
+  Explained,
+  ExplainedCommand,
+  ExplainedRecipient,
+  ExplainedRoute,
+  ExplainedStep,
+  ExplainedVerdict,
+  Question,
+} from "./explained.ts";
+import { listsOf } from "./lists.ts";
+import { checkQuestion, describeQuestion } from "./question.ts";
+import { explainRoute } from "./routes.ts";
+import { Tracing, type AskedWord, type Frame } from "./tracing.ts";
+
+export interface ExplainOptions extends Pick<RuntimeOptions, "searchFrom" | "instances" | "resolver" | "clock"> {
+  /** Words and scanners that talk to services are asked too. False. */
+  readonly live?: boolean;
+  /** Words read what the gateway's state store holds; else they find it empty. True. */
+  readonly readState?: boolean;
+  /** Told what a start would tell, one safe line each. */
+  readonly warn?: (text: string) => void;
+}
+
+export interface Explainer {
+  readonly listing: GenerationListing;
+  /** One after another. Throws `RangeError` for a question that nobody can ask. */
+  explain(question: Question): Promise<Explained>;
+  close(): Promise<void>;
+}
+
+/** For one reply: longer than any word may take. */
+const replyWithinMs = 120_000;
+const assumedTls: TlsInfo = Object.freeze({
+  protocol: "TLSv1.3",
+  cipher: "TLS_AES_256_GCM_SHA384",
+  bits: 256,
+  servername: undefined,
+});
+
+/** Rejects as a start would. */
+export async function createExplainer(config: ResolvedConfig, options: ExplainOptions = {}): Promise<Explainer> {
+  const { clock = systemClock, live = false, readState = true, searchFrom = [], warn = () => undefined } = options;
+  const tracing = new Tracing({
+    clock,
+    resolver: options.resolver ?? createResolver({ ...config.dns, clock }),
+    live,
+    stateDirectory: readState && config.state.store === "sqlite" ? config.state.directory : undefined,
+    warn,
+  });
+  try {
+    let notes: string[] = [];
+    const generation = await buildGeneration(config, await loadInstances(config, options), {
+      clock,
+      guard: tracing.guard,
+      resolver: tracing.resolver,
+      space: () => {
+        throw new Error("explaining has spaces of its own");
+      },
+      log: (level, plugin, text) => void (level === "warn" && warn(plugin === "core" ? text : `${plugin}: ${text}`)),
+      note: ({ text }) => void notes.push(logText(text)),
+      searchFrom,
+      lookUpClients: true,
+      dry: true,
+      trace: tracing.generation,
+    });
+    let last: Promise<unknown> = Promise.resolve();
+    return {
+      listing: generation.listing,
+      explain(question) {
+        const answer = last.then(() => {
+          notes = [];
+          return new Explanation(config, generation, tracing, checkQuestion(question), { live, clock }, notes).run();
+        });
+        last = answer.catch(() => undefined);
+        return answer;
+      },
+      async close() {
+        await last;
+        await generation.retire();
+        tracing.close();
+      },
+    };
+  } catch (error) {
+    tracing.close();
+    throw error;
+  }
+}
+
+/** One command, while it is under way. */
+interface Asked {
+  readonly command: string;
+  readonly said: string;
+  readonly frame: Frame;
+  replies: readonly string[];
+  by: Decider | undefined;
+  refused: boolean;
+}
+
+class Explanation {
+  readonly #config: ResolvedConfig;
+  readonly #generation: Generation;
+  readonly #tracing: Tracing;
+  readonly #question: Question;
+  readonly #settings: { readonly live: boolean; readonly clock: NonNullable<ExplainOptions["clock"]> };
+  readonly #notes: string[];
+  readonly #commands: Asked[] = [];
+  readonly #steps: ExplainedStep[] = [];
+  #session: Session | undefined;
+  #transaction: Transaction | undefined;
+  #queued: QueuedMessage | undefined;
+  #client: ExplainClient | undefined;
+  readonly #effects: string[] = [];
+
+  constructor(
+    config: ResolvedConfig,
+    generation: Generation,
+    tracing: Tracing,
+    question: Question,
+    settings: { readonly live: boolean; readonly clock: NonNullable<ExplainOptions["clock"]> },
+    notes: string[],
+  ) {
+    this.#config = config;
+    this.#generation = generation;
+    this.#tracing = tracing;
+    this.#question = question;
+    this.#settings = settings;
+    this.#notes = notes;
+  }
+
+  async run(): Promise<Explained> {
+    this.#tracing.resetState();
+    const listener = this.#listener();
+    try {
+      await this.#converse(listener);
+      const recipients = this.#recipients();
+      const verdict = worst(recipients.map((one) => one.verdict));
+      // What became of the message says nothing of the listener: its rewriting and routes are asked when it is at an end.
+      const routes = await this.#routes(recipients);
+      const session = this.#session;
+      return {
+        question: describeQuestion(this.#question, listener.settings.name),
+        client: session && {
+          address: session.client.address,
+          name: session.client.name,
+          reverseName: session.client.reverseName,
+          inNetworks: session.client.inNetworks,
+        },
+        verdict,
+        recipients,
+        commands: this.#commands.map((asked) => this.#describe(asked, listener.settings.name)),
+        rewriting: this.#steps,
+        routes,
+        effects: [...new Set(this.#effects)],
+        notes: this.#notes,
+      };
+    } finally {
+      this.#client?.close();
+      await listener.close(0);
+    }
+  }
+
+  #listener(): SmtpListener {
+    const { listener: wanted, auth, tls } = this.#question;
+    const { listeners } = this.#config;
+    const configured = wanted === undefined ? listeners[0] : listeners.find(({ name }) => name === wanted);
+    if (configured === undefined) {
+      throw new ConfigError(
+        `there is no listener "${wanted ?? ""}"; there are ${listeners.map(({ name }) => `"${name}"`).join(", ")}`,
+      );
+    }
+    const secure = tls === true || configured.tls === "implicit";
+    return createSmtpListener(
+      // Nobody in process sends a PROXY header or XCLIENT: the question says who the client is.
+      { ...configured, proxy: [], xclient: [], tls: configured.tls === "implicit" ? "off" : "starttls" },
+      this.#host(),
+      {
+        ...(auth !== undefined && { auth: { identity: auth, mechanism: "PLAIN" } }),
+        ...(secure && { tls: assumedTls }),
+      },
+    );
+  }
+
+  #host(): SmtpHost {
+    const { clock } = this.#settings;
+    const { messageSizeBytes, headerSizeBytes } = this.#config.limits;
+    return {
+      clock,
+      ids: createIdSource(() => clock.now(), Math.random),
+      acquire: (sessionId) => this.#traced(this.#generation.forSession(sessionId)),
+      spooler: createSpooler({
+        files: createNamelessFiles(tmpdir()),
+        maxSizeBytes: messageSizeBytes,
+        maxHeaderBytes: headerSizeBytes,
+      }),
+      hasRoom: () => true,
+      enqueue: async (message, _content, held) => {
+        this.#queued = message;
+        if (held !== undefined) this.#effects.push(`hold: ${held}`);
+        if (message.filter !== undefined) this.#effects.push(`filter: ${message.filter}`);
+      },
+      log: (event) => {
+        if (event.kind === "rejected") {
+          const asked = this.#commands.at(-1);
+          if (asked === undefined) return;
+          asked.by = event.decision.by;
+          asked.refused = true;
+        } else if (event.kind === "noted" || event.kind === "failed" || event.kind === "turnedAway") {
+          this.#notes.push(formatSmtpEvent(event));
+        } else if (event.kind === "discarded") {
+          this.#effects.push(`discard: ${logText(event.text)}`);
+        }
+      },
+    };
+  }
+
+  /** The generation as this session is to see it. */
+  #traced(real: SessionGeneration): SessionGeneration {
+    const { clientName, client } = this.#question;
+    const silent = createHooks(this.#tracing.guard).smtp;
+    const { hooks, rewriter } = real;
+    const { reset, rejected, closed } = silent;
+    const trace = (step: ExplainedStep): void => void this.#steps.push(step);
+    return {
+      ...real,
+      hooks: { ...hooks, smtp: { ...hooks.smtp, reset, rejected, closed } },
+      resolver: clientName === undefined ? real.resolver : namedResolver(client, clientName),
+      startPolicy: (listener) => {
+        const judge = real.startPolicy(listener);
+        return {
+          ask: (stage, asked) => {
+            this.#saw(asked);
+            return judge.ask(stage, asked);
+          },
+          judge: (asked, scanned) => {
+            this.#saw(asked);
+            return judge.judge(asked, scanned);
+          },
+          resetTransaction: () => judge.resetTransaction(),
+          get decision() {
+            return judge.decision;
+          },
+        };
+      },
+      rewriter: rewriter && {
+        rewrite: (envelope, ask) => rewriter.rewrite(envelope, { ...ask, trace }),
+        rewriteHeader:
+          rewriter.rewriteHeader && ((message, ask) => rewriter.rewriteHeader?.(message, { ...ask, trace }) ?? message),
+      },
+      scan: this.#settings.live ? real.scan : undefined,
+    };
+  }
+
+  #saw({ session, transaction }: { readonly session: Session; readonly transaction?: Transaction | undefined }): void {
+    this.#session = session;
+    if (transaction !== undefined) this.#transaction = transaction;
+  }
+
+  async #converse(listener: SmtpListener): Promise<void> {
+    const { client, helo, from, to, message } = this.#question;
+    this.#begin("CONNECT", "");
+    this.#client = new ExplainClient(connectInProcess(listener, { remoteAddress: client }));
+    if (!(await this.#answered(220))) return;
+    if (!(await this.#say("HELO", `EHLO ${helo}`, 250))) return;
+    const utf8 = [from, ...to].some((address) => /[^\u0000-\u007f]/.test(address)) ? " SMTPUTF8" : "";
+    if (!(await this.#say("MAIL", `MAIL FROM:${asPath(from)}${utf8}`, 250))) return;
+    let taken = 0;
+    for (const recipient of to) if (await this.#say("RCPT", `RCPT TO:${asPath(recipient)}`, 250)) taken += 1;
+    if (taken === 0 || !(await this.#say("DATA", "DATA", 354)) || message === undefined) return;
+    this.#begin("MESSAGE", "");
+    this.#client.write(asContent(message));
+    await this.#answered(250);
+    this.#client.write("QUIT\r\n");
+    this.#tracing.begin();
+    await this.#client.reply(replyWithinMs);
+  }
+
+  #begin(command: string, said: string): void {
+    const frame = this.#tracing.begin();
+    this.#commands.push({ command, said, frame, replies: [], by: undefined, refused: false });
+  }
+
+  #say(command: string, said: string, wanted: number): Promise<boolean> {
+    this.#begin(command, said);
+    this.#client?.write(`${said}\r\n`);
+    return this.#answered(wanted);
+  }
+
+  async #answered(wanted: number): Promise<boolean> {
+    const asked = this.#commands.at(-1) as Asked;
+    asked.replies = (await this.#client?.reply(replyWithinMs)) ?? [];
+    return codeOf(asked.replies) === wanted;
+  }
+
+  #describe(asked: Asked, listener: string): ExplainedCommand {
+    const { command, said, replies, by, frame } = asked;
+    const { tables, dns } = frame;
+    const lists = listsOf(asked, {
+      lists: this.#generation.listing.lists(listener),
+      scanners: this.#generation.listing.scanners,
+      live: this.#settings.live,
+    });
+    return { command, said, replies, by, lists, tables, dns };
+  }
+
+  #recipients(): readonly ExplainedRecipient[] {
+    const rcpts = this.#commands.filter(({ command }) => command === "RCPT");
+    const last = this.#commands.at(-1) as Asked;
+    return this.#question.to.map((address, index) => {
+      const own = rcpts[index];
+      // Refused before it was named, by itself, or with the whole message.
+      const isWhole = last.command !== "RCPT" && verdictOf(last) !== "accepted";
+      const said = own === undefined || (verdictOf(own) === "accepted" && isWhole) ? last : own;
+      return { address, verdict: verdictOf(said), reply: said.replies.at(-1) ?? "", by: said.by };
+    });
+  }
+
+  async #routes(recipients: readonly ExplainedRecipient[]): Promise<readonly ExplainedRoute[]> {
+    const envelope = this.#queued?.envelope ?? (await this.#rewritten(recipients));
+    if (envelope === undefined) return [];
+    const held = this.#generation.forDelivery();
+    try {
+      const routes: ExplainedRoute[] = [];
+      for (const recipient of envelope.recipients) {
+        const frame = this.#tracing.begin();
+        const filter = this.#queued?.filter;
+        routes.push(await explainRoute(held, recipient, envelope.sender, { frame, config: this.#config, filter }));
+      }
+      return routes;
+    } finally {
+      held.release();
+    }
+  }
+
+  /** Without a message: what its envelope would become. */
+  async #rewritten(recipients: readonly ExplainedRecipient[]): Promise<Transaction | undefined> {
+    const session = this.#session;
+    const transaction = this.#transaction;
+    const isTaken = recipients.some(({ verdict }) => verdict === "accepted");
+    if (!isTaken || this.#question.message !== undefined || session === undefined || transaction === undefined) return;
+    const effects = this.#gathered();
+    this.#effects.push(...effects.filter(({ kind }) => kind !== "prepend").map(({ kind }) => kind));
+    if (effects.some(({ kind }) => kind === "discard")) return;
+    this.#tracing.begin();
+    const generation = this.#traced(this.#generation.forSession());
+    try {
+      const copied = addBlindCopies(transaction, effects);
+      const rewritten = await generation.rewriter?.rewrite(copied, { session });
+      return redirectEnvelope(rewritten ?? copied, effects);
+    } catch (error) {
+      this.#notes.push(`rewriting: ${logText((error as Error).message)}`);
+      return undefined;
+    } finally {
+      generation.release();
+    }
+  }
+
+  #gathered(): readonly MessageEffect[] {
+    const words: AskedWord[] = this.#commands
+      .filter((asked) => verdictOf(asked) === "accepted")
+      .flatMap(({ frame }) => frame.words);
+    const kinds = new Set(["prepend", "discard", "hold", "redirect", "bcc", "filter"]);
+    return words.flatMap(({ parts }) => parts).filter((part): part is MessageEffect => kinds.has(part.kind));
+  }
+}
+
+const severity: readonly ExplainedVerdict[] = ["accepted", "deferred", "refused"];
+
+function worst(verdicts: readonly ExplainedVerdict[]): ExplainedVerdict {
+  return verdicts.reduce<ExplainedVerdict>(
+    (found, verdict) => (severity.indexOf(verdict) > severity.indexOf(found) ? verdict : found),
+    "accepted",
+  );
+}
+
+function codeOf(replies: readonly string[]): number {
+  return Number(replies.at(-1)?.slice(0, 3) ?? 0);
+}
+
+/** A session that ends without a word is to be tried again. */
+function verdictOf({ replies }: Pick<Asked, "replies">): ExplainedVerdict {
+  const code = codeOf(replies);
+  if (code >= 200 && code < 400) return "accepted";
+  return code >= 500 ? "refused" : "deferred";
+}
+
+const asPath = (address: string): string => (address.startsWith("<") ? address : `<${address}>`);
+
+/** Knows one client by its name. */
+function namedResolver(client: string, name: string): Pick<Resolver, "reverse" | "a" | "aaaa"> {
+  const ip = parseIp(client);
+  const address = ip === undefined ? client : formatIp(ip);
+  const known = name.toLowerCase() !== "unknown";
+  const addresses = async (asked: string): Promise<readonly string[]> =>
+    known && asked.toLowerCase() === name.toLowerCase() ? [address] : [];
+  return {
+    reverse: async () => (known ? [name] : []),
+    a: (asked) => (address.includes(":") ? Promise.resolve([]) : addresses(asked)),
+    aaaa: (asked) => (address.includes(":") ? addresses(asked) : Promise.resolve([])),
+  };
+}

@@ -1,0 +1,86 @@
+/** The lists of one command as they were asked, with the words that nobody came to and core's own questions. */
+import type { Decider } from "../smtp/index.ts";
+import type { CompiledList, Stage } from "../policy/index.ts";
+import type { ExplainedList, ExplainedWord } from "./explained.ts";
+import { describeWord, type AskedWord, type Frame } from "./tracing.ts";
+
+export interface ListsScope {
+  readonly lists: Readonly<Record<Stage, CompiledList>>;
+  readonly scanners: readonly { readonly name: string; readonly plugin: string }[];
+  readonly live: boolean;
+}
+
+interface Asked {
+  readonly command: string;
+  readonly frame: Frame;
+  readonly by: Decider | undefined;
+  readonly refused: boolean;
+}
+
+/** Lists that belong to a command whether a word of them was asked or not. */
+const ownLists: Readonly<Record<string, readonly Stage[]>> = {
+  RCPT: ["relay", "rcpt"],
+  DATA: ["data"],
+  MESSAGE: ["message"],
+};
+
+export function listsOf(asked: Asked, scope: ListsScope): readonly ExplainedList[] {
+  const { command, frame, by } = asked;
+  const found = new Map<string, AskedWord[]>();
+  for (const word of frame.words) {
+    const words = found.get(word.list);
+    if (words === undefined) found.set(word.list, [word]);
+    else words.push(word);
+  }
+  // A hook stands before the lists.
+  if (by?.list !== "hook") for (const stage of ownLists[command] ?? []) if (!found.has(stage)) found.set(stage, []);
+  const lists = [...found].map(([stage, words]) => ({
+    list: stage,
+    words: [...words.map((word) => word.explain()), ...notReached(scope.lists[stage as Stage], words.length)],
+  }));
+  const own = command === "RCPT" ? coreQuestions(asked) : command === "MESSAGE" ? scanners(asked, scope) : [];
+  return [...lists.filter(({ words }) => words.length > 0), ...own];
+}
+
+function notReached(list: CompiledList | undefined, asked: number): readonly ExplainedWord[] {
+  return (list?.words ?? []).slice(asked).map((word) => ({ ...describeWord(word), ...silence, answer: "not reached" }));
+}
+
+const silence = { reason: undefined, effects: [], ms: 0, tables: [], dns: [], words: [] } as const;
+
+/** What core asks behind the lists, in their form. */
+function coreQuestions({ by, refused, frame }: Asked): readonly ExplainedList[] {
+  const row = (list: string, answer: ExplainedWord["answer"], reason?: string): ExplainedList => ({
+    list,
+    words: [{ path: list, via: [], word: list, args: [], plugin: "core", warn: false, ...silence, answer, reason }],
+  });
+  const authorizer = frame.words.find(({ answer, word }) => answer === "permit" && word.authorizes);
+  // A deferral that was remembered is said behind the guard.
+  const ended = frame.words.some(
+    ({ answer, word }) => answer === "failed" || (!word.warn && (answer === "reject" || answer === "defer")),
+  );
+  if (by?.list === "relay guard") {
+    return [
+      row("relay guard", "reject", "none of our domains, and nobody who may relay"),
+      row("recipients", "not reached"),
+    ];
+  }
+  const passed = row(
+    "relay guard",
+    "permit",
+    authorizer === undefined ? "one of our domains" : `${authorizer.word.word} permits (${authorizer.word.path})`,
+  );
+  if (by?.list === "recipients") return [passed, row("recipients", "reject", "does not exist")];
+  if (!refused) return [passed, row("recipients", "permit")];
+  return [ended ? row("relay guard", "not reached") : passed, row("recipients", "not reached")];
+}
+
+function scanners({ by, refused }: Asked, { scanners: all, live }: ListsScope): readonly ExplainedList[] {
+  if (all.length === 0) return [];
+  const words = all.map(({ name, plugin }): ExplainedWord => {
+    const common = { path: "scanners", via: [], word: name, args: [], plugin, warn: false, ...silence };
+    if (!live) return { ...common, answer: "not asked", reason: "talks to a service; --live asks it" };
+    return { ...common, answer: by?.list === "scanners" ? "reject" : refused ? "not reached" : "none" };
+  });
+  return [{ list: "scanners", words }];
+}
