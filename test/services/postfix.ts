@@ -22,6 +22,8 @@ interface InstanceOptions {
   readonly main?: MainSettings;
   /** More lines for master.cf. */
   readonly master?: readonly string[];
+  /** A name server's address that all its processes ask on port 53, in place of the system's: they see a resolv.conf of their own. */
+  readonly nameServer?: string;
 }
 
 export interface PostfixPeerOptions extends InstanceOptions {
@@ -148,7 +150,10 @@ async function startInstance(home: string, options: InstanceOptions, settings: M
   execFileSync(programPath("postfix"), ["-c", config, "check"], { stdio: ["ignore", "ignore", "pipe"] });
   const daemons = execFileSync(programPath("postconf"), ["-c", config, "-h", "daemon_directory"], { encoding: "utf8" });
   // `-s` keeps master in the foreground, so that its id is the one we know.
-  const service = await startService(join(daemons.trim(), "master"), ["-c", config, "-s"], {
+  const master = [join(daemons.trim(), "master"), "-c", config, "-s"] as const;
+  const [program, ...args] =
+    options.nameServer === undefined ? master : withNameServer(home, options.nameServer, master);
+  const service = await startService(program, args, {
     logFile: join(home, "master.log"),
     env: { ...process.env, MAIL_CONFIG: config },
     ownGroup: true,
@@ -168,6 +173,14 @@ async function startInstance(home: string, options: InstanceOptions, settings: M
     queueIds: () => command("postqueue", "-j").split("\n").flatMap(queueId),
     flush: () => void command("postqueue", "-f"),
   };
+}
+
+/** In a mount namespace of its own, where another file lies over /etc/resolv.conf; each command becomes the next. */
+function withNameServer(home: string, address: string, command: readonly string[]): [string, ...string[]] {
+  const file = join(home, "resolv.conf");
+  writeFileSync(file, `nameserver ${address}\noptions timeout:2 attempts:1\n`);
+  const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
+  return [programPath("unshare"), "--mount", "sh", "-c", script, file, ...command];
 }
 
 /** The packaged services without the public listener, without chroot and without pipes to other programs; then ours. */

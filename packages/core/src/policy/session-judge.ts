@@ -175,7 +175,8 @@ export class SessionJudge {
   /** One of the lists before RCPT: it refuses or not; a remembered deferral waits for RCPT. */
   #ruleEarly(stage: EarlyStage, question: PolicyQuestion): MaybePromise<Ruling> {
     if (this.#policy.lists[stage].words.length === 0) return this.#keep(stage, nothing);
-    return after(this.#runList(stage, question, undefined), (run) => {
+    this.#early.delete(stage);
+    return after(this.#runList(stage, question, this.#carried()), (run) => {
       const objection = run.settleRefusal();
       const { by, effects = noEffects, ifPermit } = run;
       return this.#keep(stage, { objection, by, effects, ifPermit });
@@ -279,13 +280,20 @@ export class SessionJudge {
       return after(
         discarded ? undefined : guardListed(recipient.address, addresses, transaction?.sender ?? ""),
         (unknown) => {
-          if (unknown !== undefined) return this.#decided(coreRuling(run, unknown, "recipients"));
+          if (unknown !== undefined) return this.#decided(this.#refuseUnknown(run, unknown));
           this.#isDiscarding = discarded;
           if (run.effects !== undefined) this.#recipientEffects.set(recipient.address, run.effects);
           return this.#decided(rulingOf(run, undefined));
         },
       );
     });
+  }
+
+  /** A refusal like any other: a remembered `defer_if_reject` goes before it. */
+  #refuseUnknown(run: ListRun, unknown: Objection): Ruling {
+    const { ifReject } = run;
+    if (ifReject === undefined || unknown.kind !== "reject") return coreRuling(run, unknown, "recipients");
+    return { ...rulingOf(run, { kind: "defer", reply: ifReject.reply }), by: ifReject.by };
   }
 
   #final(run: ListRun): Ruling {

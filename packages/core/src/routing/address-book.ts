@@ -109,10 +109,11 @@ export async function createAddressBook(domains: DomainsConfig, options: Address
 
   function isListed(address: string): MaybePromise<boolean> {
     const at = address.lastIndexOf("@");
-    // A bare `postmaster` is taken whatever the lists say (RFC 5321 §4.5.1).
+    // `postmaster`, bare or in a domain of this host, is taken whatever the lists say (RFC 5321 §4.5.1).
     if (at < 0) return true;
+    const isPostmaster = at === "postmaster".length && address.toLowerCase().startsWith("postmaster@");
     return after(classOf(address.slice(at + 1)), (name): MaybePromise<boolean> => {
-      if (name === "default") return true;
+      if (name === "default" || (name === "local" && isPostmaster)) return true;
       if (name === "virtualAlias") return isAlias(address);
       const list = recipients.get(name);
       if (list === undefined) return true;

@@ -1,4 +1,7 @@
-/** HELO and EHLO (RFC 5321 §4.1.1.1). Either ends a transaction. The name is judged, its form hardly: it need only be one word. */
+/**
+ * HELO and EHLO (RFC 5321 §4.1.1.1). Either ends a transaction, unless it is refused (§4.1.4). The name is judged, its form hardly:
+ * it need only be one word.
+ */
 import { reply, type MaybePromise, type Reply, type Session } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
 import { offeredMechanisms } from "../sasl.ts";
@@ -12,8 +15,8 @@ export const ehlo: Command = (dialogue, argument) => greet(dialogue, "EHLO", arg
 
 function greet(dialogue: Dialogue, verb: "HELO" | "EHLO", name: string): MaybePromise<void> {
   if (!heloWords.test(name)) return dialogue.say(nameless);
-  dialogue.endTransaction(false);
   return askHelo(dialogue, { ...dialogue.session, helo: { verb, name } }, () => {
+    dialogue.endTransaction(false);
     dialogue.state = "ready";
     dialogue.sayLines(verb === "HELO" ? [reply(250, undefined, dialogue.hostname)] : extensions(dialogue));
   });

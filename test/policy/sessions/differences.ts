@@ -1,0 +1,37 @@
+// Differences that are meant. Each has a name, stands in docs/standards.md under "Sessions", and is recognised by as little as possible;
+// whatever is not recognised fails the test.
+import type { Reply } from "./conversation.ts";
+import type { SessionPolicy } from "./policy.ts";
+import type { Session } from "./session.ts";
+
+export interface Difference {
+  readonly policy: SessionPolicy;
+  readonly session: Session;
+  readonly theirs: Reply;
+  readonly ours: Reply;
+  /** Lines of the transaction so far. */
+  readonly before: readonly string[];
+  /** The gateway's own log line for this reply, if there is one. */
+  readonly log: string;
+}
+
+const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
+  // RFC 5321 §4.1.1.4 allows both.
+  "DATA before any RCPT": ({ theirs, ours }) =>
+    theirs.line === "DATA" && theirs.code === "554 5.5.1" && ours.code === "503 5.5.1",
+  // Postfix takes all further recipients of a transaction of which one was discarded, whether it was taken itself or not.
+  "recipients after DISCARD": ({ policy, theirs, ours, before }) =>
+    theirs.code.startsWith("2") &&
+    /^[45]/.test(ours.code) &&
+    before.some((line) => line.startsWith("RCPT")) &&
+    [...policy.tables.map(({ spec, text }) => `${spec} ${text}`)].some((text) => text.includes("DISCARD")),
+  // Postfix keeps the line open, and says 503 5.7.0 to everything but QUIT.
+  "closed after a refusal at connect": ({ policy, theirs, ours }) =>
+    !policy.delayReject && theirs.code === "503 5.7.0" && ours.code === "closed",
+  "relay guard": ({ ours, log }) => ours.code === "554 5.7.1" && log.includes("relay guard"),
+};
+
+/** The name of a difference that is meant, if it is one. */
+export function explain(difference: Difference): string | undefined {
+  return Object.keys(known).find((name) => known[name]?.(difference) === true);
+}
