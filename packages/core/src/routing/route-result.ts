@@ -56,7 +56,7 @@ function resolveTransport(written: string, transports: TransportNames): string {
 }
 
 /** The text of error(8) with an enhanced code that says whether it is final. */
-function failureText(transport: "error" | "retry", text: string): string {
+export function failureText(transport: "error" | "retry", text: string): string {
   const code = transport === "error" ? "5.0.0" : "4.3.0";
   if (text === "") return `${code} Address is undeliverable`;
   if (!enhancedFirst.test(text)) return `${code} ${text}`;

@@ -6,7 +6,7 @@ import { formatIp, parseAddressLiteral } from "../address/index.ts";
 import { after, isPromise, type AddressClass, type MaybePromise, type Route } from "../model/index.ts";
 import type { AddressBook, OwnClass } from "./address-book.ts";
 import type { OwnEndpoints } from "./own-endpoints.ts";
-import { parseTransport, type RouteResult, type TransportNames } from "./route-result.ts";
+import { failureText, parseTransport, type RouteResult, type TransportNames } from "./route-result.ts";
 import type { RouteTables } from "./route-tables.ts";
 import type { SenderTables } from "./sender-tables.ts";
 
@@ -131,7 +131,12 @@ function draftOf(name: AddressClass, by: RouteResult): Draft {
 function override(draft: Draft, said: RouteResult | undefined): Draft {
   if (said === undefined) return draft;
   const { transport, nextHop } = said;
-  if (transport === "") return nextHop === "" ? draft : { ...draft, nextHop };
+  if (transport === "") {
+    if (nextHop === "") return draft;
+    // What was refused for now, or for good, is so still, in other words.
+    const kind = draft.nextHop?.startsWith("4") === true ? "retry" : "error";
+    return { ...draft, nextHop: draft.transport === "error" ? failureText(kind, nextHop) : nextHop };
+  }
   return { ...draft, transport, nextHop: nextHop === "" ? undefined : nextHop };
 }
 
