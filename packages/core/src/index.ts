@@ -28,7 +28,7 @@ export {
 export { createFileBlob, createMemoryBlob, createMessage, header, openMessage } from "./message/index.ts";
 export { definePlugin } from "./plugin/index.ts";
 export { createOwnEndpoints, type OwnEndpoints } from "./routing/index.ts";
-export { AccessTable, readAccessRule, rejectUnlisted, relayDenied } from "./policy/index.ts";
+export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";
 export {
   accessAddressKeys,
   addressKeys,
