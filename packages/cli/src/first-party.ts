@@ -8,6 +8,8 @@ const packages: readonly (readonly [name: string, options: Readonly<Record<strin
   ["@postern/plugin-transport-maildir", { directory: "./mail" }],
   ["@postern/plugin-greylist", {}],
   ["@postern/plugin-policy", {}],
+  ["@postern/plugin-auth", { passwords: "inline:{ nobody=! }" }],
+  ["@postern/plugin-limits", {}],
   ["@postern/plugin-av-clamd", { address: "127.0.0.1:3310", onError: "defer" }],
 ];
 

@@ -25,6 +25,7 @@ import {
   type Resolver,
   type Runtime,
   type RuntimeOptions,
+  type StateStore,
 } from "@postern/core";
 import { z } from "zod";
 import type { SmtpClient, SmtpPeer } from "./dialogue.ts";
@@ -37,6 +38,8 @@ export interface TestGatewayOptions {
   readonly clock?: Clock;
   /** Knows nothing unless given. */
   readonly dns?: Resolver;
+  /** In memory and its own unless given; one in hand is shared, and not closed. */
+  readonly stateStore?: StateStore;
   /** What becomes of a recipient; delivered unless given. */
   readonly deliver?: (recipient: Recipient, request: DeliveryRequest) => Outcome;
   /** False when the plugins bring the transports `smtp` and `maildir` themselves. */
@@ -98,7 +101,7 @@ export async function createTestGateway(
       lookUpClients: options.dns !== undefined,
       resolver: dns,
       queueStore: createMemoryStore(),
-      stateStore: createMemoryStateStore({ clock }),
+      stateStore: options.stateStore === undefined ? createMemoryStateStore({ clock }) : leftOpen(options.stateStore),
       spoolDirectory: folder,
       log: (level, line) => void log.push(`${level} ${line}`),
       onEvent: (event) => void events.push(event),
@@ -133,6 +136,10 @@ export async function createTestGateway(
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+function leftOpen(store: StateStore): StateStore {
+  return { space: (name, options) => store.space(name, options), sweep: () => store.sweep(), close: () => undefined };
 }
 
 function memoryTransport(

@@ -18,6 +18,8 @@ export class PipeObjection extends PosternError {
 
 export interface Declare {
   decision<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, Objection>;
+  /** Milliseconds to wait; bounded. A failed tap waits for nothing. */
+  wait<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, number>;
   edits<Args extends unknown[]>(
     name: string,
     args: readonly string[],
@@ -46,6 +48,7 @@ export function createDeclare(guard: Guard): Declare {
     all,
     reports,
     decision: (name, args, doc) => add(new FirstHook(guard, name, args, doc, checkObjection, objectionFor)),
+    wait: (name, args, doc) => add(new FirstHook(guard, name, args, doc, checkWait, () => undefined)),
     edits: (name, args, doc) => add(new PipeHook(guard, name, args, doc, editedValue, endUnlessSkipped)),
     route: (name, args, doc) => add(new PipeHook(guard, name, args, doc, routeValue, endUnlessSkipped)),
     report<Args extends unknown[]>(name: string, args: readonly string[], doc: string) {
@@ -54,6 +57,14 @@ export function createDeclare(guard: Guard): Declare {
       return hook;
     },
   };
+}
+
+const longestWaitMs = 60_000;
+
+function checkWait(answer: unknown): number | undefined {
+  if (answer === undefined) return undefined;
+  if (typeof answer !== "number" || !(answer >= 0)) throw new InvalidAnswer("a wait is a number of milliseconds");
+  return Math.min(answer, longestWaitMs);
 }
 
 function endUnlessSkipped<Value>(failed: Failed, value: Value): Value {
