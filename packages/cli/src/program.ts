@@ -4,6 +4,8 @@ import { loadRequired, type ConfigOptions } from "./config-source.ts";
 import { status, stop } from "./commands/control.ts";
 import { showConfig } from "./commands/config-show.ts";
 import { init } from "./commands/init.ts";
+import type { ExplainCommandOptions } from "./commands/explain.ts";
+import type { PasswdOptions } from "./commands/passwd.ts";
 import type { StartOptions } from "./commands/start.ts";
 import { listHookPoints, listPlugins, listWords } from "./commands/list.ts";
 import { addQueueCommands } from "./commands/queue-desk.ts";
@@ -74,6 +76,21 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
   add(program, "stop", "end the running gateway, sessions and deliveries in hand first").action(
     async (options: ConfigOptions) => stop((await loadRequired(options, cwd)).config, options.json, output),
   );
+  add(program, "explain", "what the config would do with a session, and why; nothing is done")
+    .option("--client <ip[=name]>", "the client's address, and its name in place of what DNS says", notEmpty)
+    .option("--helo <name>", "what it says in EHLO; its name or address unless given", notEmpty)
+    .option("--from <address>", 'the sender; "" is the null sender')
+    .option("--to <address>", "a recipient; may be said several times", several)
+    .option("--auth <user>", "the client has authenticated as this user", notEmpty)
+    .option("--tls", "the client speaks TLS")
+    .option("--message <file>", "the content, judged too", notEmpty)
+    .option("--listener <name>", "the listener that it comes to; the first one unless given", notEmpty)
+    .option("--live", "ask policy services and scanners too")
+    .option("--diff <config>", "ask this config too, and show only what differs", notEmpty)
+    .option("--cases <file>", "many questions, a JSON object a line", notEmpty)
+    .action(async (options: ExplainCommandOptions) =>
+      exit(await (await import("./commands/explain.ts")).explain(options, cwd, output)),
+    );
   add(program, "hooks", "each hook: kind, arguments, who taps it, in order").action((options: ConfigOptions) =>
     listHookPoints(options, cwd, output),
   );
@@ -96,6 +113,13 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
   );
   addQueueCommands(queue, add, surroundings);
   addTableCommands(program, add, surroundings, exit);
+  add(program, "passwd", "the hash of a password, for the table of @postern/plugin-auth", false)
+    .option("--scheme <name>", "scrypt, bcrypt, sha512-crypt or sha256-crypt", "scrypt")
+    .option("--identity <name>", "print a line of a table")
+    .option("--check <hash>", "say whether this is the password's hash; exit status 1 when it is not")
+    .action(async (options: PasswdOptions) =>
+      exit(await (await import("./commands/passwd.ts")).passwd(options, cwd, surroundings)),
+    );
   const plugin = program.command("plugin").description("the plugins");
   add(plugin, "list", "each plugin of the config, in order").action(async (options: ConfigOptions) =>
     listPlugins(await loadRequired(options, cwd), options.json, output),
@@ -106,6 +130,10 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
 function add(parent: Command, name: string, description: string, withConfig = true): Command {
   const command = parent.command(name).description(description).option("--json", "print JSON");
   return withConfig ? command.option("--config <file>", "the config file", notEmpty) : command;
+}
+
+function several(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, notEmpty(value)];
 }
 
 function notEmpty(value: string): string {
