@@ -1,0 +1,79 @@
+/** The authenticator over a table of hashes. Whatever is wrong, name or password, takes as long and sounds the same. */
+import {
+  checkEntries,
+  foldKey,
+  logText,
+  TableUnavailable,
+  ConfigError,
+  type AuthAnswer,
+  type Credentials,
+  type UsedTable,
+} from "@postern/core";
+import { dummyHash, HashFormatError, parseHash, type PasswordHash } from "./hash.ts";
+import type { Failures } from "./failures.ts";
+import type { HashPool } from "./hash-pool.ts";
+import { UsualCost } from "./usual-cost.ts";
+
+export interface PasswordTableParts {
+  readonly table: UsedTable;
+  readonly pool: Pick<HashPool, "verify">;
+  readonly failures: Failures;
+  readonly realm: string | undefined;
+  /** Failed logins of the session, with this one. */
+  readonly countInSession: (session: Credentials["session"]) => number;
+}
+
+export class PasswordTable {
+  readonly #parts: PasswordTableParts;
+  readonly #costs = new UsualCost();
+
+  constructor(parts: PasswordTableParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks at all hashes of a table in memory. Throws `ConfigError` that names the key and not the hash. */
+  check(): Promise<void> {
+    const { table } = this.#parts;
+    return checkEntries(table, ({ key, value, file, line }) => {
+      try {
+        this.#costs.note(parseHash(value).cost);
+      } catch (error) {
+        if (!(error instanceof HashFormatError)) throw error;
+        const place = file === undefined ? "" : ` (${file}${line === undefined ? "" : `:${line}`})`;
+        throw new ConfigError(`table ${table.name}: the value of "${logText(key, 100)}"${place}: ${error.message}`);
+      }
+    });
+  }
+
+  async verify({ identity: said, password, session, signal }: Credentials): Promise<AuthAnswer> {
+    const { table, pool, failures } = this.#parts;
+    const { address } = session.client;
+    const identity = this.#nameOf(said);
+    const { shutOut, delayMs } = await failures.standing(address, identity);
+    if (shutOut) return { kind: "later", delayMs };
+    const found = await table.lookup(identity, signal === undefined ? undefined : { signal });
+    const hash = found === undefined ? dummyHash(this.#costs.usual) : this.#parse(identity, found);
+    const same = await pool.verify(password, hash.text, signal);
+    if (found !== undefined && same) return { kind: "ok", identity, delayMs };
+    const noted = await failures.note(address, identity, this.#parts.countInSession(session));
+    return { kind: "no", delayMs: Math.max(delayMs, noted.delayMs), ends: noted.ends };
+  }
+
+  /** As tables fold their keys, so that a login is one name however it is written. */
+  #nameOf(said: string): string {
+    const { realm } = this.#parts;
+    return foldKey(realm === undefined || said.includes("@") ? said : `${said}@${realm}`);
+  }
+
+  #parse(identity: string, value: string): PasswordHash {
+    try {
+      const hash = parseHash(value);
+      this.#costs.note(hash.cost);
+      return hash;
+    } catch (error) {
+      if (!(error instanceof HashFormatError)) throw error;
+      const message = `the value of "${logText(identity, 100)}": ${error.message}`;
+      throw new TableUnavailable(this.#parts.table.name, message, { onlyThisKey: true });
+    }
+  }
+}
