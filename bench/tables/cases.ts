@@ -1,11 +1,11 @@
 /** All cases, in the order in which they run. */
-import type { Figure, TableCase } from "./case.ts";
+import type { Figure, FigureCase } from "../lib/figure-case.ts";
 import { measureCidr } from "./cidr.ts";
 import { measureMysql, mysqlNeeds } from "./mysql.ts";
 import { measurePatterns } from "./patterns.ts";
 import { texthashCase } from "./texthash.ts";
 
-const mysqlCase: TableCase = {
+const mysqlCase: FigureCase = {
   name: "mysql",
   what: "20 keys at once, cache off, beside mysql2's own execute() on the same server",
   needs: mysqlNeeds,
@@ -21,7 +21,7 @@ const mysqlCase: TableCase = {
   },
 };
 
-const cidrCase: TableCase = {
+const cidrCase: FigureCase = {
   name: "cidr",
   what: "a hundred thousand networks",
   needs: [],
@@ -39,7 +39,7 @@ const cidrCase: TableCase = {
   },
 };
 
-const patternCase: TableCase = {
+const patternCase: FigureCase = {
   name: "patterns",
   what: "a thousand rules of regexp and pcre; the goal is postmap's rate",
   needs: [],
@@ -60,4 +60,4 @@ function besidePostmap(what: string, rate: number | undefined): readonly Figure[
   return rate === undefined ? [] : [{ what: `  postmap -q -, ${what}`, value: rate, unit: "/s" }];
 }
 
-export const cases: readonly TableCase[] = [texthashCase, cidrCase, patternCase, mysqlCase];
+export const cases: readonly FigureCase[] = [texthashCase, cidrCase, patternCase, mysqlCase];

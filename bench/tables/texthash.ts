@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { randomFrom } from "../../test/sampling.ts";
 import { median } from "../lib/statistics.ts";
-import type { CaseOptions, Figure, TableCase } from "./case.ts";
+import type { CaseOptions, Figure, FigureCase } from "../lib/figure-case.ts";
 import { measurePostmap } from "./postmap-rate.ts";
 import type { TexthashRun } from "./texthash-run.ts";
 
 const run = promisify(execFile);
 const asked = 200_000;
 
-export const texthashCase: TableCase = {
+export const texthashCase: FigureCase = {
   name: "texthash",
   what: "a million lines, keys in random order, in a process of its own",
   needs: [],

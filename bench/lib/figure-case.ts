@@ -1,11 +1,11 @@
-/** What a case of `npm run bench -- tables` is: a file of its own here, named in `cases.ts`. */
+/** A case that is measured in figures with goals: `npm run bench -- tables`, `policy`. Each is a file in its folder, named in `cases.ts`. */
 
 /** One number that was measured. */
 export interface Figure {
   /** "lookups, found". */
   readonly what: string;
   readonly value: number;
-  readonly unit: "/s" | "s" | "ms" | "MB" | "%";
+  readonly unit: "/s" | "s" | "ms" | "µs" | "MB" | "%";
   /** The least, or the most, that is good enough. */
   readonly goal?: { readonly least: number } | { readonly most: number };
 }
@@ -19,7 +19,7 @@ export interface CaseOptions {
   readonly quick: boolean;
 }
 
-export interface TableCase {
+export interface FigureCase {
   readonly name: string;
   /** On what, in one line. */
   readonly what: string;

@@ -1,7 +1,7 @@
-/** Figures of tables as text for people. */
-import { formatMachine, type Machine } from "../lib/machine.ts";
-import { formatMarkdownTable, formatTable } from "../lib/text-table.ts";
-import { isMet, type Figure } from "./case.ts";
+/** Figures as text for people. */
+import { formatMachine, type Machine } from "./machine.ts";
+import { formatMarkdownTable, formatTable } from "./text-table.ts";
+import { isMet, type Figure } from "./figure-case.ts";
 
 export interface CaseResult {
   readonly name: string;
@@ -9,7 +9,9 @@ export interface CaseResult {
   readonly figures: readonly Figure[];
 }
 
-export interface TablesEvidence {
+export interface FiguresEvidence {
+  /** "tables": the case of `npm run bench`. */
+  readonly bench: string;
   readonly date: string;
   readonly machine: Machine;
   readonly runs: number;
@@ -22,17 +24,19 @@ export function formatCase({ name, what, figures }: CaseResult): string {
   return `${name}: ${what}\n${formatTable(head, figures.map(row))}`;
 }
 
-export function formatEvidence({ date, machine, runs, results }: TablesEvidence): string {
+export function formatEvidence({ bench, date, machine, runs, results }: FiguresEvidence): string {
   const parts = results.map(
     ({ name, what, figures }) =>
-      `## ${name}\n\n${what[0]?.toUpperCase()}${what.slice(1)}.\n\n${formatMarkdownTable(head, figures.map(row))}\n`,
+      `## ${name}\n\n${capitalised(what)}.\n\n${formatMarkdownTable(head, figures.map(row))}\n`,
   );
   return [
-    `# Tables, ${date.slice(0, 10)}\n`,
-    `\`npm run bench -- tables --runs ${runs} --write\`, medians.\n${formatMachine(machine)}.\n`,
+    `# ${capitalised(bench)}, ${date.slice(0, 10)}\n`,
+    `\`npm run bench -- ${bench} --runs ${runs} --write\`, medians.\n${formatMachine(machine)}.\n`,
     ...parts,
   ].join("\n");
 }
+
+const capitalised = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 function row(figure: Figure): string[] {
   const { what, value, unit, goal } = figure;
@@ -43,7 +47,7 @@ function row(figure: Figure): string[] {
 }
 
 function amount(value: number, unit: Figure["unit"]): string {
-  const digits = unit === "s" ? 2 : 0;
+  const digits = unit === "s" || unit === "µs" ? 2 : unit === "%" ? 1 : 0;
   const number = value.toLocaleString("en", { maximumFractionDigits: digits });
   return unit === "/s" || unit === "%" ? `${number}${unit === "%" ? " %" : unit}` : `${number} ${unit}`;
 }

@@ -1,0 +1,5 @@
+/** All cases, in the order in which they run. */
+import type { FigureCase } from "../lib/figure-case.ts";
+import { relayCase } from "./relay.ts";
+
+export const cases: readonly FigureCase[] = [relayCase];
