@@ -12,6 +12,8 @@ export interface SmtpSinkOptions {
   /** Its data go into `smtp-sink` below this folder. */
   readonly folder: string;
   readonly port?: number;
+  /** An address of loopback: 127.0.0.1. */
+  readonly address?: string;
   /** Keeps every message in a file of its own. */
   readonly keep?: boolean;
   /** More arguments of smtp-sink(1), such as `-r DATA` (soft errors) or `-q .` (hang up after the dot). */
@@ -19,7 +21,7 @@ export interface SmtpSinkOptions {
 }
 
 export interface SmtpSink extends Service {
-  readonly host: "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   /** How many messages it has taken. */
   count(): number;
@@ -31,6 +33,7 @@ export interface SmtpSink extends Service {
 
 export async function startSmtpSink(options: SmtpSinkOptions): Promise<SmtpSink> {
   const port = options.port ?? (await freePort());
+  const host = options.address ?? "127.0.0.1";
   const home = join(options.folder, "smtp-sink");
   const kept = join(home, "mail");
   mkdirSync(kept, { recursive: true });
@@ -42,12 +45,12 @@ export async function startSmtpSink(options: SmtpSinkOptions): Promise<SmtpSink>
   }
   const service = await startService(
     programPath("smtp-sink"),
-    [...args, ...(options.args ?? []), `127.0.0.1:${port}`, "1024"],
-    { logFile: join(home, "sink.log"), cwd: home, ready: () => ask(port, "QUIT\r\n") },
+    [...args, ...(options.args ?? []), `${host}:${port}`, "1024"],
+    { logFile: join(home, "sink.log"), cwd: home, ready: () => ask(port, "QUIT\r\n", undefined, host) },
   );
   return {
     ...service,
-    host: "127.0.0.1",
+    host,
     port,
     count: () => countMessages(service.log()),
     messages: () =>
