@@ -8,7 +8,7 @@ import { codeOf, type Server } from "./server.ts";
 const layoutVersion = 1;
 
 /** ER_NO_SUCH_TABLE, undefined_table. */
-const noTable: readonly (string | undefined)[] = ["ER_NO_SUCH_TABLE", "42P01"];
+export const noTable: readonly (string | undefined)[] = ["ER_NO_SUCH_TABLE", "42P01"];
 /** Another gateway makes it at this moment: duplicate_table, unique_violation in the catalogue, duplicate index. */
 const madeMeanwhile: readonly (string | undefined)[] = ["42P07", "23505", "42710", "ER_TABLE_EXISTS_ERROR"];
 

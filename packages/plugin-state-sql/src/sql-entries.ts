@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Entry, RemoteEntries } from "@postern/core";
 import { removeBatch, type Dialect, type ValueColumn } from "./dialect.ts";
 import { idOf, ownSpace } from "./entry-id.ts";
-import { prepareTable } from "./layout.ts";
+import { noTable, prepareTable } from "./layout.ts";
 import { codeOf, type Result, type Server, type Value } from "./server.ts";
 
 /** Two statements in each other's way: the one that lost begins again. */
@@ -146,7 +146,7 @@ export class SqlEntries implements RemoteEntries {
 
   /** Names of all spaces that have entries, of plugins that are no longer there too. */
   async *#spaces(): AsyncGenerator<Buffer> {
-    let last = Buffer.from(ownSpace);
+    let last: Buffer = Buffer.from(ownSpace);
     for (;;) {
       const { rows } = await this.#query(this.#parts.dialect.nextSpace, [last]);
       const next = rows[0]?.["space"];
@@ -188,7 +188,13 @@ export class SqlEntries implements RemoteEntries {
       try {
         return await this.#parts.server.query(sql, values);
       } catch (error) {
-        if (races >= maxRaces || !lostRace.includes(codeOf(error))) throw error;
+        const code = codeOf(error);
+        if (races >= maxRaces) throw error;
+        if (noTable.includes(code)) {
+          // Somebody dropped it, or the server lost it with its last second.
+          this.#ready = undefined;
+          await this.prepare();
+        } else if (!lostRace.includes(code)) throw error;
       }
     }
   }
