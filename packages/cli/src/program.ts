@@ -10,6 +10,7 @@ import type { StartOptions } from "./commands/start.ts";
 import { listHookPoints, listPlugins, listWords } from "./commands/list.ts";
 import { addQueueCommands } from "./commands/queue-desk.ts";
 import { addTableCommands } from "./commands/table.ts";
+import type { WhyOptions } from "./commands/why.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { UsageError } from "./failure.ts";
 import type { Output } from "./output.ts";
@@ -90,6 +91,13 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
     .option("--cases <file>", "many questions, a JSON object a line", notEmpty)
     .action(async (options: ExplainCommandOptions) =>
       exit(await (await import("./commands/explain.ts")).explain(options, cwd, output)),
+    );
+  add(program, "why", "who refused, by the id in the log, and where in the config it stands")
+    .argument("<id>", "a decision's id (d=… in the log), or a message's")
+    .option("--log <file>", "the log, with what it was rotated to; standard input unless given", several)
+    .option("--now", "ask the config of today the same")
+    .action(async (id: string, options: WhyOptions) =>
+      exit(await (await import("./commands/why.ts")).why(id, options, surroundings)),
     );
   add(program, "hooks", "each hook: kind, arguments, who taps it, in order").action((options: ConfigOptions) =>
     listHookPoints(options, cwd, output),
