@@ -10,7 +10,8 @@ const tables = () =>
 
 const places = ["envelope_sender", "envelope_recipient", "header_sender", "header_recipient"] as const;
 
-const classes = (...standard: readonly AddressPlace[]) => z.array(z.enum(places)).default([...standard]);
+const classes = <P extends AddressPlace>(all: readonly [P, ...P[]], standard: readonly P[] = all) =>
+  z.array(z.enum(all)).default([...standard]);
 
 const address = z.string().refine((text) => canonicalAddress(text) !== undefined, {
   error: 'expected an address such as "archive@example.com"',
@@ -22,11 +23,11 @@ const masqueraded = z.string().refine((text) => canonicalDomain(text.replace(/^!
 
 export const options = z.strictObject({
   canonical: tables().describe("Tables of addresses and the one address that each is to become, wherever it stands."),
-  canonicalClasses: classes(...places).describe("Where `canonical` is asked."),
+  canonicalClasses: classes(places).describe("Where `canonical` is asked."),
   senderCanonical: tables().describe("The same for senders, asked before `canonical`."),
-  senderCanonicalClasses: classes("envelope_sender", "header_sender").describe("Where `senderCanonical` is asked."),
+  senderCanonicalClasses: classes(["envelope_sender", "header_sender"]).describe("Where `senderCanonical` is asked."),
   recipientCanonical: tables().describe("The same for recipients, asked before `canonical`."),
-  recipientCanonicalClasses: classes("envelope_recipient", "header_recipient").describe(
+  recipientCanonicalClasses: classes(["envelope_recipient", "header_recipient"]).describe(
     "Where `recipientCanonical` is asked.",
   ),
   masquerade: z
@@ -34,7 +35,7 @@ export const options = z.strictObject({
     .default([])
     .describe("Domains whose subdomains are stripped; `!host` is left as it is. The first that fits counts."),
   masqueradeExceptions: z.array(z.string()).default([]).describe("Users whose addresses are never masqueraded."),
-  masqueradeClasses: classes("envelope_sender", "header_sender", "header_recipient").describe(
+  masqueradeClasses: classes(places, ["envelope_sender", "header_sender", "header_recipient"]).describe(
     "Where addresses are masqueraded.",
   ),
   virtual: tables().describe(
