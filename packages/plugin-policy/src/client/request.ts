@@ -19,7 +19,7 @@ export function composeRequest({ stage, session, transaction, recipient, message
   const size = (stage === "message" ? message?.sizeBytes : undefined) ?? transaction?.declaredSizeBytes ?? 0;
   const name = stage === "connect" && transaction === undefined ? "" : (helo?.name ?? "");
   return `request=smtpd_access_policy
-protocol_state=${recipient === undefined ? stateOf(stage, session) : "RCPT"}
+protocol_state=${recipient === undefined || late ? stateOf(stage, session) : "RCPT"}
 protocol_name=${transaction !== undefined && helo?.verb === "EHLO" ? "ESMTP" : "SMTP"}
 client_address=${clean(client.address ?? "unknown")}
 client_name=${clean(client.name)}
