@@ -25,7 +25,7 @@ export {
   size,
   tableSpec,
 } from "./config/index.ts";
-export { createFileBlob, createMemoryBlob, createMessage, header, openMessage } from "./message/index.ts";
+export { createFileBlob, createMemoryBlob, createMessage, formatDate, header, openMessage } from "./message/index.ts";
 export { definePlugin } from "./plugin/index.ts";
 export { createOwnEndpoints, type OwnEndpoints } from "./routing/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";

@@ -1,7 +1,7 @@
-import { isPromise, type Answer, type StateSpace } from "@postern/core";
+import { formatDate, isPromise, type Answer, type Ask } from "@postern/core";
 import { createFakeClock, createFakeSpace, sampleRecipient, sampleSession, sampleTransaction } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
-import { createGreylist, type Triplets } from "./greylist.ts";
+import { createGreylist, type GreylistSpaces } from "./greylist.ts";
 import { options, type Options } from "./options.ts";
 
 const minute = 60_000;
@@ -14,24 +14,39 @@ interface Attempt {
   readonly dry?: boolean;
   readonly inNetworks?: boolean;
   readonly identity?: string;
+  readonly transaction?: ReturnType<typeof sampleTransaction>;
 }
 
-function setUp(given: Partial<Options> = {}, wrap: (space: Triplets) => Triplets = (space) => space) {
+type Space = GreylistSpaces["known"];
+
+function setUp(
+  given: Partial<Options> = {},
+  wrap: (space: Space) => Space = (space) => space,
+  isExempt: (ask: Ask) => boolean = () => false,
+) {
   const clock = createFakeClock();
-  const space = createFakeSpace<number>(clock);
-  const judge = createGreylist(wrap(space), { ...options.parse({}), ...given }, clock);
-  const attempt = ({ dry = false, inNetworks = false, identity, ...rest }: Attempt = {}) =>
+  const make = () => createFakeSpace<number>(clock);
+  const spaces = { waiting: make(), known: make(), networks: make() };
+  const judge = createGreylist({
+    spaces: { waiting: wrap(spaces.waiting), known: wrap(spaces.known), networks: wrap(spaces.networks) },
+    options: { ...options.parse({ autoWhitelistAfter: 0, header: false }), ...given },
+    clock,
+    hostname: "mx.example.test",
+    isExempt,
+  });
+  const attempt = ({ dry = false, inNetworks = false, identity, transaction, ...rest }: Attempt = {}) =>
     judge({
       stage: "rcpt",
       session: sampleSession({
         client: { address: "client" in rest ? rest.client : "192.0.2.1", inNetworks },
         auth: identity === undefined ? undefined : { identity, mechanism: "PLAIN" },
       }),
-      transaction: sampleTransaction({ sender: rest.sender ?? "a@example.net" }),
+      transaction: transaction ?? sampleTransaction({ sender: rest.sender ?? "a@example.net" }),
       recipient: sampleRecipient(rest.recipient ?? "b@example.test"),
       dry,
     });
-  return { clock, space, attempt };
+  const keys = () => Object.entries(spaces).flatMap(([name, space]) => space.keys.map((key) => `${name} ${key}`));
+  return { clock, spaces, keys, attempt };
 }
 
 const putOff = { kind: "deferIfPermit", reply: { code: 450, enhanced: "4.7.1", text: "Greylisted, try again later" } };
@@ -80,10 +95,10 @@ describe("the same triplet is", () => {
 });
 
 test("our own and authenticated clients are never put off and leave nothing", () => {
-  const { attempt, space } = setUp();
+  const { attempt, keys } = setUp();
   expect(attempt({ inNetworks: true })).toBeUndefined();
   expect(attempt({ identity: "user" })).toBeUndefined();
-  expect(space.keys).toEqual([]);
+  expect(keys()).toEqual([]);
 });
 
 test("after the retry window it is new again, however often it was tried too early before", () => {
@@ -98,7 +113,7 @@ test("after the retry window it is new again, however often it was tried too ear
 });
 
 test("it stays known for the lifetime after its last mail, and is forgotten then", () => {
-  const { clock, attempt, space } = setUp();
+  const { clock, attempt, keys } = setUp();
   void attempt();
   clock.advance(10 * minute);
   void attempt();
@@ -107,16 +122,16 @@ test("it stays known for the lifetime after its last mail, and is forgotten then
     expect(attempt()).toBeUndefined();
   }
   clock.advance(35 * day);
-  expect(space.keys).toEqual([]);
+  expect(keys()).toEqual([]);
   expect(attempt()).toEqual(putOff);
 });
 
 test("what never comes back is forgotten after the retry window", () => {
-  const { clock, attempt, space } = setUp();
+  const { clock, attempt, keys } = setUp();
   void attempt();
-  expect(space.keys).toHaveLength(1);
+  expect(keys()).toHaveLength(1);
   clock.advance(2 * day);
-  expect(space.keys).toEqual([]);
+  expect(keys()).toEqual([]);
 });
 
 test("a wall clock that went back makes nobody wait longer than the delay", () => {
@@ -140,24 +155,24 @@ test("a network whose triplets came back often enough is let in at once", () => 
 });
 
 test("asked dry it says what it would say and leaves no trace", () => {
-  const { clock, attempt, space } = setUp({ autoWhitelistAfter: 1 });
+  const { clock, attempt, keys } = setUp({ autoWhitelistAfter: 1 });
   expect(attempt({ dry: true })).toEqual(putOff);
-  expect(space.keys).toEqual([]);
+  expect(keys()).toEqual([]);
   void attempt();
   clock.advance(10 * minute);
-  const before = space.keys;
+  const before = keys();
   expect(attempt({ dry: true })).toBeUndefined();
-  expect(space.keys).toEqual(before);
+  expect(keys()).toEqual(before);
 });
 
 test("a store that fails is a failure, not an answer: the host's onError decides", () => {
-  const { attempt, space } = setUp();
-  space.fail();
+  const { attempt, spaces } = setUp();
+  spaces.waiting.fail();
   expect(() => attempt()).toThrow(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
 });
 
 test("a store that answers later gives the same answers, and of two at once each is put off", async () => {
-  const late = (space: Triplets): Triplets => {
+  const late = (space: Space): Space => {
     const wait = async <T>(call: () => T): Promise<Awaited<T>> => {
       await new Promise((resolve) => setImmediate(resolve));
       return await call();
@@ -167,7 +182,7 @@ test("a store that answers later gives the same answers, and of two at once each
       put: (key, value, ttlMs) => wait(() => space.put(key, value, ttlMs)),
       delete: (key) => wait(() => space.delete(key)),
       update: (key, ttlMs, change) => wait(() => space.update(key, ttlMs, change)),
-    } satisfies Pick<StateSpace<number>, "get" | "put" | "delete" | "update">;
+    };
   };
   const { clock, attempt } = setUp({ autoWhitelistAfter: 5 }, late);
   const both: Answer[] = await Promise.all([attempt(), attempt()]);
@@ -176,4 +191,69 @@ test("a store that answers later gives the same answers, and of two at once each
   const answer = attempt();
   expect(isPromise(answer)).toBe(true);
   expect(await answer).toBeUndefined();
+});
+
+test("a network that is let in stays so while it sends, and is forgotten after its own lifetime", () => {
+  const { clock, attempt } = setUp({ autoWhitelistAfter: 1, autoWhitelistLifetime: 10 * day });
+  void attempt();
+  clock.advance(10 * minute);
+  void attempt();
+  for (let at = 0; at < 4; at += 1) {
+    clock.advance(9 * day);
+    expect(attempt({ sender: `new${at}@x.test` })).toBeUndefined();
+  }
+  clock.advance(10 * day);
+  expect(attempt({ sender: "new@x.test" })).toEqual(putOff);
+});
+
+test("what was put off says so in its header, once a message, and nothing else does", () => {
+  const { clock, attempt } = setUp({ header: true });
+  const recipients = ["b@example.test", "c@example.test"];
+  for (const recipient of recipients) expect(attempt({ recipient })).toEqual(putOff);
+  clock.advance(305_400);
+  const transaction = sampleTransaction({ sender: "a@example.net" });
+  const value = `delayed 305 seconds by postern-greylist at mx.example.test; ${formatDate(clock.now())}`;
+  expect(attempt({ transaction, dry: true })).toEqual({ kind: "prepend", name: "X-Greylist", value });
+  expect(recipients.map((recipient) => attempt({ recipient, transaction }))).toEqual([
+    { kind: "prepend", name: "X-Greylist", value },
+    undefined,
+  ]);
+  expect(attempt({ transaction: sampleTransaction({ sender: "a@example.net" }) })).toBeUndefined();
+});
+
+test("one network leaves a bounded number of triplets an hour, and hinders no other", () => {
+  const { clock, spaces, attempt } = setUp({ maxNewPerNetwork: 10 });
+  for (let at = 0; at < 50; at += 1) expect(attempt({ sender: `s${at}@x.test` })).toEqual(putOff);
+  expect(spaces.waiting.keys).toHaveLength(10);
+  expect(attempt({ client: "198.51.100.1" })).toEqual(putOff);
+  expect(spaces.waiting.keys).toHaveLength(11);
+  // Those that were too many are put off again, and remembered when the hour is over.
+  clock.advance(61 * minute);
+  expect(attempt({ sender: "s0@x.test" })).toBeUndefined();
+  expect(attempt({ sender: "s49@x.test" })).toEqual(putOff);
+  expect(spaces.waiting.keys).toHaveLength(11);
+});
+
+test("who came back lately is let in without a question to the store, and keeps its place there all the same", () => {
+  const { clock, spaces, attempt } = setUp();
+  void attempt();
+  clock.advance(10 * minute);
+  void attempt();
+  expect(attempt()).toBeUndefined();
+  for (const space of Object.values(spaces)) space.fail();
+  expect(attempt()).toBeUndefined();
+  expect(() => attempt({ sender: "other@x.test" })).toThrow(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
+  for (const space of Object.values(spaces)) space.fail(false);
+  clock.advance(4 * day);
+  expect(attempt()).toBeUndefined();
+  // Written again by that mail.
+  clock.advance(34 * day);
+  expect(attempt()).toBeUndefined();
+});
+
+test("who is exempt leaves nothing", () => {
+  const { attempt, keys } = setUp({}, undefined, ({ recipient }) => recipient?.address === "open@example.test");
+  expect(attempt({ recipient: "open@example.test" })).toBeUndefined();
+  expect(keys()).toEqual([]);
+  expect(attempt()).toEqual(putOff);
 });
