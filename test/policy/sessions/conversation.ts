@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { talk } from "../../e2e/client.ts";
 import { xclientLine, type Session } from "./session.ts";
 
-/** `250 2.1.0`, `450 4.7.1`; `closed`. */
+/** `250 2.1.0`, `450 4.7.1`; `closed`, and `silent` when nothing came for too long. */
 export type Code = string;
 
 export interface Reply {
@@ -13,6 +13,9 @@ export interface Reply {
   readonly text: string;
 }
 
+/** Longer than any question to DNS takes. */
+const patienceMs = 20_000;
+
 const message =
   "From: joe@good.test\r\nTo: ann@local.test\r\nSubject: test\r\nMessage-ID: <1@good.test>\r\nDate: Mon, 23 Nov 2026 00:00:00 +0000\r\n\r\nHello\r\n.\r\n";
 
@@ -20,8 +23,14 @@ const message =
 export async function converse(stream: Duplex, session: Session): Promise<readonly Reply[]> {
   const client = talk(stream);
   const replies: Reply[] = [];
+  let isSilent = false;
+  const timer = setTimeout(() => {
+    isSilent = true;
+    stream.destroy();
+  }, patienceMs);
   const note = (line: string, text: string): boolean => {
-    replies.push({ line, code: codeOf(text), text });
+    replies.push({ line, code: isSilent ? "silent" : codeOf(text), text });
+    timer.refresh();
     return text !== "";
   };
   try {
@@ -36,6 +45,7 @@ export async function converse(stream: Duplex, session: Session): Promise<readon
     }
     client.write("QUIT\r\n");
   } finally {
+    clearTimeout(timer);
     client.hangUp();
   }
   return replies;

@@ -19,17 +19,25 @@ const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
   // RFC 5321 §4.1.1.4 allows both.
   "DATA before any RCPT": ({ theirs, ours }) =>
     theirs.line === "DATA" && theirs.code === "554 5.5.1" && ours.code === "503 5.5.1",
-  // Postfix takes all further recipients of a transaction of which one was discarded, whether it was taken itself or not.
+  // Postfix takes all further recipients of a transaction of which one was discarded, even one that was refused after all.
   "recipients after DISCARD": ({ policy, theirs, ours, before }) =>
     theirs.code.startsWith("2") &&
     /^[45]/.test(ours.code) &&
     before.some((line) => line.startsWith("RCPT")) &&
-    [...policy.tables.map(({ spec, text }) => `${spec} ${text}`)].some((text) => text.includes("DISCARD")),
+    mayDiscard(policy),
+  // The relay guard stands before DISCARD.
+  "relaying with DISCARD": ({ policy, theirs, ours }) =>
+    theirs.code.startsWith("2") && /^554 5\.7\.1 .*Relay access denied/.test(ours.text) && mayDiscard(policy),
   // Postfix keeps the line open, and says 503 5.7.0 to everything but QUIT.
   "closed after a refusal at connect": ({ policy, theirs, ours }) =>
     !policy.delayReject && theirs.code === "503 5.7.0" && ours.code === "closed",
   "relay guard": ({ ours, log }) => ours.code === "554 5.7.1" && log.includes("relay guard"),
 };
+
+const mayDiscard = ({ tables, lists, classes }: SessionPolicy): boolean =>
+  [...tables.map(({ text = "" }) => text), ...Object.values(lists), ...Object.values(classes)].some((text) =>
+    text.includes("DISCARD"),
+  );
 
 /** The name of a difference that is meant, if it is one. */
 export function explain(difference: Difference): string | undefined {

@@ -80,9 +80,10 @@ export function makePolicy(chance: Chance, name: string, vocabulary: Vocabulary,
   const lists: Partial<Record<Stage, string>> = {};
   for (const stage of stages) {
     if (!chance.is(chances[stage])) continue;
-    const texts = chance.some(1, stage === "rcpt" ? 5 : 3, () => entry(stage, () => true));
-    // Postfix does not start without a word that keeps strangers from relaying.
-    if (stage === "relay") texts.push("reject_unauth_destination");
+    // Postfix does not start unless a word that keeps strangers from relaying can be reached.
+    const isRelay = stage === "relay";
+    const texts = chance.some(1, stage === "rcpt" ? 5 : 3, () => entry(stage, ({ name }) => !isRelay || name !== "permit"));
+    if (isRelay) texts.push("reject_unauth_destination");
     lists[stage] = texts.join(chance.one([", ", " ", ",\n  "]));
   }
   const delayReject = chance.is(0.7);

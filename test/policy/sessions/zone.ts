@@ -46,7 +46,7 @@ function makeAddressList(chance: Chance): string {
 
 function makeNameList(chance: Chance): string {
   const names = [...new Set([...strangers, ...heloNames])].filter(
-    (name) => /^[a-z][a-z.]+[a-z]$/.test(name) && chance.is(0.3),
+    (name) => /^[a-z]+(\.[a-z]+)+$/.test(name) && chance.is(0.3),
   );
   return names.map((name) => `${name} A ${listed(chance)}\n${name} TXT "listed"`).join("\n");
 }

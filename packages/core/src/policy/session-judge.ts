@@ -179,6 +179,8 @@ export class SessionJudge {
     return after(this.#runList(stage, question, this.#carried()), (run) => {
       const objection = run.settleRefusal();
       const { by, effects = noEffects, ifPermit } = run;
+      // What an earlier list discards is discarded, and yet its recipients are judged.
+      if (stage === "mail" && objection === undefined) this.#isDiscarding = isDiscarded(run);
       return this.#keep(stage, { objection, by, effects, ifPermit });
     });
   }
