@@ -14,8 +14,8 @@ export interface AddressSpan {
   readonly comments: string;
 }
 
-/** Addresses of one field; what follows is not looked at. Postfix reads 10,240 tokens. */
-const mostAddresses = 10_240;
+/** Of the words and operators between two commas; more are no address. */
+const mostTokens = 200;
 
 type TokenKind = "word" | "operator" | "comment";
 interface Token {
@@ -29,8 +29,11 @@ interface Token {
 const operators = new Set('()<>@,;:".[]|%!');
 const folding = /[\r\n]+/g;
 
-/** The value of a field with its folding, behind the colon. */
-export function findAddresses(value: string): readonly AddressSpan[] {
+/**
+ * Those that end within the first `mostCharacters` of `value`, which is what stands behind a field's colon, with its folding. Nothing is
+ * left out but what is behind them.
+ */
+export function findAddresses(value: string, mostCharacters = Number.POSITIVE_INFINITY): readonly AddressSpan[] {
   const found: AddressSpan[] = [];
   const grouped = value.includes(";");
   let segment: Token[] = [];
@@ -41,7 +44,7 @@ export function findAddresses(value: string): readonly AddressSpan[] {
     segment = [];
   };
   for (const token of tokensOf(value)) {
-    if (found.length >= mostAddresses) return found;
+    if (token.end > mostCharacters) return found;
     if (token.kind === "operator" && angle < 0 && isSeparator(token.text, grouped)) {
       // The words before a colon are a group's name.
       if (token.text === ":") segment = [];
@@ -49,7 +52,7 @@ export function findAddresses(value: string): readonly AddressSpan[] {
     } else {
       if (token.text === "<" && token.kind === "operator") angle = token.start;
       else if (token.text === ">" && token.kind === "operator") angle = -1;
-      segment.push(token);
+      if (segment.length <= mostTokens) segment.push(token);
     }
   }
   flush();
@@ -63,6 +66,7 @@ function isSeparator(text: string, grouped: boolean): boolean {
 
 /** The one address of what stands between two separators. */
 function addressOf(segment: readonly Token[]): AddressSpan | undefined {
+  if (segment.length > mostTokens) return undefined;
   const tokens = trimComments(segment);
   const open = tokens.findIndex(({ kind, text }) => kind === "operator" && text === "<");
   if (open < 0) return spanOf(tokens);

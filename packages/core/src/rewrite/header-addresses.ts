@@ -32,7 +32,8 @@ const places: ReadonlyMap<string, AddressPlace> = new Map([
   ...recipients.map((name) => [name, "header_recipient"] as const),
 ]);
 
-/** Addresses of one message; those behind them stay as they are. */
+/** Octets of address fields, and addresses in them, of one message; those behind stay as they are. Postfix cuts a field at 102,400 octets. */
+const mostOctets = 256 * 1024;
 const mostAddresses = 10_240;
 /** Addresses asked for at a time when a table is elsewhere, and those in memory before others have their turn. */
 const atATime = 20;
@@ -53,12 +54,16 @@ export function rewriteHeader(message: Message, rewrite: RewriteAddress): MaybeP
 function addressesOf(message: Message): FoundAddress[] {
   const { fields } = toParsedMessage(message).parsedHeaders;
   const found: FoundAddress[] = [];
+  let left = mostOctets;
   for (const field of fields) {
     const place = places.get(field.lowerName);
     if (place === undefined) continue;
     const raw = field.raw.toString("latin1");
     const colon = raw.indexOf(":") + 1;
-    for (const span of findAddresses(raw.slice(colon))) {
+    const value = raw.slice(colon);
+    const spans = findAddresses(value, left);
+    left -= value.length;
+    for (const span of spans) {
       if (found.length >= mostAddresses) return found;
       const offset = field.start + colon;
       const start = offset + span.start;
