@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { defaultOf, defOf, isOptional, unwrap } from "./schema-walk.ts";
 
 export interface SchemaOption {
-  /** `queue.directory`, `listeners[].port`. */
+  /** `queue.directory`, `listeners[].port`, `services.NAME.address`. */
   readonly path: string;
   /** "duration", "text", `"reject" | "normalize"`. */
   readonly type: string;
@@ -22,9 +22,11 @@ export function listSchemaOptions(schema: z.core.$ZodType, prefix = ""): readonl
 }
 
 function listOption(option: z.core.$ZodType, path: string): readonly SchemaOption[] {
-  const { shape, element } = defOf(unwrap(option));
-  const isList = element !== undefined && defOf(unwrap(element)).shape !== undefined;
-  const inner = shape === undefined ? (isList ? element : undefined) : option;
+  const { shape, element, valueType } = defOf(unwrap(option));
+  // What is in it has a place of its own: in the object, in each of a list, under each name.
+  const several = element ?? valueType;
+  const inside = several !== undefined && defOf(unwrap(several)).shape !== undefined ? several : undefined;
+  const inner = shape === undefined ? inside : option;
   const standard = inner !== undefined && shape !== undefined ? undefined : defaultOf(option);
   const own: SchemaOption = {
     path,
@@ -33,7 +35,9 @@ function listOption(option: z.core.$ZodType, path: string): readonly SchemaOptio
     required: !isOptional(option),
     description: metaOf(option)?.description ?? "",
   };
-  return inner === undefined ? [own] : [own, ...listSchemaOptions(inner, isList ? `${path}[]` : path)];
+  if (inner === undefined) return [own];
+  const below = inside === undefined ? path : element === undefined ? `${path}.NAME` : `${path}[]`;
+  return [own, ...listSchemaOptions(inner, below)];
 }
 
 function metaOf(schema: z.core.$ZodType): { description?: string; kind?: string } | undefined {
