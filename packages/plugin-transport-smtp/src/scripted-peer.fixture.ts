@@ -155,6 +155,8 @@ class PeerSession {
     else if (verb === "STAR") {
       const act = script.starttls ?? "220 2.0.0 go ahead";
       this.#act(act);
+      // A handshake may hold a CRLF by chance, and must not be answered as if it were a command.
+      if (typeof act === "object") this.#mute = true;
       if (act !== "220 2.0.0 go ahead") return false;
       if (script.brokenTls === true) this.#answerTlsWithText();
       else this.#upgrade();
