@@ -93,7 +93,7 @@ def read_checkpoint(path, segments):
         return None
     version, covered_segment, covered_offset = struct.unpack_from("<H2xII", octets, 8)
     (crc,) = struct.unpack_from("<I", octets, 28)
-    if version != 1 or crc32(octets[:28]) != crc:
+    if version != 2 or crc32(octets[:28]) != crc:
         return None
     there = {segment.number: segment for segment in segments}
     oldest = min(there, default=1 << 32)
@@ -122,8 +122,8 @@ def read_checkpoint(path, segments):
         elif kind == 2:
             inside = 0
             while inside < length:
-                id_length, flags, settled = struct.unpack_from("<BBH", payload, inside)
-                inside += 4
+                id_length, flags, settled = struct.unpack_from("<BBI", payload, inside)
+                inside += 6
                 identity = payload[inside : inside + id_length].decode("ascii")
                 inside += id_length + 12
                 places = []

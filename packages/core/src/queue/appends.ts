@@ -120,7 +120,7 @@ export class SettledAppend extends LastingAppend {
   }
 
   get #isNews(): boolean {
-    return this.#place.removal === undefined && this.#place.settled.includes(this.#note);
+    return this.#place.removal === undefined && this.#place.settled.has(this.#note);
   }
 }
 

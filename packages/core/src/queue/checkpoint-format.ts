@@ -4,7 +4,7 @@
  *
  *   header, 32 octets                    block: header of 12 octets, then payload
  *    0  "POSTERNC"                        0  u8  kind
- *    8  u16 version (1)                   1  u8[3] 0
+ *    8  u16 version (2)                   1  u8[3] 0
  *   10  u16 0                             4  u32 length of payload
  *   12  u32 segment, 16 u32 offset:       8  u32 CRC of octets 0…7 and the payload
  *           all before is in here
@@ -14,7 +14,7 @@
  *   segments: for each of the log      messages: for each                                  end
  *    u32 number                         u8 length of id                                     u32 number of messages
  *    u32 salt                           u8 flags: 1 content in a file, 2 has a schedule
- *    u32 size                           u16 number of settled notes
+ *    u32 size                           u32 number of settled notes
  *                                       id, f64 next attempt, u32 length of body
  *                                       places: message, schedule if any, settled notes
  *                                       place: u32 segment, u32 offset, u32 length of head
@@ -26,9 +26,9 @@ export const checkpointHeaderBytes = 32;
 export const blockHeaderBytes = 12;
 export const blockKinds = Object.freeze({ segments: 1, messages: 2, end: 3 });
 const magic = Buffer.from("POSTERNC", "latin1");
-const version = 1;
+const version = 2;
 const placeBytes = 12;
-const fixedMessageBytes = 4 + 8 + 4;
+const fixedMessageBytes = 6 + 8 + 4;
 const flags = Object.freeze({ spooled: 1, schedule: 2 });
 
 /** A place in the log, by the number of its segment. */
@@ -95,18 +95,18 @@ export function* decodeListedSegments(octets: Buffer): Generator<ListedSegment> 
 
 /** Octets that `encodeMessage` will write, at most. */
 export function sizeOfMessage(id: string, { settled }: Pick<Place, "settled">): number {
-  return fixedMessageBytes + id.length + placeBytes * (2 + settled.length);
+  return fixedMessageBytes + id.length + placeBytes * (2 + settled.size);
 }
 
 /** Writes a message and what is in the log of it; where it ends. */
 export function encodeMessage(octets: Buffer, start: number, id: string, place: Place): number {
   const { schedule } = place;
   const noted = schedule?.segment !== undefined;
-  const settled = place.settled.filter(({ segment }) => segment !== undefined);
+  const settled = [...place.settled].filter(({ segment }) => segment !== undefined);
   octets.writeUInt8(id.length, start);
   octets.writeUInt8((place.spooled ? flags.spooled : 0) | (noted ? flags.schedule : 0), start + 1);
-  octets.writeUInt16LE(settled.length, start + 2);
-  let at = start + 4 + octets.write(id, start + 4, "latin1");
+  octets.writeUInt32LE(settled.length, start + 2);
+  let at = start + 6 + octets.write(id, start + 6, "latin1");
   at = octets.writeDoubleLE(place.nextAttemptAt, at);
   at = octets.writeUInt32LE(place.bodyBytes, at);
   at = encodePlace(octets, at, place.segment, place);
@@ -131,9 +131,9 @@ export function* decodeMessages(octets: Buffer): Generator<CheckpointedMessage> 
   for (let at = 0; at < octets.length;) {
     const idBytes = octets.readUInt8(at);
     const bits = octets.readUInt8(at + 1);
-    const notes = octets.readUInt16LE(at + 2);
-    const id = octets.toString("latin1", at + 4, at + 4 + idBytes);
-    at += 4 + idBytes;
+    const notes = octets.readUInt32LE(at + 2);
+    const id = octets.toString("latin1", at + 6, at + 6 + idBytes);
+    at += 6 + idBytes;
     const nextAttemptAt = octets.readDoubleLE(at);
     const bodyBytes = octets.readUInt32LE(at + 8);
     at += 12;

@@ -6,7 +6,8 @@
 import type { NumberedPlace } from "./checkpoint-format.ts";
 import { readCheckpoint } from "./checkpoint-reader.ts";
 import type { FilePort } from "./file-port.ts";
-import { type LogPosition, nothingSettled, pendingNote, QueueIndex, type Segment } from "./queue-index.ts";
+import { type LogPosition, pendingNote, QueueIndex, type Segment } from "./queue-index.ts";
+import { nothingSettled, SettledNotes } from "./settled-notes.ts";
 import { segmentHeaderBytes } from "./segment-format.ts";
 
 export interface Restored {
@@ -69,7 +70,7 @@ export async function restoreCheckpoint(
             spooled,
             nextAttemptAt,
             schedule: schedule && note(schedule)[0],
-            settled: settled.length === 0 ? nothingSettled : settled.flatMap(note),
+            settled: settled.length === 0 ? nothingSettled : new SettledNotes(settled.flatMap(note)),
           });
         },
       });

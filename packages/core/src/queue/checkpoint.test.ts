@@ -77,7 +77,7 @@ test.each([
   ["empty", () => Buffer.alloc(0)],
   ["cut short", (octets: Buffer) => octets.subarray(0, -1)],
   ["followed by something", (octets: Buffer) => Buffer.concat([octets, Buffer.from("x")])],
-  ["of a newer version", (octets: Buffer) => (octets.writeUInt16LE(2, 8), octets)],
+  ["of a newer version", (octets: Buffer) => (octets.writeUInt16LE(3, 8), octets)],
 ])("with a checkpoint that is %s the log is read instead", async (_what, harm) => {
   const { disk, open } = await filled();
   disk.replace(checkpoint, harm(Buffer.from(disk.octetsOf(checkpoint))));

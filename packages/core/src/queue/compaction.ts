@@ -157,7 +157,8 @@ export class Compaction {
 
   async #copy(id: string, place: Place): Promise<boolean> {
     const { index, log } = this.#options;
-    const known = { settled: place.settled, schedule: place.schedule };
+    const { settled, schedule } = place;
+    const known = { settled, said: settled.said, schedule };
     const [{ entry, spool }, body] = await Promise.all([
       readMessage(place),
       place.bodyBytes > 0 ? readBody(place) : undefined,
@@ -169,7 +170,11 @@ export class Compaction {
       ...(entry.schedule === undefined ? {} : { schedule: entry.schedule }),
     };
     const copy = new CopyAppend(JSON.stringify(head), body, {
-      isCurrent: () => index.get(id) === place && place.settled === known.settled && place.schedule === known.schedule,
+      isCurrent: () =>
+        index.get(id) === place &&
+        place.settled === known.settled &&
+        known.settled.said === known.said &&
+        place.schedule === known.schedule,
       land: (to) => {
         if (index.get(id) === place) index.move(place, to, known);
       },

@@ -3,6 +3,7 @@ import type { CheckpointedMessage, ListedSegment, NumberedPlace } from "./checkp
 import { readCheckpoint } from "./checkpoint-reader.ts";
 import { writeCheckpoint } from "./checkpointing.ts";
 import type { LogPosition, Place, Segment } from "./queue-index.ts";
+import { SettledNotes } from "./settled-notes.ts";
 import type { FilePort, PortFile } from "./file-port.ts";
 import { marker, recordHeaderBytes, recordKinds } from "./segment-format.ts";
 
@@ -111,7 +112,7 @@ function placeOf({ segment, schedule, settled, ...rest }: CheckpointedMessage): 
     ...rest,
     segment: numbered(segment),
     schedule: schedule && note(schedule),
-    settled: settled.map(note),
+    settled: new SettledNotes(settled.map(note)),
     removal: undefined,
     held: 0,
   };

@@ -8,7 +8,8 @@ import type { PortFile } from "./file-port.ts";
 import { IdTable } from "./id-table.ts";
 import { RestingPlaces } from "./resting-places.ts";
 import { recordHeaderBytes } from "./segment-format.ts";
-import type { Schedule, Settlement } from "./store.ts";
+import { nothingSettled, type SettledNotes } from "./settled-notes.ts";
+import type { Schedule } from "./store.ts";
 
 /** One file of the log. */
 export interface Segment {
@@ -49,16 +50,13 @@ export interface Place {
   readonly spooled: boolean;
   /** 0 before the first deferral. */
   nextAttemptAt: number;
-  /** Replaced, never changed, so that a copy can tell whether more was said meanwhile. */
-  settled: readonly Note<readonly Settlement[]>[];
+  settled: SettledNotes;
   schedule: Note<Schedule> | undefined;
   /** Set when the message was removed: resolves when that is durable. */
   removal: Promise<void> | undefined;
   /** By so many who wait for something and count on its being the same object then. */
   held: number;
 }
-
-export const nothingSettled: readonly Note<readonly Settlement[]>[] = Object.freeze([]);
 
 export class QueueIndex {
   readonly #ids = new IdTable();
@@ -133,14 +131,14 @@ export class QueueIndex {
   move(
     place: Place,
     to: Pick<Place, "segment" | "offset" | "headBytes">,
-    copied: Pick<Place, "settled" | "schedule">,
+    copied: { readonly settled: SettledNotes; readonly said: number; readonly schedule: Place["schedule"] },
   ): void {
     count(place, -1);
     place.segment = to.segment;
     place.offset = to.offset;
     place.headBytes = to.headBytes;
-    const later = place.settled.filter((note) => !copied.settled.includes(note));
-    place.settled = later.length === 0 ? nothingSettled : later;
+    if (place.settled === copied.settled) place.settled.dropSaid(copied.said);
+    if (place.settled.size === 0) place.settled = nothingSettled;
     if (place.schedule === copied.schedule) place.schedule = undefined;
     count(place, 1);
   }
@@ -180,7 +178,8 @@ export type PlacedMessage = Pick<Place, "segment" | "offset" | "headBytes" | "bo
 function isAtRest({ held, removal, schedule, settled }: Place): boolean {
   if (held > 0 || removal !== undefined) return false;
   if (schedule !== undefined && schedule.segment === undefined) return false;
-  return settled.every(({ segment }) => segment !== undefined);
+  for (const { segment } of settled) if (segment === undefined) return false;
+  return true;
 }
 
 /** Something said of a message is durable there. */

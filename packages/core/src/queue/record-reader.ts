@@ -22,7 +22,8 @@ export interface StoredMessage {
 /** The message with all that was said of it. Rejects with STORE_DAMAGED or STORE_UNAVAILABLE. */
 export async function readMessage(place: Place): Promise<StoredMessage> {
   // Taken together, now: compaction may move the message while it is read, and then the old place still says all of it.
-  const { settled: notes, schedule: last } = place;
+  const notes = [...place.settled];
+  const last = place.schedule;
   const head = (await readHead(place.segment, place)) as MessageHead;
   const settled = new Settlements();
   settled.add(head.settled ?? []);

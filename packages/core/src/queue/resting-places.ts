@@ -3,7 +3,8 @@
  * hold. The rows have the numbers that the index has for their ids.
  */
 import { widened } from "./id-table.ts";
-import { nothingSettled, type Place, type Segment } from "./queue-index.ts";
+import type { Place, Segment } from "./queue-index.ts";
+import { nothingSettled, type SettledNotes } from "./settled-notes.ts";
 
 const columns = 7;
 const [segmentAt, offsetAt, headAt, bodyAt, noteSegmentAt, noteOffsetAt, noteHeadAt] = [0, 1, 2, 3, 4, 5, 6] as const;
@@ -15,7 +16,7 @@ export class RestingPlaces {
   #numbers = new Uint32Array(columns * 64);
   #due = new Float64Array(64);
   #flags = new Uint8Array(64);
-  readonly #settled = new Map<number, Place["settled"]>();
+  readonly #settled = new Map<number, SettledNotes>();
   /** Segments by the number their rows have for them. */
   readonly #segments: (Segment | undefined)[] = [];
   readonly #segmentRows = new Map<Segment, number>();
@@ -38,7 +39,7 @@ export class RestingPlaces {
       numbers[at + noteOffsetAt] = schedule.offset;
       numbers[at + noteHeadAt] = schedule.headBytes;
     }
-    if (settled.length > 0) {
+    if (settled.size > 0) {
       flags |= settledFlag;
       this.#settled.set(row, settled);
     }

@@ -6,6 +6,7 @@ import { type Restored, restoreCheckpoint } from "./checkpoint-restore.ts";
 import type { FilePort } from "./file-port.ts";
 import type { QueueFolders } from "./queue-folders.ts";
 import { landNote, pendingNote, QueueIndex, replaceNote, type Segment } from "./queue-index.ts";
+import { ownNotes } from "./settled-notes.ts";
 import type { SalvageFolder } from "./salvage-folder.ts";
 import {
   decodeRecordHeader,
@@ -148,10 +149,10 @@ function apply(index: QueueIndex, segment: Segment, { offset, header, head }: Sc
     const place = index.get((JSON.parse(head.toString()) as SettledHead).id);
     if (place === undefined) return;
     // A checkpoint written meanwhile may know it already.
-    if (place.settled.some((known) => known.segment === segment && known.offset === offset)) return;
+    for (const known of place.settled) if (known.segment === segment && known.offset === offset) return;
     const note = pendingNote(undefined as never);
     landNote(note, segment, offset, headBytes);
-    place.settled = [...place.settled, note];
+    ownNotes(place).add(note);
   } else if (kind === recordKinds.schedule) {
     const { id, schedule } = JSON.parse(head.toString()) as ScheduleHead;
     const place = index.get(id);

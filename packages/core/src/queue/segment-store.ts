@@ -28,6 +28,7 @@ import type { MessageHead } from "./segment-format.ts";
 import { SegmentLog } from "./segment-log.ts";
 import { Reserve } from "./reserve.ts";
 import { replay } from "./segment-replay.ts";
+import { ownNotes } from "./settled-notes.ts";
 import { entryOf } from "./settlements.ts";
 import { SpoolFolder } from "./spool-folder.ts";
 import { tidySpool } from "./spool-tidying.ts";
@@ -316,7 +317,7 @@ export class SegmentStore implements QueueStore {
     if (opened === undefined || place === undefined || outcomes.length === 0) return Promise.resolve();
     this.#handOff.get(id)?.settled.add(outcomes);
     const note = pendingNote(outcomes);
-    place.settled = [...place.settled, note];
+    ownNotes(place).add(note);
     const append = new SettledAppend(id, place, note);
     opened.log.append(append, false);
     return append.promise;
