@@ -88,7 +88,7 @@ export {
 } from "./plugin/index.ts";
 export { salvageQueue, verifyQueue } from "./queue/index.ts";
 export { checkConfig } from "./config-check.ts";
-export { createExplainer } from "./explain/index.ts";
+export { createExplainer, proveConfig } from "./explain/index.ts";
 export { parseRefusalLine } from "./smtp/index.ts";
 export { createRuntime } from "./runtime.ts";
 

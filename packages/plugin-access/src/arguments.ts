@@ -11,3 +11,14 @@ export const oneTable: z.ZodType<[TableSpec]> = z.tuple([
     })
     .meta({ title: "table" }),
 ]);
+
+/** Longer waits would only hold connections. */
+export const longestSleepSeconds = 300;
+
+export const seconds: z.ZodType<[number]> = z.tuple([
+  z
+    .union([z.string(), z.number()])
+    .transform(Number)
+    .pipe(z.int().min(0).max(longestSleepSeconds))
+    .meta({ title: "seconds" }),
+]);

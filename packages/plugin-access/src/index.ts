@@ -1,11 +1,11 @@
-/** Access restrictions: the first words of the policy language. */
+/** Access restrictions: Postfix's words for who may send, from where, to whom. */
 import { definePlugin } from "@postern/core";
-import { z } from "zod";
+import { options } from "./options.ts";
 import { registerWords } from "./words.ts";
 
 export default definePlugin({
   name: "access",
   apiVersion: 1,
-  options: z.strictObject({}),
+  options,
   setup: registerWords,
 });

@@ -1,5 +1,6 @@
-/** Words that know who the client is, and so may let it relay. */
-import { permit, stages, TableUnavailable, type Restriction } from "@postern/core";
+/** Words that know who the client is. Networks and logins may let it relay; being this very host does not. */
+import { networkInterfaces } from "node:os";
+import { formatIp, parseIp, permit, stages, TableUnavailable, type Restriction } from "@postern/core";
 import { noArguments } from "./arguments.ts";
 
 export const permitMynetworks: Restriction<[]> = {
@@ -20,8 +21,29 @@ export const permitSaslAuthenticated: Restriction<[]> = {
   name: "permit_sasl_authenticated",
   stages,
   args: noArguments,
-  description:
-    "Permits clients that have authenticated, of which there are none while no authenticator is loaded. They may relay.",
+  description: "Permits clients that have logged in. They may relay.",
   authorizes: true,
   compile: () => (ask) => (ask.session.auth === undefined ? undefined : permit),
 };
+
+export const permitInetInterfaces: Restriction<[]> = {
+  name: "permit_inet_interfaces",
+  stages,
+  args: noArguments,
+  description:
+    "Permits clients whose address is one of this host's own, as they were when the config was loaded. Does not let them relay.",
+  compile: () => {
+    const own = ownAddresses();
+    return ({ session: { client } }) => (client.address !== undefined && own.has(client.address) ? permit : undefined);
+  },
+};
+
+function ownAddresses(): ReadonlySet<string> {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return new Set(all.map(({ address }) => canonical(address)));
+}
+
+function canonical(address: string): string {
+  const ip = parseIp(address);
+  return ip === undefined ? address : formatIp(ip);
+}

@@ -69,14 +69,24 @@ export class AccessTable {
   askInTurn(orders: readonly (readonly string[])[], subject: Subject, ask: Ask, turn = 0): MaybePromise<Answer> {
     const keys = orders[turn];
     if (keys === undefined) return undefined;
-    return after(findFirst([this.#table], keys), (match: Match | undefined): MaybePromise<Answer> => {
-      if (match === undefined) return this.askInTurn(orders, subject, ask, turn + 1);
-      return after(this.#rule(match.value), (rule) =>
-        after(rule(subject, ask), (answer) =>
-          answer === undefined || answer === permit ? answer : told(answer, match, ask),
-        ),
-      );
-    });
+    return after(findFirst([this.#table], keys), (match: Match | undefined): MaybePromise<Answer> =>
+      match === undefined ? this.askInTurn(orders, subject, ask, turn + 1) : this.#answer(match, subject, ask),
+    );
+  }
+
+  /** As `ask`; `undefined` when no key is found, so that another search may follow. */
+  tryKeys(keys: readonly string[], subject: Subject, ask: Ask): MaybePromise<{ readonly answer: Answer } | undefined> {
+    return after(findFirst([this.#table], keys), (match: Match | undefined) =>
+      match === undefined ? undefined : after(this.#answer(match, subject, ask), (answer) => ({ answer })),
+    );
+  }
+
+  #answer(match: Match, subject: Subject, ask: Ask): MaybePromise<Answer> {
+    return after(this.#rule(match.value), (rule) =>
+      after(rule(subject, ask), (answer) =>
+        answer === undefined || answer === permit ? answer : told(answer, match, ask),
+      ),
+    );
   }
 
   #rule(value: string): MaybePromise<AccessRule> {
