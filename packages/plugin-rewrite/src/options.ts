@@ -64,7 +64,9 @@ export const options = z.strictObject({
     ),
   remoteHeaderDomain: domain()
     .optional()
-    .describe("The header of all other mail is rewritten too, and its addresses without a domain get this one."),
+    .describe(
+      "The header of all other mail is rewritten too, and its addresses without a domain get this one, as does a host name alone when there is an `appendDomain`.",
+    ),
 });
 
 export type RewriteOptions = z.output<typeof options>;

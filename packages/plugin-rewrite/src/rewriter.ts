@@ -90,7 +90,7 @@ export function createRewriting(options: RewriteOptions, { use, ...scope }: Rewr
     if (remoteHeaderDomain === undefined) return undefined;
     return {
       origin: appendOrigin ? remoteHeaderDomain : undefined,
-      domain: remoteHeaderDomain,
+      domain: appendDomain === undefined ? undefined : remoteHeaderDomain,
       swapBangpath,
       percentHack,
     };
