@@ -70,7 +70,23 @@ const transport = definePlugin({
   },
 });
 
-/** One session over TLS: a refused recipient, a message that bounces for one of two, one that waits, one taken back, and QUIT. */
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
+/** Knows one password for everybody. */
+const authenticator = definePlugin({
+  name: "passwords",
+  apiVersion: 1,
+  options: z.strictObject({}),
+  setup(gateway) {
+    gateway.authenticator({
+      name: "passwords",
+      description: "One password for everybody.",
+      verify: ({ identity, password }) => (password === "right" ? { kind: "ok", identity } : { kind: "no" }),
+    });
+  },
+});
+
+/** One session over TLS: a wrong password and the right one, a refused recipient, a message that bounces for one of two, one that waits, one taken back, and QUIT. */
 async function converse({ listeners }: Runtime): Promise<void> {
   const plain = connectTcp(listeners[0]?.port ?? 0, "127.0.0.1");
   const before = talk(plain);
@@ -82,6 +98,8 @@ async function converse({ listeners }: Runtime): Promise<void> {
   await once(secure, "secureConnect");
   const client = talk(secure);
   expect(await client.say("EHLO client.test")).toMatch(/^250/);
+  expect(await client.say(`AUTH PLAIN ${base64("\0user\0wrong")}`)).toMatch(/^535/);
+  expect(await client.say(`AUTH PLAIN ${base64("\0user\0right")}`)).toMatch(/^235/);
   expect(await client.say("MAIL FROM:<sender@source.test>")).toMatch(/^250/);
   expect(await client.say("RCPT TO:<victim@elsewhere.test>")).toMatch(/^554/);
   expect(await client.say("RCPT TO:<one@example.test>")).toMatch(/^250/);
@@ -106,14 +124,16 @@ describeWith(["openssl"], "hooks", () => {
         hostname: "mx.example.test",
         networks: [],
         domains: { relay: { domains: ["example.test"], recipients: { "@example.test": "everybody" } } },
-        listeners: [{ host: "127.0.0.1", port: 0 }],
+        listeners: [{ host: "127.0.0.1", port: 0, auth: "offered" }],
+        // Who is logged in may still not relay.
+        policy: { relay: [] },
         queue: { directory: folder.path },
         tls: { key, cert },
       },
       { file: `${folder.path}/postern.config.json` },
     );
     const runtime = await createRuntime(config, {
-      instances: [await instantiate(observer(fired)), await instantiate(transport)],
+      instances: [await instantiate(observer(fired)), await instantiate(transport), await instantiate(authenticator)],
       queueStore: createMemoryStore(),
       stateStore: createMemoryStateStore({ clock: systemClock }),
       resolver: createStaticResolver({}),

@@ -93,24 +93,26 @@ const clients: {
   },
 ];
 
-for (const { name, program, send, refused } of clients) {
+let started: Promise<SubmissionHost> | undefined;
+afterAll(async () => (await started)?.[Symbol.asyncDispose]());
+
+for (const [index, { name, program, send, refused }] of clients.entries()) {
   describeWith(["openssl", program], name, () => {
     let host: SubmissionHost;
     let file: string;
     beforeAll(async () => {
-      host = await startSubmissionHost();
+      host = await (started ??= startSubmissionHost());
       file = join(host.gateway.folder, "message.eml");
       writeFileSync(file, "Subject: hello\r\n\r\nhello\r\n");
     });
-    afterAll(() => host[Symbol.asyncDispose]());
 
     it.each([
       ["587", false],
       ["465", true],
     ])("logs in on %s and its mail arrives, with the login in Received", async (port, implicit) => {
-      const ended = await send({ host, implicit, password, recipient: `to-${port}@example.test`, file });
+      const ended = await send({ host, implicit, password, recipient: `to-${index}-${port}@example.test`, file });
       expect(ended.status, ended.stdout + ended.stderr).toBe(0);
-      const [mail] = await waitForMail(join(host.gateway.folder, `mail/example.test/to-${port}`));
+      const [mail] = await waitForMail(join(host.gateway.folder, `mail/example.test/to-${index}-${port}`));
       const text = mail?.raw.toString() ?? "";
       expect(text).toMatch(/\r?\n\tby mail\.example\.test with ESMTPSA id /);
       // Not for everybody's eyes.

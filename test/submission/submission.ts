@@ -18,8 +18,12 @@ export interface SubmissionHost extends AsyncDisposable {
 export const user = "user@example.test";
 export const password = "pass wörd?";
 
-/** `config` goes over the whole; no login is held back. */
-export async function startSubmissionHost(config: Config = {}): Promise<SubmissionHost> {
+/** `config` goes over the whole, `policy` over that of 465's listener; no login is held back. */
+export async function startSubmissionHost(
+  config: Config = {},
+  policy: object = {},
+  failures: object = {},
+): Promise<SubmissionHost> {
   const folder = temporaryFolder();
   const { key, cert } = makeCertificate(folder.path, ["mail.example.test"]);
   const [port, submission, submissions] = [await freePort(), await freePort(), await freePort()];
@@ -35,11 +39,14 @@ export async function startSubmissionHost(config: Config = {}): Promise<Submissi
       listeners: [
         { host: "127.0.0.1", port },
         { host: "127.0.0.1", port: submission, profile: "submission" },
-        { host: "127.0.0.1", port: submissions, profile: "submissions" },
+        { host: "127.0.0.1", port: submissions, profile: "submissions", policy },
       ],
       plugins: [
         ["@postern/plugin-access", { senderLogins: "texthash:./logins" }],
-        ["@postern/plugin-auth", { passwords: "texthash:./passwords", failures: { delay: "0s", longestDelay: "0s" } }],
+        [
+          "@postern/plugin-auth",
+          { passwords: "texthash:./passwords", failures: { delay: "0s", longestDelay: "0s", ...failures } },
+        ],
         ["@postern/plugin-transport-maildir", { directory: "./mail" }],
         "@postern/plugin-transport-smtp",
       ],

@@ -45,9 +45,10 @@ async function firstLine(input: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 async function ask(prompt: string, output: Output): Promise<string> {
-  output.warn(prompt);
   const mute = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: mute, terminal: true, historySize: 0 });
+  // Not before the terminal has stopped to echo.
+  output.warn(prompt);
   try {
     return await lines.question("");
   } catch {
