@@ -4,6 +4,7 @@ import { loadRequired, type ConfigOptions } from "./config-source.ts";
 import { status, stop } from "./commands/control.ts";
 import { showConfig } from "./commands/config-show.ts";
 import { init } from "./commands/init.ts";
+import type { CheckOptions } from "./commands/check.ts";
 import type { ExplainCommandOptions } from "./commands/explain.ts";
 import type { PasswdOptions } from "./commands/passwd.ts";
 import type { StartOptions } from "./commands/start.ts";
@@ -67,10 +68,11 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
   add(program, "start", "run the gateway")
     .option("--defaults", "run on the embedded config, with all data in ./var")
     .action(async (options: StartOptions) => (await import("./commands/start.ts")).start(options, cwd, output));
-  add(program, "check", "read everything, compile the policy, open the tables; listen on nothing").action(
-    async (options: ConfigOptions) =>
-      (await import("./commands/check.ts")).check(await loadRequired(options, cwd), options.json, output),
-  );
+  add(program, "check", "read everything, open the tables, prove what can be proved; listen on nothing")
+    .option("--strict", "warnings are errors")
+    .action(async (options: ConfigOptions & CheckOptions) =>
+      exit(await (await import("./commands/check.ts")).check(await loadRequired(options, cwd), options, output)),
+    );
   add(program, "status", "what the running gateway does").action(async (options: ConfigOptions) =>
     status((await loadRequired(options, cwd)).config, options.json, output),
   );

@@ -105,6 +105,8 @@ export interface GenerationListing {
   lists(listener: string): Policy["lists"];
   /** Who is ours, as the policy knows it. */
   readonly addresses: AddressBook;
+  /** Our own clients. */
+  readonly networks: ClientNetworks;
 }
 
 /** A generation as deliveries and the gateway's own reports see it. */
@@ -457,7 +459,7 @@ class BuiltGeneration implements Generation {
   }
 
   get listing(): GenerationListing {
-    const { hooks, registrations, vocabulary, tables, instances, policies, addresses } = this.#built;
+    const { hooks, registrations, vocabulary, tables, instances, policies, addresses, networks } = this.#built;
     const described = (plugin: string, { name, description }: { name: string; description: string }) => ({
       name,
       description,
@@ -473,6 +475,7 @@ class BuiltGeneration implements Generation {
       openTables: () => tables.opened(),
       lists: (listener) => policies(listener).lists,
       addresses,
+      networks,
     };
   }
 

@@ -15,6 +15,7 @@ import {
   createIdSource,
   logText,
   systemClock,
+  type Envelope,
   type QueuedMessage,
   type Session,
   type TlsInfo,
@@ -61,7 +62,16 @@ export interface Explainer {
   readonly listing: GenerationListing;
   /** One after another. Throws `RangeError` for a question that nobody can ask. */
   explain(question: Question): Promise<Explained>;
+  /** What a recipient becomes before it is queued. Never rejects: `error` says why it cannot be told. */
+  rewrite(address: string): Promise<Rewritten>;
   close(): Promise<void>;
+}
+
+export interface Rewritten {
+  readonly recipients: readonly string[];
+  /** As far as it came. */
+  readonly steps: readonly ExplainedStep[];
+  readonly error?: string;
 }
 
 /** For one reply: longer than any word may take. */
@@ -80,7 +90,8 @@ export async function createExplainer(config: ResolvedConfig, options: ExplainOp
     clock,
     resolver: options.resolver ?? createResolver({ ...config.dns, clock }),
     live,
-    stateDirectory: readState && config.state.store === "sqlite" ? config.state.directory : undefined,
+    readState,
+    stateDirectory: config.state.store === "sqlite" ? config.state.directory : undefined,
     warn,
   });
   try {
@@ -92,7 +103,8 @@ export async function createExplainer(config: ResolvedConfig, options: ExplainOp
       space: () => {
         throw new Error("explaining has spaces of its own");
       },
-      log: (level, plugin, text) => void (level === "warn" && warn(plugin === "core" ? text : `${plugin}: ${text}`)),
+      log: (level, plugin, text) =>
+        void (level === "warn" && warn(plugin === "core" ? text : `plugin ${plugin}: ${text}`)),
       note: ({ text }) => void notes.push(logText(text)),
       searchFrom,
       lookUpClients: true,
@@ -110,6 +122,11 @@ export async function createExplainer(config: ResolvedConfig, options: ExplainOp
         last = answer.catch(() => undefined);
         return answer;
       },
+      rewrite(address) {
+        const answer = last.then(() => rewriteOne(generation, address));
+        last = answer;
+        return answer;
+      },
       async close() {
         await last;
         await generation.retire();
@@ -119,6 +136,22 @@ export async function createExplainer(config: ResolvedConfig, options: ExplainOp
   } catch (error) {
     tracing.close();
     throw error;
+  }
+}
+
+async function rewriteOne(generation: Generation, address: string): Promise<Rewritten> {
+  const steps: ExplainedStep[] = [];
+  const session = generation.forSession();
+  const envelope = { sender: "", recipients: [{ address, original: address }], body: "7bit", smtputf8: false } as const;
+  try {
+    // An expansion without an end is long enough when this many steps are told.
+    const trace = (step: ExplainedStep): void => void (steps.length < 50 && steps.push(step));
+    const rewritten = await session.rewriter?.rewrite<Envelope>(envelope, { session: undefined, trace });
+    return { recipients: (rewritten ?? envelope).recipients.map((recipient) => recipient.address), steps };
+  } catch (error) {
+    return { recipients: [], steps, error: logText((error as Error).message) };
+  } finally {
+    session.release();
   }
 }
 

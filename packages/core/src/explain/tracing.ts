@@ -66,6 +66,8 @@ export interface TracingOptions {
   readonly resolver: Resolver;
   /** Words that talk to services are asked too. */
   readonly live: boolean;
+  /** What stores hold is read; else everything is empty. */
+  readonly readState: boolean;
   /** The folder of the running gateway's own state; `undefined`: it keeps none. */
   readonly stateDirectory: string | undefined;
   readonly warn: (text: string) => void;
@@ -117,8 +119,8 @@ export class Tracing {
   }
 
   #openState(): StateReader | undefined {
-    const { stateDirectory, clock, warn } = this.#options;
-    if (stateDirectory === undefined) return undefined;
+    const { readState, stateDirectory, clock, warn } = this.#options;
+    if (!readState || stateDirectory === undefined) return undefined;
     try {
       return openStateReader(stateDirectory, clock);
     } catch (error) {
@@ -128,7 +130,7 @@ export class Tracing {
   }
 
   #space<V extends StateValue>(name: string, brought: StateSpace<V> | undefined): StateSpace<V> {
-    const below = brought ?? this.#state?.space<V>(name);
+    const below = this.#options.readState ? (brought ?? this.#state?.space<V>(name)) : undefined;
     const space = new OverlaySpace<V>(below, this.#options.clock);
     this.#spaces.set(name, space as unknown as OverlaySpace<never>);
     return space;
