@@ -21,6 +21,7 @@ function createTransport(): Transport {
     clock: systemClock,
     dns: createStaticResolver({}),
     log: { debug: () => {}, info: () => {}, warn: () => {} },
+    routing: { relayhost: undefined, isOwnAddress: () => false, isOwnEndpoint: () => false },
     transport: (transport) => (made = transport),
   };
   void smtp.setup(gateway as Gateway, smtp.options.parse({}));

@@ -21,7 +21,7 @@ const extensions = ["", "", "", "+x", "+x+y", "+"];
 type Table = readonly (readonly [key: string, value: string])[];
 
 export interface World {
-  readonly classes: Readonly<Record<"local" | "virtualAlias" | "virtualMailbox" | "relay", readonly string[]>>;
+  readonly classes: Readonly<Record<"local" | "virtualAlias" | "virtualMailbox" | "relay", string[]>>;
   readonly routes: readonly Table[];
   readonly senderRelayhosts: readonly Table[];
   readonly senderTransports: readonly Table[];
@@ -35,9 +35,9 @@ export interface Question {
 }
 
 interface Chance {
-  pick<T>(from: readonly T[]): T;
-  some<T>(most: number, make: () => T): T[];
-  often(probability: number): boolean;
+  readonly pick: <T>(from: readonly T[]) => T;
+  readonly some: <T>(most: number, make: () => T) => T[];
+  readonly often: (probability: number) => boolean;
 }
 
 function chanceOf(random: () => number): Chance {

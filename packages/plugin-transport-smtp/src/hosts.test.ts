@@ -240,10 +240,10 @@ test.each([
 // Whoever listens there takes us for one of its own: a stranger's DNS must not make us a trusted client.
 test.each(["127.0.0.1", "127.8.9.10", "0.0.0.0", "::1", "::"])("a stranger's MX may not be %s", async (address) => {
   const record = address.includes(":") ? { aaaa: [address] } : { a: [address] };
-  const { isOwnAddress } = createOwnEndpoints({ clock: systemClock, proxyInterfaces: [], listening: () => [] });
+  const own = createOwnEndpoints({ clock: systemClock, proxyInterfaces: [], listening: () => [] });
   const dns = { "x.test": { mx: [[1, "a.test"]] }, "a.test": record } satisfies Record<string, StaticRecords>;
-  const found = await findHosts("x.test", optionsFor(dns, { isOwnAddress }));
+  const found = await findHosts("x.test", optionsFor(dns, own));
   expect(found).toMatchObject({ kind: "failed", outcome: { status: "bounced", enhanced: "5.4.6" } });
-  const named = await findHosts(`[${address}]:25`, optionsFor({}, { isOwnAddress }));
+  const named = await findHosts(`[${address}]:25`, optionsFor({}, own));
   expect(named).toMatchObject({ kind: "endpoints", endpoints: [{ address }] });
 });
