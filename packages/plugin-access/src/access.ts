@@ -10,9 +10,11 @@ import {
   subjectOf,
   type Answer,
   type Ask,
+  type Client,
   type MaybePromise,
   type Restriction,
   type Stage,
+  type Subject,
   type TableSpec,
 } from "@postern/core";
 import { oneTable } from "./arguments.ts";
@@ -53,8 +55,7 @@ export const accessWords: readonly Restriction<[TableSpec]>[] = [
     stages,
     authorizes: ["relay"],
     look(table, ask) {
-      const { name, address } = ask.session.client;
-      return table.askInTurn(hostOrders(name, address), subjectOf("connect", ask), ask);
+      return table.askInTurn(clientOrders(ask.session.client), client, ask);
     },
   }),
   checkAccess({
@@ -63,9 +64,7 @@ export const accessWords: readonly Restriction<[TableSpec]>[] = [
     stages,
     mayPermit: false,
     look(table, ask) {
-      const { reverseName, address } = ask.session.client;
-      const subject = { name: reverseName, label: "Unverified Client host" } as const;
-      return table.askInTurn(hostOrders(reverseName, address), subject, ask);
+      return table.askInTurn(reverseOrders(ask.session.client), reverseClient, ask);
     },
   }),
   checkAccess({
@@ -74,7 +73,7 @@ export const accessWords: readonly Restriction<[TableSpec]>[] = [
     stages: fromHelo,
     look(table, ask) {
       const name = ask.session.helo?.name;
-      return name === undefined ? undefined : table.ask(domainKeys(name), subjectOf("helo", ask), ask);
+      return name === undefined ? undefined : table.ask(heloKeys(name), helo, ask);
     },
   }),
   checkAccess({
@@ -82,9 +81,9 @@ export const accessWords: readonly Restriction<[TableSpec]>[] = [
     about: "the sender, its domain and parent domains, its local part; the null sender is the key <>",
     stages: fromMail,
     look(table, ask, recipientDelimiter) {
-      const sender = ask.transaction?.sender;
-      if (sender === undefined) return undefined;
-      return table.ask(accessAddressKeys(sender, recipientDelimiter), subjectOf("mail", ask), ask);
+      const address = ask.transaction?.sender;
+      if (address === undefined) return undefined;
+      return table.ask(senderKeys(address, recipientDelimiter), sender, ask);
     },
   }),
   checkAccess({
@@ -94,7 +93,7 @@ export const accessWords: readonly Restriction<[TableSpec]>[] = [
     look(table, ask, recipientDelimiter) {
       if (ask.recipient === undefined) return undefined;
       const { address, original } = ask.recipient;
-      const answer = table.ask(accessAddressKeys(address, recipientDelimiter), subjectOf("rcpt", ask), ask);
+      const answer = table.ask(recipientKeys(address, recipientDelimiter), recipient, ask);
       // Where such mail would end is for others to say: it may be refused for its address, but not let in.
       return isSenderSpecifiedRouting(address) || isSenderSpecifiedRouting(original)
         ? after(answer, withoutPermit)
@@ -109,10 +108,34 @@ export const accessWords: readonly Restriction<[TableSpec]>[] = [
       const login = ask.session.auth?.identity;
       return login === undefined || login === ""
         ? undefined
-        : table.ask([login], { name: login, label: "SASL login name" }, ask);
+        : table.ask([login], () => ({ name: login, label: "SASL login name" }), ask);
     },
   }),
 ];
+
+const client = (ask: Ask): Subject => subjectOf("connect", ask);
+const helo = (ask: Ask): Subject => subjectOf("helo", ask);
+const sender = (ask: Ask): Subject => subjectOf("mail", ask);
+const recipient = (ask: Ask): Subject => subjectOf("rcpt", ask);
+const reverseClient = (ask: Ask): Subject => ({
+  name: ask.session.client.reverseName,
+  label: "Unverified Client host",
+});
+
+// The words of one list mostly ask about the same client, sender and recipient.
+const clientOrders = lastResult(({ name, address }: Client) => hostOrders(name, address));
+const reverseOrders = lastResult(({ reverseName, address }: Client) => hostOrders(reverseName, address));
+const heloKeys = lastResult((name: string) => domainKeys(name));
+const senderKeys = lastResult((address: string, delimiter: string) => accessAddressKeys(address, delimiter));
+const recipientKeys = lastResult((address: string, delimiter: string) => accessAddressKeys(address, delimiter));
+
+function lastResult<Key, Result>(compute: (key: Key, more: string) => Result): (key: Key, more?: string) => Result {
+  let last: { readonly key: Key; readonly more: string; readonly result: Result } | undefined;
+  return (key, more = "") => {
+    if (last === undefined || last.key !== key || last.more !== more) last = { key, more, result: compute(key, more) };
+    return last.result;
+  };
+}
 
 function hostOrders(name: string, address: string | undefined): readonly (readonly string[])[] {
   return address === undefined ? [domainKeys(name)] : [domainKeys(name), networkKeys(address)];

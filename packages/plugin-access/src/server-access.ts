@@ -104,14 +104,14 @@ export const serverAccessWords = (context: WordContext): readonly Restriction<[T
 class ServerSearch {
   readonly #table: AccessTable;
   readonly #ask: Ask;
-  readonly #subject: Subject;
+  readonly #subject: () => Subject;
   readonly #dns: Resolver;
   readonly #budget: Budget;
 
   constructor(table: AccessTable, ask: Ask, subject: Subject, context: WordContext) {
     this.#table = table;
     this.#ask = ask;
-    this.#subject = subject;
+    this.#subject = () => subject;
     this.#dns = context.dns;
     this.#budget = createBudget(context);
   }
@@ -164,7 +164,8 @@ class ServerSearch {
       const found = await this.#tryKeys(domainKeys(name));
       if (found !== undefined) return found;
     }
-    if (!isValidHostname(name)) return undefined;
+    // With its final dot a name has no MX and no parents, and yet addresses.
+    if (!isValidHostname(name.endsWith(".") ? name.slice(0, -1) : name)) return undefined;
     for (const ask of [() => this.#dns.a(name), () => this.#dns.aaaa(name)]) {
       const addresses = (await orUnavailable(this.#budget.ask(ask))) ?? [];
       for (const address of addresses.slice(0, mostAddresses)) {

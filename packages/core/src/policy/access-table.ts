@@ -18,6 +18,8 @@ import { rejectedText, type Subject } from "./subject.ts";
 /** Values of a table that is not in memory, kept read. */
 const mostRead = 1000;
 
+export type SubjectOf = (ask: Ask) => Subject;
+
 export interface AccessOptions {
   /**
    * false: an OK is a mistake. For names that a stranger chooses, as the name servers of his domain: DUNNO makes an exception there, and
@@ -58,15 +60,15 @@ export class AccessTable {
   }
 
   /**
-   * What the first key that is found says about `subject`; DUNNO ends the search like any other value. Throws
+   * What the first key that is found says about the subject, who is named only then; DUNNO ends the search like any other value. Throws
    * `TableUnavailable`, and `ConfigError` for a wrong value of a table that is not in memory.
    */
-  ask(keys: readonly string[], subject: Subject, ask: Ask): MaybePromise<Answer> {
+  ask(keys: readonly string[], subject: SubjectOf, ask: Ask): MaybePromise<Answer> {
     return this.askInTurn([keys], subject, ask);
   }
 
   /** Several search orders, each with its own whole key: a client's name, then its address. */
-  askInTurn(orders: readonly (readonly string[])[], subject: Subject, ask: Ask, turn = 0): MaybePromise<Answer> {
+  askInTurn(orders: readonly (readonly string[])[], subject: SubjectOf, ask: Ask, turn = 0): MaybePromise<Answer> {
     const keys = orders[turn];
     if (keys === undefined) return undefined;
     return after(findFirst([this.#table], keys), (match: Match | undefined): MaybePromise<Answer> =>
@@ -75,15 +77,19 @@ export class AccessTable {
   }
 
   /** As `ask`; `undefined` when no key is found, so that another search may follow. */
-  tryKeys(keys: readonly string[], subject: Subject, ask: Ask): MaybePromise<{ readonly answer: Answer } | undefined> {
+  tryKeys(
+    keys: readonly string[],
+    subject: SubjectOf,
+    ask: Ask,
+  ): MaybePromise<{ readonly answer: Answer } | undefined> {
     return after(findFirst([this.#table], keys), (match: Match | undefined) =>
       match === undefined ? undefined : after(this.#answer(match, subject, ask), (answer) => ({ answer })),
     );
   }
 
-  #answer(match: Match, subject: Subject, ask: Ask): MaybePromise<Answer> {
+  #answer(match: Match, subject: SubjectOf, ask: Ask): MaybePromise<Answer> {
     return after(this.#rule(match.value), (rule) =>
-      after(rule(subject, ask), (answer) =>
+      after(rule(subject(ask), ask), (answer) =>
         answer === undefined || answer === permit ? answer : told(answer, match, ask),
       ),
     );
