@@ -80,7 +80,7 @@ describeDatabases("the SQL state store", (database) => {
       openStore(database(), { table: "swept" }, clock),
     ];
     const space = one.space<number>("s");
-    await Promise.all(Array.from({ length: 300 }, (_, at) => space.put(`k${at}`, at, 1000)));
+    await Promise.all(Array.from({ length: 300 }, async (_, at) => space.put(`k${at}`, at, 1000)));
     now += 2000;
     const removed = await Promise.all([one.sweep(), two.sweep()]);
     expect(removed.toSorted((a, b) => a - b)).toEqual([0, 300]);

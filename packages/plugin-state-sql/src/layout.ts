@@ -20,7 +20,12 @@ export async function prepareTable(server: Server, dialect: Dialect): Promise<vo
     await create();
     const never = Number.MAX_SAFE_INTEGER;
     await server.query(dialect.insert, [
-      ...[id, Buffer.from(ownSpace), Buffer.from("layout"), null, layoutVersion, never],
+      id,
+      Buffer.from(ownSpace),
+      Buffer.from("layout"),
+      null,
+      layoutVersion,
+      never,
       // Never over one that is there.
       ...Array.from({ length: placeholders(dialect.insert) - 6 }, () => 0),
     ]);

@@ -121,7 +121,7 @@ export class Server {
         },
         (error: unknown) => {
           timer.cancel();
-          fail(error as Error);
+          fail(error);
         },
       );
     });
@@ -192,7 +192,7 @@ export class Server {
             application_name: "postern",
             keepAlive: true,
           };
-    return settings as Knex.StaticConnectionConfig;
+    return settings;
   }
 }
 

@@ -38,7 +38,7 @@ export class SqlEntries implements RemoteEntries {
   readonly #owner: string = randomUUID();
   readonly #quotas = new Map<string, Quota>();
   #ready: Promise<void> | undefined;
-  #trimming: Promise<void> | undefined;
+  #trimming = false;
   #closed = false;
 
   constructor(parts: SqlEntriesParts) {
@@ -161,12 +161,13 @@ export class SqlEntries implements RemoteEntries {
     const quota = this.#quotas.get(space);
     if (quota === undefined || ++quota.written < Math.max(1000, quota.maxEntries / 10)) return;
     quota.written = 0;
-    this.#trimming ??= this.#trim(space, quota)
-      // Whoever asks next hears of it.
-      .catch(() => undefined)
-      .finally(() => {
-        this.#trimming = undefined;
-      });
+    if (this.#trimming) return;
+    this.#trimming = true;
+    const over = (): void => {
+      this.#trimming = false;
+    };
+    // Whoever asks next hears of what went wrong.
+    this.#trim(space, quota).then(over, over);
   }
 
   async #trim(space: string, quota: Quota): Promise<void> {

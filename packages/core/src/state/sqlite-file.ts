@@ -1,5 +1,15 @@
 /** The file of the state: made, kept private, opened, and set aside when it is damaged. */
-import { chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { ConfigError } from "../errors.ts";
@@ -22,6 +32,8 @@ export function prepareFile(directory: string): string {
   try {
     makeFolder(folder);
     makePrivateFile(path);
+    accessSync(folder, constants.W_OK);
+    accessSync(path, constants.W_OK);
   } catch (cause) {
     throw new ConfigError(`state.directory ${folder} cannot be used: ${reasonOf(cause, folder)}`, { cause });
   }
