@@ -1,7 +1,8 @@
 // The limits in a whole gateway in memory: real sessions, a clock that is moved by hand, a state store that two gateways share.
-import { createMemoryStateStore, type StateStore } from "@postern/core";
+import { createMemoryStateStore, definePlugin, type StateStore } from "@postern/core";
 import { createFakeClock, createTestGateway, smtp, type FakeClock, type TestGateway } from "@postern/testkit";
 import { afterEach, expect, test } from "vitest";
+import { z } from "zod";
 import limits from "./index.ts";
 import { parseRate } from "./rate.ts";
 
@@ -15,12 +16,29 @@ afterEach(async () => {
 
 const config = { domains: { relay: ["example.test"] } };
 
-async function start(options: object, clock: FakeClock = createFakeClock(), stateStore?: StateStore) {
-  const plugins = [[limits, options]] as never;
-  const gateway = await createTestGateway(config, { plugins, clock, ...(stateStore !== undefined && { stateStore }) });
+async function start(options: object, clock: FakeClock = createFakeClock(), stateStore?: StateStore, more = {}) {
+  const plugins = [trusting, [limits, options]] as never;
+  const gateway = await createTestGateway(
+    { ...config, ...more },
+    { plugins, clock, ...(stateStore !== undefined && { stateStore }) },
+  );
   open.push({ gateway, clock });
   return gateway;
 }
+
+/** Everybody is whom it says to be. */
+const trusting = definePlugin({
+  name: "trusting",
+  apiVersion: 1,
+  options: z.strictObject({}),
+  setup: (gateway) =>
+    gateway.authenticator({
+      name: "trusting",
+      description: "Believes everybody.",
+      verify: ({ identity }) => ({ kind: "ok", identity }),
+    }),
+});
+const login = (user: string): string => `AUTH PLAIN ${Buffer.from(`\0${user}\0secret`).toString("base64")}`;
 
 const mail = "MAIL FROM:<a@source.test>";
 const rcpt = "RCPT TO:<b@example.test>";
@@ -88,6 +106,27 @@ test("new sessions in a window, and whom the lists let pass", async () => {
     await smtp(gateway, { remoteAddress: "198.51.100.7" }).say(mail).expect(/^250/);
     await smtp(gateway, { remoteAddress: "127.0.0.1" }).say(mail).expect(/^250/);
   }
+});
+
+test("a user is limited wherever it comes from, and not by its network", async () => {
+  const listener = { name: "test", host: "127.0.0.1", port: 25, auth: "offered", authWithoutTls: true };
+  const options = {
+    clients: { messages: "0/1h" },
+    users: { sessions: 2, messages: "2/1h" },
+    allow: { users: ["root"] },
+  };
+  const gateway = await start(options, undefined, undefined, { listeners: [listener] });
+  const one = smtp(gateway).say(login("ann")).expect(/^235/).say(mail).expect(/^250/).say("RSET");
+  await one.say("RSET").say("MAIL FROM:<>").expect(/^250/);
+  const two = smtp(gateway, { remoteAddress: "198.51.100.1" }).say(login("Ann")).expect(/^235/);
+  await two.say(mail).expect("450 4.7.1 Too much mail from Ann");
+  await smtp(gateway).say(login("ann")).expect("454 4.7.0 Too many sessions of this user");
+  await smtp(gateway).say(login("bob")).expect(/^235/).say(mail).expect(/^250/);
+  for (let count = 0; count < 3; count++)
+    await smtp(gateway).say(login("root")).expect(/^235/).say(mail).expect(/^250/);
+  await two.say("QUIT").closed();
+  await new Promise((resolve) => setImmediate(resolve));
+  await smtp(gateway).say(login("ann")).expect(/^235/);
 });
 
 test("gateways that share a state store know of each other's counts a second later, and of a dead one's not for long", async () => {
