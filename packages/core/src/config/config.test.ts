@@ -163,6 +163,21 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
       ['listeners[0].tls: "starttls" needs a key and a certificate in the top-level "tls"'],
     ],
     [
+      "a profile without a key",
+      { listeners: [{ port: 587, profile: "submission" }] },
+      ['listeners[0].profile: "submission" needs a key and a certificate in the top-level "tls"'],
+    ],
+    [
+      "logins that could never be given",
+      { listeners: [{ port: 587, profile: "submission", tls: "off" }] },
+      ['listeners[0].auth: without TLS no password is taken; give the top-level "tls", or say "authWithoutTls": true'],
+    ],
+    [
+      "a profile that is none",
+      { listeners: [{ port: 465, profile: "smtps" }] },
+      ['listeners[0].profile: expected "submission" or "submissions", got "smtps"'],
+    ],
+    [
       "two listeners at one place",
       { listeners: [good.listeners[0], good.listeners[0]] },
       ['listeners[1]: "127.0.0.1:2525" is the name of listeners[0] already'],
@@ -171,6 +186,11 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
       "backoff upside down",
       { queue: { directory: "q", minBackoff: "2h" } },
       ["queue.minBackoff: is longer than queue.maxBackoff"],
+    ],
+    [
+      "a key and the entry that it stands for",
+      { rewrite: { virtual: "texthash:./v" }, plugins: ["x", ["@postern/plugin-rewrite", {}]] },
+      ["rewrite: stands for the entry of @postern/plugin-rewrite, and plugins[1] is one already; keep one of them"],
     ],
     [
       "keys that are not there yet",
@@ -250,6 +270,28 @@ describe("what is resolved", () => {
     expect(withKey.listeners[0]?.tls).toBe("starttls");
     expect(withKey.tls).toEqual({ key: "/etc/postern/k.pem", cert: "/c.pem" });
     expect(config.listeners[0]?.tls).toBe("off");
+  });
+
+  test("a profile fills in what the listener leaves out, and nothing else", () => {
+    const tls = { key: "k.pem", cert: "c.pem" };
+    const listeners = [
+      { port: 587, profile: "submission" },
+      { port: 465, profile: "submissions", policy: { rcpt: ["reject"] }, auth: "offered" },
+      { port: 25 },
+    ];
+    const [submission, submissions, mx] = resolveConfig({ ...good, tls, listeners }, { file }).listeners;
+    const own = { connect: [], helo: [], mail: [], relay: ["permit_sasl_authenticated", "reject"], data: [] };
+    expect(submission).toMatchObject({
+      host: "::",
+      tls: "required",
+      auth: "required",
+      authWithoutTls: false,
+      xclient: [],
+    });
+    expect(submission?.policy).toEqual({ ...own, rcpt: [] });
+    expect(submissions).toMatchObject({ tls: "implicit", auth: "offered" });
+    expect(submissions?.policy).toEqual({ ...own, rcpt: ["reject"] });
+    expect(mx).toMatchObject({ tls: "starttls", auth: "off", policy: {} });
   });
 
   test("every key has a description", () => {

@@ -54,7 +54,11 @@ const listener = z.strictObject({
     .regex(/^[\w.-]+$/)
     .optional()
     .describe("Name in logs; `host:port` unless given."),
-  host: z.string().min(1).describe('Address to listen on: "127.0.0.1", "::", "0.0.0.0".'),
+  host: z
+    .string()
+    .min(1)
+    .default("::")
+    .describe('Address to listen on: "127.0.0.1", "0.0.0.0"; "::" is every address, of IPv4 too.'),
   port: z.int().min(0).max(65_535).describe("TCP port; 0 takes a free one."),
   xclient: z.array(cidr()).default([]).describe("Clients that may say XCLIENT."),
   proxy: z
