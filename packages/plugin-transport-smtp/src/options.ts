@@ -11,13 +11,13 @@ export const options = z.strictObject({
     .describe("may: STARTTLS where it is offered, in clear where it is not or fails; none: never."),
   maxConcurrency: z.int().min(1).max(1_000).default(20).describe("Parallel deliveries to one destination."),
   maxRecipients: z.int().min(1).max(1_000).default(50).describe("Recipients in one delivery."),
-  maxHosts: z.int().min(1).max(50).default(5).describe("Addresses of a destination tried in one delivery."),
+  maxHosts: z.int().min(1).max(50).default(5).describe("Addresses of a next-hop tried in one delivery."),
   maxSessions: z
     .int()
     .min(1)
     .max(50)
     .default(2)
-    .describe("Sessions that get past EHLO in one delivery before it is deferred."),
+    .describe("Sessions with a next-hop that get past EHLO in one delivery."),
   localAddress: z.union([z.ipv4(), z.ipv6()]).optional().describe("Address to connect from."),
   keep: z
     .strictObject({

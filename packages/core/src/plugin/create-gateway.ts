@@ -7,6 +7,7 @@ import { hooksFor, type Hooks } from "../hooks/index.ts";
 import { logText, type Clock, type MaybePromise } from "../model/index.ts";
 import type { PolicyEntry, Restriction } from "../policy/restriction.ts";
 import type { Vocabulary } from "../policy/vocabulary.ts";
+import { coreTransports } from "../routing/route-result.ts";
 import { ownScanner } from "../scanning/registration.ts";
 import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/state-store.ts";
 import type { BuildTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
@@ -135,6 +136,9 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
       assertOpen();
       if (typeof transport?.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(transport.name)) {
         throw new PluginError(name, "a transport needs a name of lower case, digits and hyphens");
+      }
+      if (coreTransports.includes(transport.name)) {
+        throw new PluginError(name, `the transport "${transport.name}" is the gateway's own`);
       }
       if (typeof transport.deliver !== "function" || typeof transport.close !== "function") {
         throw new PluginError(name, `transport ${transport.name} needs the functions "deliver" and "close"`);

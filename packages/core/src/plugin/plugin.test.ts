@@ -93,6 +93,17 @@ describe("loading", () => {
     rmSync(elsewhere, { recursive: true });
   });
 
+  test("an entry that a top-level key stands for: its mistakes are named by the key", async () => {
+    const keyed = { specifier: "@postern/plugin-greylist", options: { deadline: 5 }, index: 1, key: "rewrite" };
+    await expect(host.load([keyed])).rejects.toThrow(/: rewrite\.deadline: expected a duration/);
+    const missing = { ...keyed, specifier: "@postern/plugin-gone", options: {} };
+    await expect(host.load([missing])).rejects.toThrow(/^\S+: rewrite: "@postern\/plugin-gone" is not installed/);
+    const twice = { ...keyed, options: {} };
+    await expect(host.load([{ specifier: twice.specifier, options: {}, index: 0 }, twice])).rejects.toThrow(
+      /: rewrite: "greylist" is the name of plugins\[0\] already; /,
+    );
+  });
+
   test("host keys are the host's", async () => {
     const [instance] = await load([
       "@postern/plugin-greylist",
@@ -300,6 +311,11 @@ describe("life", () => {
       "takes another's transport",
       { setup: (gateway) => gateway.transport(transport("first")) },
       /^plugin bad: transport "first" is registered already, by plugin first$/,
+    ],
+    [
+      "takes a transport of the gateway's own",
+      { setup: (gateway) => gateway.transport(transport("discard")) },
+      /^plugin bad: the transport "discard" is the gateway's own$/,
     ],
     [
       "takes another's service",

@@ -21,7 +21,7 @@ export interface TransportNames {
 const postfixNames: Readonly<Record<string, string>> = { relay: "smtp", local: "maildir", virtual: "maildir" };
 
 /** Core's own, which no plugin brings. */
-const coreNames: readonly string[] = ["error", "retry", "discard"];
+export const coreTransports: readonly string[] = Object.freeze(["error", "retry", "discard"]);
 
 const enhancedFirst = /^[245]\.\d{1,3}\.\d{1,3}(?:\s|$)/;
 const longestNextHop = 1000;
@@ -51,7 +51,7 @@ function resolveTransport(written: string, transports: TransportNames): string {
   if (own !== undefined && transports.has(own)) return own;
   if (own !== undefined)
     throw new ConfigError(`transport "${written}" needs the transport "${own}", which no plugin brings`);
-  const names = [...transports.names(), ...Object.keys(postfixNames), ...coreNames];
+  const names = [...transports.names(), ...Object.keys(postfixNames), ...coreTransports];
   throw new ConfigError(`no plugin brings the transport "${written}"${didYouMean(written, names)}`);
 }
 

@@ -53,7 +53,8 @@ export function createRouter(options: RouterOptions): ResolveRoute {
   return ({ address: written, sender }) => {
     const at = written.lastIndexOf("@");
     // One final dot says nothing.
-    const address = at >= 0 && /[^.]\.$/.test(written) ? written.slice(0, -1) : written;
+    const hasFinalDot = at >= 0 && written.endsWith(".") && !written.endsWith("..");
+    const address = hasFinalDot ? written.slice(0, -1) : written;
     const domain = at < 0 ? "" : address.slice(at + 1).toLowerCase();
     const name: MaybePromise<AddressClass> = at < 0 ? "local" : addresses.classOf(domain);
     const draft = isPromise(name) ? name.then((known) => draftFor(known, sender)) : draftFor(name, sender);
