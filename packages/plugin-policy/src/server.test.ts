@@ -200,6 +200,25 @@ describe("a question", () => {
   });
 });
 
+test("a client that asks on and on is held back, not kept in memory", async () => {
+  const { path } = await serve();
+  const { promise: asked, resolve: wasAsked } = Promise.withResolvers<void>();
+  const { promise: answer, resolve: say } = Promise.withResolvers<Answer>();
+  next = () => (wasAsked(), answer);
+  const socket = connect(path);
+  onTestFinished(() => void socket.destroy());
+  socket.write(question(rcpt));
+  await asked;
+  const piece = question(rcpt).repeat(200);
+  const much = 32 << 20;
+  let taken = 0;
+  const write = (): Promise<boolean> => new Promise((resolve) => socket.write(piece, () => resolve(true)));
+  const stalled = (): Promise<boolean> => new Promise((resolve) => setTimeout(() => resolve(false), 300));
+  while (taken < much && (await Promise.race([write(), stalled()]))) taken += piece.length;
+  expect(taken).toBeLessThan(much);
+  say(undefined);
+});
+
 test.each([
   ["no attributes", "\n\n"],
   ["no equals", "hello\n\n"],
@@ -305,7 +324,10 @@ test("the newest generation answers; the one before first says what it was asked
     ),
   ).rejects.toThrow("is listened on by plugin p");
   expect(await late.ask()).toBe("action=second");
-  const left = door.leave(first);
+  let gone = false;
+  const left = door.leave(first).then(() => (gone = true));
+  expect(await late.ask()).toBe("action=second");
+  expect(gone).toBe(false);
   say("first");
   await left;
   expect(await answer).toBe("action=first");
@@ -323,7 +345,7 @@ test("a config that is only checked takes no address", async () => {
     join(folder, "plugin.mjs"),
     `export { default } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)};`,
   );
-  const check = (list: readonly string[]) =>
+  const check = (list: readonly string[], look?: () => void) =>
     checkConfig(
       resolveConfig(
         {
@@ -334,9 +356,15 @@ test("a config that is only checked takes no address", async () => {
         },
         { file: join(folder, "postern.config.json") },
       ),
+      {},
+      look,
     );
-  await check(["check_policy_service inet:127.0.0.1:1"]);
-  expect(existsSync(path)).toBe(false);
+  let looked = false;
+  await check(["check_policy_service inet:127.0.0.1:1"], () => {
+    looked = true;
+    expect(existsSync(path)).toBe(false);
+  });
+  expect(looked).toBe(true);
   await expect(check(["no_such_word"])).rejects.toThrow(/plugin policy, listen\[0\]\.list\[0\]: unknown word/);
 });
 

@@ -34,7 +34,7 @@ export class Service {
     this.#wholeMs = Math.min(deadlineMs ?? Infinity, longestAsk(settings));
   }
 
-  /** The action, not empty. Rejects with `Trouble`. */
+  /** The action, which may be empty. Rejects with `Trouble`. */
   async ask(request: string): Promise<string> {
     const { timeoutMs, tryLimit, retryDelayMs } = this.settings;
     const clock = this.#clock;
@@ -103,9 +103,7 @@ function readAction(answer: string): string {
     const equals = line.indexOf("=");
     if (equals <= 0) throw new Trouble("rubbish", `malformed answer "${printable(line)}"`);
     if (line.slice(0, equals).trim() !== "action") continue;
-    const action = line.slice(equals + 1).trim();
-    if (action !== "") return action;
-    throw new Trouble("rubbish", "an empty action");
+    return line.slice(equals + 1).trim();
   }
   throw new Trouble("rubbish", "an answer without an action");
 }
