@@ -50,7 +50,7 @@ describe("results", () => {
     ["helo", { "example.net": "REJECT liar" }, {}, "554 5.7.1 <client.example.net>: Helo command rejected: liar"],
     ["helo", { "example.net": "REJECT" }, { session: { helo: undefined } }, "ok"],
     ["sender", { "<>": "REJECT" }, { sender: "" }, denied("<>: Sender address")],
-    ["sender", { "sender@": "REJECT 5.1.1 x" }, {}, "554 5.1.0 <sender@example.net>: Sender address rejected: x"],
+    ["sender", { "sender@": "REJECT 5.1.1 x" }, {}, "554 5.1.7 <sender@example.net>: Sender address rejected: x"],
     ["sender", { "example.net": "12345" }, {}, "ok"],
     [
       "recipient",

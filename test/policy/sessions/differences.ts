@@ -1,6 +1,7 @@
 // Differences that are meant. Each has a name, stands in docs/standards.md under "Sessions", and is recognised by as little as possible;
 // whatever is not recognised fails the test.
 import type { Reply } from "./conversation.ts";
+import { ownDomains } from "./names.ts";
 import type { SessionPolicy } from "./policy.ts";
 import type { Session } from "./session.ts";
 
@@ -25,14 +26,22 @@ const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
     /^[45]/.test(ours.code) &&
     before.some((line) => line.startsWith("RCPT")) &&
     mayDiscard(policy),
-  // The relay guard stands before DISCARD.
+  // The relay guard stands before DISCARD: for a stranger's domain the lists are asked on.
   "relaying with DISCARD": ({ policy, theirs, ours }) =>
-    theirs.code.startsWith("2") && /^554 5\.7\.1 .*Relay access denied/.test(ours.text) && mayDiscard(policy),
+    /^[24]/.test(theirs.code) && /^[45]/.test(ours.code) && !isOurs(theirs.line) && mayDiscard(policy),
   // Postfix keeps the line open, and says 503 5.7.0 to everything but QUIT.
   "closed after a refusal at connect": ({ policy, theirs, ours }) =>
     !policy.delayReject && theirs.code === "503 5.7.0" && ours.code === "closed",
+  // Without smtpd_delay_reject Postfix asks this once a transaction, so that the second recipient passes.
+  "reject_unlisted_sender at further recipients": ({ policy, theirs, ours, before }) =>
+    !policy.delayReject &&
+    theirs.code.startsWith("2") &&
+    /^550 5\.1\.[07] .*Sender address rejected: User unknown/.test(ours.text) &&
+    before.some((line) => line.startsWith("RCPT")),
   "relay guard": ({ ours, log }) => ours.code === "554 5.7.1" && log.includes("relay guard"),
 };
+
+const isOurs = (line: string): boolean => Object.values(ownDomains).some((domain) => line.endsWith(`@${domain}>`));
 
 const mayDiscard = ({ tables, lists, classes }: SessionPolicy): boolean =>
   [...tables.map(({ text = "" }) => text), ...Object.values(lists), ...Object.values(classes)].some((text) =>

@@ -82,7 +82,9 @@ export function makePolicy(chance: Chance, name: string, vocabulary: Vocabulary,
     if (!chance.is(chances[stage])) continue;
     // Postfix does not start unless a word that keeps strangers from relaying can be reached.
     const isRelay = stage === "relay";
-    const texts = chance.some(1, stage === "rcpt" ? 5 : 3, () => entry(stage, ({ name }) => !isRelay || name !== "permit"));
+    const texts = chance.some(1, stage === "rcpt" ? 5 : 3, () =>
+      entry(stage, ({ name }) => !isRelay || name !== "permit"),
+    );
     if (isRelay) texts.push("reject_unauth_destination");
     lists[stage] = texts.join(chance.one([", ", " ", ",\n  "]));
   }

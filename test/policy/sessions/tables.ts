@@ -5,7 +5,7 @@ import type { Chance } from "./chance.ts";
 import { addresses, clients, heloNames, hosts, networkKeys, ownDomains, strangers, users } from "./names.ts";
 
 /** Which keys make sense. */
-export type KeyKind = "client" | "address" | "helo" | "mail";
+export type KeyKind = "client" | "reverse" | "address" | "helo" | "mail";
 
 export interface AccessTable {
   /** As it stands in a list: `texthash:/…/t0`. */
@@ -15,14 +15,20 @@ export interface AccessTable {
   readonly text?: string;
 }
 
-const replies = ["", "go away", "5.1.8 known liar", "4.2.9 not now", "5.7.1 policy"];
+const addressCodes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((detail) => `5.1.${detail} known liar`);
+const replies = ["", "go away", "4.2.9 not now", "5.7.1 policy", "5.9.999 odd", ...addressCodes];
 
-/** An access(5) result; `named` are classes and words that it may name. */
-export function makeResult(chance: Chance, named: () => string): string {
+/** An access(5) result; `named` are classes and words that it may name. Names that strangers choose may not permit. */
+export function makeResult(chance: Chance, kind: KeyKind, named: () => string): string {
   return chance.weighed<() => string>([
-    [5, () => "OK"],
+    ...(kind === "address" || kind === "reverse"
+      ? []
+      : ([
+          [5, () => "OK"],
+          [1, () => "1234567"],
+          [3, named],
+        ] as const)),
     [4, () => "DUNNO"],
-    [1, () => "1234567"],
     [4, () => `REJECT ${chance.one(replies)}`.trim()],
     [2, () => `${chance.one(["554", "550", "521", "450", "421"])} ${chance.one(replies.slice(1))}`],
     [2, () => `DEFER ${chance.one(replies)}`.trim()],
@@ -40,7 +46,6 @@ export function makeResult(chance: Chance, named: () => string): string {
           "REDIRECT other@local.test",
         ]),
     ],
-    [3, named],
   ])();
 }
 
@@ -56,6 +61,7 @@ export function makeKey(chance: Chance, kind: KeyKind): string {
   };
   switch (kind) {
     case "client":
+    case "reverse":
       return chance.one([
         () => chance.one(clients).reverseName.replace(/^\[.*/, "unknown"),
         domain,
@@ -104,7 +110,7 @@ export function makeTable(
   name: string,
   named: () => string,
 ): AccessTable {
-  const result = (): string => makeResult(chance, named);
+  const result = (): string => makeResult(chance, kind, named);
   const type = chance.weighed([
     [6, "texthash"],
     [2, "inline"],

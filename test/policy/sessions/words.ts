@@ -28,11 +28,14 @@ const accessWords: readonly Word[] = [
   { name: "check_helo_access", table: "helo", weight: 3 },
   { name: "check_sender_access", table: "mail", weight: 4 },
   { name: "check_recipient_access", table: "mail", weight: 4 },
-  { name: "check_reverse_client_hostname_access", table: "client" },
+  { name: "check_reverse_client_hostname_access", table: "reverse" },
   ...["client", "helo", "sender", "recipient", "reverse_client_hostname"].flatMap((whose) =>
     ["a", "mx", "ns"].map((how): Word => ({ name: `check_${whose}_${how}_access`, table: "address" })),
   ),
 ];
+
+/** They end most lists that they stand in. */
+const rarely: ReadonlySet<string> = new Set(["reject", "defer", "permit", "reject_plaintext_session"]);
 
 const plain: readonly Word[] = [
   "permit",
@@ -40,9 +43,9 @@ const plain: readonly Word[] = [
   "defer",
   "permit_mynetworks",
   "permit_sasl_authenticated",
-  "permit_inet_interfaces",
   "permit_auth_destination",
   "reject_unauth_destination",
+  "defer_unauth_destination",
   "reject_unlisted_sender",
   "reject_unlisted_recipient",
   "reject_invalid_helo_hostname",
@@ -54,15 +57,25 @@ const plain: readonly Word[] = [
   "reject_unknown_recipient_domain",
   "reject_unknown_client_hostname",
   "reject_unknown_reverse_client_hostname",
+  "reject_plaintext_session",
   "reject_unauth_pipelining",
   "reject_multi_recipient_bounce",
   "defer_if_permit",
   "defer_if_reject",
-].map((name) => ({ name, weight: ["reject", "defer", "permit"].includes(name) ? 0.4 : 1.5 }));
+].map((name) => ({ name, weight: rarely.has(name) ? 0.4 : 1.5 }));
+
+/** Words of the same meaning under a name of old. */
+const oldNames: readonly Word[] = [
+  "reject_unknown_client",
+  "reject_unknown_hostname",
+  "reject_invalid_hostname",
+  "reject_non_fqdn_hostname",
+].map((name) => ({ name, weight: 0.3 }));
 
 export const words: readonly Word[] = [
   ...accessWords,
   ...plain,
+  ...oldNames,
   { name: "reject_rbl_client", args: ipList(ipLists[0]) },
   { name: "permit_dnswl_client", args: ipList(ipLists[1]) },
   ...["client", "reverse_client", "helo", "sender", "recipient"].map((whose): Word => ({
@@ -75,7 +88,11 @@ export const words: readonly Word[] = [
 /** Not asked here: they wait on purpose, or need a login, a service, a certificate. Of this many words nothing is compared. */
 export const leftOut: Readonly<Record<string, string>> = {
   sleep: "waits",
-  check_policy_service: "has tests of its own with real services",
+  permit_inet_interfaces: "asks for the address of the connection, which XCLIENT does not change in Postfix",
+  permit_mx_backup: "asks for this host's own names and addresses",
+  reject_dnsbl_score: "is no word of Postfix",
+  reject_unknown_forward_client_hostname: "is no word of Postfix 3.7",
+  check_sasl_access: "needs logins",
   reject_sender_login_mismatch: "needs logins",
   reject_authenticated_sender_login_mismatch: "needs logins",
   reject_unauthenticated_sender_login_mismatch: "needs logins",

@@ -60,5 +60,6 @@ function reversed(address: string): string {
       .map((group) => group.padStart(4, "0"))
       .join(""),
   );
-  return [...`${head}${"0".repeat(32 - head.length - tail.length)}${tail}`].toReversed().join(".");
+  const nibbles = `${head}${"0".repeat(32 - head.length - tail.length)}${tail}`;
+  return nibbles.split("").toReversed().join(".");
 }

@@ -112,12 +112,12 @@ function splitEnhanced(text: string, fallback: string): { enhanced: string; text
 
 /** Address codes (x.1.y) by their last number: for a sender, for a recipient (Postfix's smtpd_dsn_fix). */
 const addressCodes: Readonly<Record<string, readonly [sender: string, recipient: string]>> = {
-  "1": ["0", "1"],
+  "1": ["7", "1"],
   "2": ["8", "2"],
   "3": ["7", "3"],
-  "4": ["0", "4"],
+  "4": ["7", "4"],
   "5": ["0", "5"],
-  "6": ["0", "6"],
+  "6": ["7", "6"],
   "7": ["7", "3"],
   "8": ["8", "2"],
 };

@@ -47,9 +47,12 @@ function rejectUnknown(address: string, addresses: AddressBook, label: Label): M
 
 function refuse(address: string, addresses: AddressBook, label: Label): MaybePromise<Objection> {
   const name = addresses.classOf(address.slice(address.lastIndexOf("@") + 1));
-  const enhanced = label === "Sender address" ? "5.1.0" : "5.1.1";
-  const refusal = (addressClass: AddressClass): Objection =>
-    reject(rejectedText({ name: address, label }, `User unknown in ${tableNames[addressClass]}`), enhanced, 550);
+  const refusal = (addressClass: AddressClass): Objection => {
+    // Of a sender Postfix's tables of mailboxes say "some address", that of aliases what the code for a recipient becomes.
+    const enhanced =
+      label === "Sender address" && addressClass !== "virtualAlias" ? "5.1.0" : fitEnhanced("5.1.1", label);
+    return reject(rejectedText({ name: address, label }, `User unknown in ${tableNames[addressClass]}`), enhanced, 550);
+  };
   return isPromise(name) ? name.then(refusal) : refusal(name);
 }
 
