@@ -1,5 +1,5 @@
 // The authenticator in a gateway: what a table, threads, counters and time make of a login.
-import { TableUnavailable, definePlugin, systemClock, type Config } from "@postern/core";
+import { TableUnavailable, definePlugin, systemClock } from "@postern/core";
 import { createTestGateway, sampleSession, smtp, type TestGateway } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -28,7 +28,7 @@ function gatewayWith(options: Readonly<Record<string, unknown>> = {}): Promise<T
   return createTestGateway(
     {
       listeners: [{ name: "test", host: "127.0.0.1", port: 25, auth: "offered", authWithoutTls: true }],
-    } as Partial<Config>,
+    },
     { plugins: [[auth, { passwords, failures: atOnce, threads: 1, ...options }]] },
   );
 }
@@ -99,7 +99,7 @@ describe("tables", () => {
     await using gateway = await createTestGateway(
       {
         listeners: [{ name: "test", host: "127.0.0.1", port: 25, auth: "offered", authWithoutTls: true }],
-      } as Partial<Config>,
+      },
       { plugins: [troubled, [auth, { passwords: `troubled:${name}`, failures: atOnce, threads: 1 }]] },
     );
     await smtp(gateway).say(login("user@example.test", "hunter2")).expect("454 4.7.0 Temporary authentication failure");
@@ -259,8 +259,6 @@ test("an unknown name costs what most of the table cost", () => {
 });
 
 test("a listener that takes logins needs an authenticator, and is told which", async () => {
-  const listeners = [{ name: "test", host: "127.0.0.1", port: 25, auth: "required", authWithoutTls: true }];
-  await expect(createTestGateway({ listeners } as Partial<Config>)).rejects.toThrow(
-    /listeners\[0\].*@postern\/plugin-auth does/,
-  );
+  const listeners = [{ name: "test", host: "127.0.0.1", port: 25, auth: "required" as const, authWithoutTls: true }];
+  await expect(createTestGateway({ listeners })).rejects.toThrow(/listeners\[0\].*@postern\/plugin-auth does/);
 });

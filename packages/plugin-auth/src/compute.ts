@@ -1,6 +1,6 @@
 /** Makes and checks hashes. Synchronous and slow by design: for a worker thread, and for a command that does nothing else. */
 import { randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
-import bcrypt from "bcryptjs";
+import { compareSync, hashSync } from "bcryptjs";
 import { cryptAlphabet, parseHash, phc, usualCosts, type Scheme } from "./hash.ts";
 import { shaCrypt } from "./sha-crypt.ts";
 
@@ -14,7 +14,7 @@ export function hashPassword(password: string, scheme: Scheme = "scrypt", cost: 
       if (Buffer.byteLength(password) > longestBcrypt) {
         throw new RangeError(`bcrypt reads ${longestBcrypt} octets of a password and no more; take another scheme`);
       }
-      return bcrypt.hashSync(password, Number(parameters));
+      return hashSync(password, Number(parameters));
     case "sha256-crypt":
     case "sha512-crypt":
       return shaCrypt(scheme === "sha256-crypt" ? "5" : "6", Buffer.from(password), newSalt(), Number(parameters));
@@ -32,7 +32,7 @@ export function verifyPassword(password: string, given: string): boolean {
   switch (scheme) {
     case "bcrypt":
       // Of a longer password only the beginning counts, as everywhere.
-      return bcrypt.compareSync(password, text);
+      return compareSync(password, text);
     case "sha256-crypt":
     case "sha512-crypt": {
       const rounds = fields[2]?.startsWith("rounds=") === true ? Number(fields[2].slice("rounds=".length)) : undefined;

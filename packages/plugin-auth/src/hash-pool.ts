@@ -72,6 +72,7 @@ export function createHashPool({ threads, waiting, deadlineMs, clock }: HashPool
       const job = queue.shift();
       if (job === undefined) return;
       idle.job = job;
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       idle.worker.postMessage(job.question);
     }
   }

@@ -10,6 +10,7 @@ export interface HashQuestion {
 /** An error as its message: hashes and passwords are in none. */
 export type HashAnswer = { readonly same: boolean } | { readonly error: string };
 
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
 parentPort?.on("message", ({ password, hash }: HashQuestion) => parentPort?.postMessage(answer(password, hash)));
 
 function answer(password: string, hash: string): HashAnswer {
