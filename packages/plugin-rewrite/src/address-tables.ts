@@ -23,7 +23,12 @@ export interface AddressTablesScope {
   readonly recipientDelimiter: string;
   readonly addresses: GatewayAddresses;
   readonly appendDomain?: string | undefined;
+  /** For the operator. */
+  readonly warn: (text: string) => void;
 }
+
+/** Loops of a table that are told of, one line each; an address may be a stranger's. */
+const mostWarnings = 20;
 
 export interface AddressTablesOptions extends AddressTablesScope {
   /** For steps and messages: `canonical`, `virtual`, … */
@@ -55,12 +60,15 @@ export interface AddressTables {
   value(address: string): MaybePromise<string | undefined>;
   /** The addresses in its place, canonical; `undefined` when there is no entry. */
   replace(address: string, at: TraceAt): MaybePromise<readonly string[] | undefined>;
+  /** Tells the operator that the address becomes another one again and again. */
+  neverSettled(address: string): void;
   /** Rejects with `ConfigError` for the first value in memory that is no list of addresses, or of more than `most`. */
   check(most?: number): Promise<void>;
 }
 
 export function createAddressTables(options: AddressTablesOptions): AddressTables {
-  const { name, tables, propagates, recipientDelimiter, addresses, appendDomain } = options;
+  const { name, tables, propagates, recipientDelimiter, addresses, appendDomain, warn } = options;
+  const warned = new Set<string>();
 
   function find(address: string): MaybePromise<Found | undefined> {
     const at = address.lastIndexOf("@");
@@ -132,6 +140,11 @@ export function createAddressTables(options: AddressTablesOptions): AddressTable
         tell(found, address, targets, at);
         return targets;
       }),
+    neverSettled(address: string) {
+      if (warned.size >= mostWarnings || warned.has(address)) return;
+      warned.add(address);
+      warn(`${name}: ${address.slice(0, 300)} becomes another address again and again`);
+    },
     async check(most = Number.POSITIVE_INFINITY) {
       const read = (written: string): string | undefined => formOf(written, { origin: "origin.invalid" });
       for (const table of tables) {

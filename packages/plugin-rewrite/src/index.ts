@@ -12,6 +12,7 @@ export default definePlugin({
       recipientDelimiter: gateway.recipientDelimiter,
       addresses: gateway.addresses,
       use: (spec) => gateway.tables.use(spec),
+      warn: (text) => gateway.log.warn(text),
     });
     gateway.rewriter(rewriter);
     gateway.onReady(check);

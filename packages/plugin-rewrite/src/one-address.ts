@@ -1,11 +1,14 @@
 /** One address in the place of one (cleanup_map11), and of that one again, until it stays. */
-import { foldKey, isPromise, TableUnavailable, type MaybePromise } from "@postern/core";
+import { foldKey, isPromise, type MaybePromise } from "@postern/core";
 import type { AddressTables, TraceAt } from "./address-tables.ts";
 
 /** Postfix's MAX_RECURSION. */
 const mostTimes = 10;
 
-/** Again and again; an address that becomes itself is done. Throws `TableUnavailable` also for one that never is. */
+/**
+ * Again and again; an address that becomes itself is done, and one that never does goes on as it is after ten times, as in Postfix, with a
+ * word to the operator.
+ */
 export function replaceUntilSettled(tables: AddressTables, address: string, at: TraceAt): MaybePromise<string> {
   let known = address;
   for (let times = 0; times < mostTimes; times++) {
@@ -15,7 +18,8 @@ export function replaceUntilSettled(tables: AddressTables, address: string, at: 
     if (next === undefined || foldKey(next) === foldKey(known)) return next ?? known;
     known = next;
   }
-  throw unreasonable(tables, address);
+  tables.neverSettled(address);
+  return known;
 }
 
 async function settleLate(
@@ -33,9 +37,6 @@ async function settleLate(
     known = next;
     if (left > 1) answer = await tables.replace(known, at);
   }
-  throw unreasonable(tables, address);
-}
-
-function unreasonable({ name }: AddressTables, address: string): TableUnavailable {
-  return new TableUnavailable(`${name} tables`, `nested too deep: ${address.slice(0, 300)}`);
+  tables.neverSettled(address);
+  return known;
 }
