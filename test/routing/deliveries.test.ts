@@ -87,8 +87,14 @@ function readFates(log: string): Map<string, Fate> {
   return fates;
 }
 
+type Entry = readonly [key: string, value: string];
+
+const inlineTable = (entries: readonly Entry[]): string =>
+  `inline:{ ${entries.map(([key, value]) => `{ ${key} = ${value} }`).join(" ")} }`;
+
 interface Case {
   readonly address: string;
+  readonly from: string;
   readonly hops: readonly string[];
 }
 
@@ -156,11 +162,20 @@ describeWith(["postfix", "smtp-sink", "knotd", "kdig", "unshare", "root"], `deli
       const list = [pick(), ...Array.from({ length: 1 + Math.floor(random() * 2) }, pick)];
       lists.set(list.join(), list);
     }
-    let table = "";
+    const routes: Entry[] = [["sender.test", "discard:"]];
+    const relayhosts: Entry[] = [];
     for (const [index, list] of [...lists.values()].entries()) {
-      const domain = `case-${index}.test`;
-      cases.push({ address: `joe@${domain}`, hops: list });
-      table += `${domain} smtp:${list.map((name) => hops.get(name)).join(", ")}\n`;
+      const written = list.map((name) => hops.get(name) ?? "").join(", ");
+      const [address, from] = [`joe@case-${index}.test`, `ann-${index}@sender.test`];
+      cases.push({ address, from, hops: list });
+      // Each third by its sender.
+      if (index % 3 === 0) relayhosts.push([from, written]);
+      else routes.push([`case-${index}.test`, `smtp:${written}`]);
+    }
+    for (const [index, route] of ["discard:nobody reads it", "retry:4.2.1 later", "retry:"].entries()) {
+      const domain = `plain-${index}.test`;
+      cases.push({ address: `joe@${domain}`, from: "ann@sender.test", hops: [route] });
+      routes.push([domain, route]);
     }
     [postfix, gateway] = await Promise.all([
       startPostfix({
@@ -168,11 +183,10 @@ describeWith(["postfix", "smtp-sink", "knotd", "kdig", "unshare", "root"], `deli
         nameServer: knot.address,
         main: {
           smtp_dns_support_level: "enabled",
-          transport_maps: `inline:{ ${table
-            .trim()
-            .split("\n")
-            .map((line) => `{ ${line.replace(" ", " = ")} }`)
-            .join(" ")} }`,
+          transport_maps: inlineTable(routes),
+          sender_dependent_relayhost_maps: inlineTable(relayhosts),
+          // What goes to `retry` is taken here, and refused there.
+          smtpd_reject_unlisted_recipient: "no",
           smtp_tls_security_level: "none",
           // Each message is tried once.
           minimal_backoff_time: "1h",
@@ -185,9 +199,9 @@ describeWith(["postfix", "smtp-sink", "knotd", "kdig", "unshare", "root"], `deli
           domains: { relay: cases.map(({ address }) => address.slice(address.indexOf("@") + 1)) },
           policy: { relay: [] },
           plugins: [["@postern/plugin-transport-smtp", { tls: "none" }]],
-          routes: "texthash:./routes",
+          routes: Object.fromEntries(routes),
+          senderRelayhosts: Object.fromEntries(relayhosts),
         },
-        files: { routes: table },
       }),
     ]);
   }, 60_000);
@@ -201,8 +215,9 @@ describeWith(["postfix", "smtp-sink", "knotd", "kdig", "unshare", "root"], `deli
   });
 
   test("each message has the same fate by the same peer", { timeout: 60_000 }, async () => {
-    for (const { address } of cases) {
-      await Promise.all([hand(postfix.port, { from: "", to: address }), hand(gateway.port, { from: "", to: address })]);
+    for (const { address: to, from } of cases) {
+      const replies = await Promise.all([postfix, gateway].map(({ port }) => hand(port, { from, to })));
+      expect(replies.map((reply) => reply.slice(0, 3))).toEqual(["250", "250"]);
     }
     const read = () => ({ theirs: readFates(postfix.mailLog()), ours: readFates(gateway.log()) });
     await until(() => {

@@ -57,7 +57,7 @@ function resolveTransport(written: string, transports: TransportNames): string {
 
 /** The text of error(8) with an enhanced code that says whether it is final. */
 export function failureText(transport: "error" | "retry", text: string): string {
-  const code = transport === "error" ? "5.0.0" : "4.3.0";
+  const code = transport === "error" ? "5.0.0" : "4.0.0";
   if (text === "") return `${code} Address is undeliverable`;
   if (!enhancedFirst.test(text)) return `${code} ${text}`;
   // The transport says whether it is for now or for good.

@@ -141,7 +141,7 @@ describe("transports by class", () => {
 // The transport stays, and with it whether it is for good.
 test.each([
   ["error:5.7.1 closed", "default error:5.0.0 [192.0.2.9]"],
-  ["retry:4.7.1 closed", "default error:4.3.0 [192.0.2.9]"],
+  ["retry:4.7.1 closed", "default error:4.0.0 [192.0.2.9]"],
 ])("%s with other words", async (transport, expected) => {
   const given: Given = { transports: { default: transport }, routes: [{ "*": ":[192.0.2.9]" }] };
   expect(await routeText(given, "u@other.test")).toBe(expected);

@@ -236,7 +236,7 @@ describe("transport tables", () => {
     ["error:", "user@other.example", "default error 5.0.0 Address is undeliverable"],
     ["retry:5.2.1 later", "user@other.example", "default error 4.2.1 later"],
     ["smtp:[10.0.0.1]", "user@alias.example", "virtualAlias error 5.1.1 User unknown in virtual alias table"],
-    ["retry:", "user@other.example", "default error 4.3.0 Address is undeliverable"],
+    ["retry:", "user@other.example", "default error 4.0.0 Address is undeliverable"],
   ])("%s for %s", async ([value, address, route]) => {
     const tables = await openRouteTables([{ "*": value }], { ...options, clock: systemClock });
     const found = await createRouter({ addresses: await book(), relayhost: "[192.0.2.1]", tables })({
