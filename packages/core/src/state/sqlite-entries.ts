@@ -65,14 +65,17 @@ export class SqliteEntries implements EntryTable {
   #database: DatabaseSync | undefined;
   #statements: Statements | undefined;
   readonly #busyTimeoutMs: number;
+  /** Hears of each write or removal. */
+  readonly #wrote: (entries: number) => void;
   readonly #quotas = new Map<string, Quota>();
   /** It was locked at the last try, for as long as we wait: until it is free we only try. */
   #locked = false;
   #closed = false;
 
   /** Throws as every call does, or ConfigError. */
-  constructor(open: OpenDatabase, busyTimeoutMs: number) {
+  constructor(open: OpenDatabase, busyTimeoutMs: number, wrote: (entries: number) => void = () => undefined) {
     this.#open = open;
+    this.#wrote = wrote;
     this.#busyTimeoutMs = busyTimeoutMs;
     this.#do(() => undefined);
   }
@@ -83,6 +86,7 @@ export class SqliteEntries implements EntryTable {
 
   write(space: string, key: string, { text, expiresAt }: Entry): void {
     this.#do(({ write }) => write.run(space, key, text, expiresAt));
+    this.#wrote(1);
     if (this.#quotas.size > 0) this.#countIn(space, 1);
   }
 
@@ -91,6 +95,7 @@ export class SqliteEntries implements EntryTable {
   }
 
   replace(space: string, key: string, expected: string | undefined, next: Entry | undefined, now: number): boolean {
+    this.#wrote(1);
     return this.#do(({ insert, change, removeText }) => {
       if (expected === undefined) {
         if (next === undefined) return true;
@@ -119,6 +124,7 @@ export class SqliteEntries implements EntryTable {
         throw error;
       }
     });
+    this.#wrote(changes.length);
     if (this.#quotas.size > 0) for (const [space] of changes) this.#countIn(space, 1);
   }
 
@@ -135,6 +141,7 @@ export class SqliteEntries implements EntryTable {
 
   /** Removes up to a batch of what has expired; `done` when that was all. */
   sweep(now: number): { readonly removed: number; readonly done: boolean } {
+    this.#wrote(removeBatch);
     return this.#do(({ spaces, sweep }) => {
       let removed = 0;
       for (const { name } of spaces.all() as unknown as { name: string }[]) {

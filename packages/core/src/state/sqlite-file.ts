@@ -82,6 +82,8 @@ export function openFile(path: string, { busyTimeoutMs, maxSizeBytes }: FileLimi
   try {
     // The last writes may be lost with the power, no more: what is here may be lost.
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216");
+    // The checkpointer does it sooner, elsewhere.
+    database.exec("PRAGMA wal_autocheckpoint = 10000");
     const version = layoutOf(database);
     if (version > layoutVersion)
       throw new ConfigError(

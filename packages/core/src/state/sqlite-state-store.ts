@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../model/clock.ts";
 import { isSound, openFile, prepareFile, setAside } from "./sqlite-file.ts";
 import { LazyEntries } from "./lazy-entries.ts";
+import { SqliteCheckpointer } from "./sqlite-checkpointer.ts";
 import { SqliteEntries } from "./sqlite-entries.ts";
 import type { StateStore } from "./state-store.ts";
 import { isDamage } from "./store-fault.ts";
@@ -29,16 +30,23 @@ export function openSqliteStateStore(options: SqliteStateStoreOptions): StateSto
   const path = prepareFile(directory);
   const limits = { busyTimeoutMs, maxSizeBytes };
 
-  const entries = new SqliteEntries((damaged) => {
-    if (!damaged) return openFile(path, limits);
-    // Another process may have begun anew already: the file that is there now may be in order.
-    const sound = openIfSound();
-    if (sound !== undefined) return sound;
-    const aside = setAside(path, clock.now());
-    warn?.(`the state store was damaged: it is set aside as ${aside}, and greylisting, counters and caches begin anew`);
-    prepareFile(directory);
-    return openFile(path, limits);
-  }, busyTimeoutMs);
+  const checkpointer = new SqliteCheckpointer(path);
+  const entries = new SqliteEntries(
+    (damaged) => {
+      if (!damaged) return openFile(path, limits);
+      // Another process may have begun anew already: the file that is there now may be in order.
+      const sound = openIfSound();
+      if (sound !== undefined) return sound;
+      const aside = setAside(path, clock.now());
+      warn?.(
+        `the state store was damaged: it is set aside as ${aside}, and greylisting, counters and caches begin anew`,
+      );
+      prepareFile(directory);
+      return openFile(path, limits);
+    },
+    busyTimeoutMs,
+    (written) => checkpointer.wrote(written),
+  );
   const lazyEntries = new LazyEntries(entries);
   const lazySpaces = new Set<string>();
 
@@ -74,6 +82,7 @@ export function openSqliteStateStore(options: SqliteStateStoreOptions): StateSto
     sweep: () => sweepInTurns(clock.now()),
     close() {
       lazyEntries.close();
+      checkpointer.close();
       entries.close();
     },
   });
