@@ -44,7 +44,7 @@ describeWith(["root", "postgrey"], "postgrey", () => {
     const { address } = postgrey;
     const service = {
       address,
-      timeout: "500ms",
+      timeout: "1s",
       tryLimit: 1,
       retryDelay: "10ms",
       defaultAction: "451 4.3.5 no postgrey",
@@ -63,7 +63,7 @@ describeWith(["root", "postgrey"], "postgrey", () => {
 
     const standing = /^451 4\.3\.5 <alice@example\.test>: Recipient address rejected: no postgrey/;
     await postgrey.pause();
-    for (let count = 0; count < 3; count++) expect(await send(port, "a@client.test")).toMatch(standing);
+    for (let count = 0; count < 2; count++) expect(await send(port, "a@client.test")).toMatch(standing);
     postgrey.resume();
     expect(await send(port, "a@client.test")).toMatch(/^250 /);
     await postgrey.kill();
@@ -71,8 +71,9 @@ describeWith(["root", "postgrey"], "postgrey", () => {
     await using again = await startPostgrey({ folder: folder.path, port: postgrey.port });
     expect(await send(port, "a@client.test")).toMatch(/^250 /);
     const lines = gateway.log().split("\n");
-    expect(lines.filter((line) => line.includes("default action")).length).toBeLessThanOrEqual(2);
-    expect(lines.filter((line) => line.includes("answers again, after 3 questions without"))).toHaveLength(2);
+    // Once a minute, however often it fails in it.
+    expect(lines.filter((line) => line.includes("; its default action "))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes("answers again, after 2 questions without"))).toHaveLength(1);
     expect(again.log()).toContain("action=pass, reason=triplet found");
   });
 });

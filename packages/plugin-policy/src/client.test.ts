@@ -233,6 +233,16 @@ test("an outage is one line in a minute, with a number, and its end another", as
   expect(plugin.log.slice(2)).toEqual(["info policy: policy service svc: answers again, after 51 questions without"]);
 });
 
+test("a service that fails every other time fills no log", async () => {
+  const service = await serving((_, number) => (number % 2 === 0 ? (socket) => socket.end("action") : "DUNNO"));
+  const { ask, clock, plugin } = await openWord({ address: service.address, tryLimit: 1 });
+  for (let count = 0; count < 40; count++) {
+    await ask();
+    clock.advance(2_000);
+  }
+  expect(plugin.log.map((line) => line.slice(0, 5))).toEqual(["warn ", "info ", "warn ", "info "]);
+});
+
 test("no attribute brings another with it", async () => {
   const service = await serving(() => "DUNNO");
   const { ask } = await openWord({ address: service.address });

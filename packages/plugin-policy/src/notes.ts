@@ -13,16 +13,17 @@ export class Notes {
     this.#warn = warn;
   }
 
-  /** `matter`: one of a fixed number of names. */
-  warn(matter: string, text: string): void {
+  /** `matter`: one of a fixed number of names. True when it was told. */
+  warn(matter: string, text: string): boolean {
     const now = this.#clock.monotonic();
     const told = this.#told.get(matter);
     if (told !== undefined && now - told.at < quietMs) {
       told.silent += 1;
-      return;
+      return false;
     }
     const more = told === undefined || told.silent === 0 ? "" : ` (and ${told.silent} more since the last such line)`;
     this.#told.set(matter, { at: now, silent: 0 });
     this.#warn(`${text}${more}`);
+    return true;
   }
 }

@@ -63,6 +63,8 @@ class PolicyWord {
   readonly #parts: WordParts;
   readonly #read = new Map<string, AccessRule>();
   #failures = 0;
+  /** The log says that it fails. */
+  #told = false;
 
   constructor(service: Service, standing: AccessRule, scope: CompileScope, parts: WordParts) {
     this.#service = service;
@@ -74,10 +76,7 @@ class PolicyWord {
   readonly judge: Judge = (ask) => {
     const request = composeRequest(ask, this.#service.settings.context);
     return this.#service.ask(request).then(
-      (action) => {
-        this.#answered();
-        return this.#follow(action, ask);
-      },
+      (action) => this.#follow(action, ask),
       (error: unknown) => this.#stand(ask, error),
     );
   };
@@ -95,6 +94,7 @@ class PolicyWord {
       if (this.#read.size >= mostRead) this.#read.delete(this.#read.keys().next().value ?? "");
       this.#read.set(action, rule);
     }
+    this.#answered();
     return rule(describeSubject(ask), ask);
   }
 
@@ -102,19 +102,21 @@ class PolicyWord {
     const { settings } = this.#service;
     this.#failures += 1;
     const why = logText(error instanceof Error ? error.message : error, 200);
-    this.#parts.notes.warn(
+    const told = this.#parts.notes.warn(
       settings.name,
       `policy service ${settings.name}: ${why}; its default action "${settings.defaultAction}" stands`,
     );
+    this.#told ||= told;
     return this.#standing(describeSubject(ask), ask);
   }
 
   #answered(): void {
-    if (this.#failures === 0) return;
+    if (!this.#told) return;
     const plural = this.#failures === 1 ? "question" : "questions";
     this.#parts.info(
       `policy service ${this.#service.settings.name}: answers again, after ${this.#failures} ${plural} without`,
     );
     this.#failures = 0;
+    this.#told = false;
   }
 }
