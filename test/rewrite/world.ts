@@ -48,9 +48,9 @@ const users = ["joe", "ann", "root", "joe+x", "ann+x+y", "ann-x", "owner-joe", "
 const plainUsers = users.filter((user) => !user.startsWith('"'));
 
 interface Dice {
-  pick<T>(from: readonly T[]): T;
-  chance(probability: number): boolean;
-  some<T>(most: number, make: () => T): T[];
+  readonly pick: <T>(from: readonly T[]) => T;
+  readonly chance: (probability: number) => boolean;
+  readonly some: <T>(most: number, make: () => T) => T[];
 }
 
 function diceOf(random: () => number): Dice {

@@ -411,7 +411,7 @@ test("each step can be told, with the table and the key that it found", async ()
       recipientDelimiter: "+",
       warn: () => undefined,
       addresses: { origin: "local.test", classOf: () => "default", inNetworks: () => false } as never,
-      use: (spec) => ({ ...table, lookup: (key: string) => tables[String(spec).slice(0, 1)]?.[key] }),
+      use: (spec) => ({ ...table, lookup: (key: string) => tables[JSON.stringify(spec).slice(1, 2)]?.[key] }),
     },
   );
   const recipient = (address: string) => ({ address, original: address });

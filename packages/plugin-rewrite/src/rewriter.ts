@@ -25,7 +25,7 @@ export interface RewritingScope extends Omit<AddressTablesScope, "appendDomain">
 export interface Rewriting {
   readonly rewriter: Rewriter;
   /** Rejects with `ConfigError` for the first wrong value of a table that is in memory. */
-  check(): Promise<void>;
+  readonly check: () => Promise<void>;
 }
 
 /** Opens nothing: tables are handles. */
@@ -75,9 +75,7 @@ export function createRewriting(options: RewriteOptions, { use, ...scope }: Rewr
     recipientBcc: open("recipient bcc", options.recipientBcc),
     virtual,
   };
-  const replacing = [
-    ...placed.filter(({ places }) => places.includes("envelope_recipient")).map(({ tables }) => tables),
-  ];
+  const replacing = placed.filter(({ places }) => places.includes("envelope_recipient")).map(({ tables }) => tables);
   if (virtual !== undefined) replacing.push(virtual);
 
   /** The domains for incomplete addresses in this message's header; `undefined`: it is left alone. */
