@@ -24,8 +24,9 @@ export function differences(here: Explained, there: Explained): readonly Differe
   for (const name of ["CONNECT", "HELO", "MAIL", "DATA", "MESSAGE"]) {
     const said = ({ commands }: Explained) =>
       plain(commands.find(({ command }) => command === name)?.replies.join("\n") ?? "");
-    const isTold = here.recipients.some(({ reply }) => plain(reply) === said(here));
-    if (!isTold) compare(name, said(here), said(there));
+    // Where only one of them comes so far, the recipients' replies tell it.
+    const isTold = [here, there].some((one) => one.recipients.some(({ reply }) => plain(reply) === said(one)));
+    if (!isTold && said(here) !== "" && said(there) !== "") compare(name, said(here), said(there));
   }
   const steps = ({ rewriting }: Explained) =>
     rewriting.map(({ place, name, before, after }) => `${place} ${name}: ${before} → ${after.join(", ")}`).join("\n");

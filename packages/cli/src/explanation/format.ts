@@ -31,7 +31,7 @@ export function formatExplained(explained: Explained): string {
 function formatCommand(asked: ExplainedCommand, before: ExplainedCommand | undefined): string[] {
   const { command, said, replies, by, lists, tables, dns } = asked;
   const lines = command === "CONNECT" ? [] : [`C: ${command === "MESSAGE" ? "the message, CRLF.CRLF" : said}`];
-  lines.push(...tables.map((lookup) => `     ${formatLookup(lookup)}`), ...dns.map((one) => `     ${formatDns(one)}`));
+  lines.push(...[...formatLookups(tables), ...dns.map(formatDns)].flatMap((line) => wrap(line, "     ")));
   for (const list of lists) {
     const same = before?.command === command && before.lists.some((other) => isSame(list, other));
     // What is asked anew for each recipient is told once.
@@ -56,8 +56,8 @@ function formatReplies(replies: readonly string[]): string[] {
 }
 
 /** A reply is told whole. */
-function wrap(text: string, prefix: string): string[] {
-  const room = width - prefix.length;
+function wrap(text: string, prefix: string, hanging = prefix.length): string[] {
+  const room = width - Math.max(prefix.length, hanging);
   const lines: string[] = [];
   let rest = text;
   while (rest.length > room) {
@@ -66,7 +66,7 @@ function wrap(text: string, prefix: string): string[] {
     lines.push(rest.slice(0, end));
     rest = rest.slice(end).trimStart();
   }
-  return [...lines, rest].map((line, index) => (index === 0 ? prefix : " ".repeat(prefix.length)) + line);
+  return [...lines, rest].map((line, index) => (index === 0 ? prefix : " ".repeat(hanging)) + line);
 }
 
 function formatList({ list, words }: ExplainedList): string[] {
@@ -102,13 +102,15 @@ function formatWord(word: ExplainedWord, prefix: string, depth: number): string[
   }
   const place = via.length === 0 ? path : `${via.at(-1) ?? ""} → ${path.replace(/^policy\.classes\./, "")}`;
   const what = [...(warn ? ["warn_if_reject"] : []), word.word, ...args.map(formatArgument)].join(" ");
-  const head = `${prefix}${" ".repeat(2 * depth)}${cut(place, 34).padEnd(26)} ${cut(what, 38).padEnd(32)} ${answers[answer]}${took}`;
+  const room = 66 - prefix.length + 14 - 2 * depth;
+  const wide = Math.max(26, Math.min(place.length, 42));
+  const head = `${prefix}${" ".repeat(2 * depth)}${cut(place, wide).padEnd(wide)} ${cut(what, room - wide).padEnd(room - wide)} ${answers[answer]}${took}`;
   return [
     head,
     ...(reason === undefined ? [] : wrap(reason, indent)),
     ...effects.flatMap((effect) => wrap(effect, indent)),
-    ...formatLookups(tables).map((line) => indent + line),
-    ...dns.map((one) => indent + formatDns(one)),
+    ...formatLookups(tables).flatMap((line) => wrap(line, indent)),
+    ...dns.flatMap((one) => wrap(formatDns(one), indent)),
     ...words.flatMap((inner) => formatWord(inner, prefix, depth + 1)),
   ];
 }
@@ -153,7 +155,7 @@ function formatDns({ type, name, answers: found, error, ms }: ExplainedDns): str
 function formatEnd({ rewriting, routes, effects, notes }: Explained): string[] {
   const lines: string[] = [];
   const section = (name: string, items: readonly string[]): void => {
-    if (items.length > 0) lines.push("", name, ...items.map((item) => `   ${item}`));
+    if (items.length > 0) lines.push("", name, ...items.flatMap((item) => wrap(item, "   ", 5)));
   };
   section(
     "Rewriting",
