@@ -32,7 +32,7 @@ export async function check({ file, config }: LoadedConfig, options: CheckOption
         searchFrom: [ownFolder],
         warn: (text) => void warnings.push(text),
         look: ({ transports }) => void (present = new Set(transports.map(({ name }) => name))),
-        progress: progress.tell,
+        progress: (text) => progress.tell(text),
       }),
     );
   } finally {

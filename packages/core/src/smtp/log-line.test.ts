@@ -51,8 +51,17 @@ const shown = ({ from, to, helo, text }: Said) => ({
   address: "192.0.2.1",
   reply: `554 5.7.1 ${text}`,
   fields: {
-    ...{ from, to, proto: "ESMTP", helo, d: "REAL", by: "rcpt", path: "policy.rcpt[2]", word: "check_sender_access" },
-    ...{ plugin: "access", table: "texthash:./a", key: from },
+    from,
+    to,
+    helo,
+    proto: "ESMTP",
+    d: "REAL",
+    by: "rcpt",
+    path: "policy.rcpt[2]",
+    word: "check_sender_access",
+    plugin: "access",
+    table: "texthash:./a",
+    key: from,
   },
 });
 
