@@ -38,10 +38,18 @@ const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
     theirs.code.startsWith("2") &&
     /^550 5\.1\.[07] .*Sender address rejected: User unknown/.test(ours.text) &&
     before.some((line) => line.startsWith("RCPT")),
+  // At RCPT both take it whatever the lists say.
+  "a bare postmaster is no name that is not fully-qualified": ({ theirs, ours, before }) =>
+    theirs.code === "504 5.5.2" &&
+    /^(DATA|<message>)$/.test(theirs.line) &&
+    /^[23]/.test(ours.code) &&
+    before.includes("RCPT TO:<postmaster>"),
   "relay guard": ({ ours, log }) => ours.code === "554 5.7.1" && log.includes("relay guard"),
 };
 
-const isOurs = (line: string): boolean => Object.values(ownDomains).some((domain) => line.endsWith(`@${domain}>`));
+/** Not so an address with another destination in it. */
+const isOurs = (line: string): boolean =>
+  !/[%"]/.test(line) && Object.values(ownDomains).some((domain) => line.endsWith(`@${domain}>`));
 
 const mayDiscard = ({ tables, lists, classes }: SessionPolicy): boolean =>
   [...tables.map(({ text = "" }) => text), ...Object.values(lists), ...Object.values(classes)].some((text) =>

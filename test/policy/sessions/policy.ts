@@ -32,7 +32,13 @@ export function makePolicy(chance: Chance, name: string, vocabulary: Vocabulary,
   const tables: AccessTable[] = [];
   const used = new Map<string, number>();
   const classes = new Map<string, { readonly text: string; readonly stages: readonly Stage[] }>();
-  const fits = (word: Word, stage: Stage): boolean => vocabulary.get(word.name)?.includes(stage) === true;
+  const delayReject = chance.is(0.7);
+  // In the lists before MAIL, Postfix's reject_unlisted_sender depends on what it was asked before, even in the session before.
+  // A delayed list knows the recipient.
+  const isDelayed = (stage: Stage): boolean => delayReject && ["connect", "helo", "mail"].includes(stage);
+  const fits = (word: Word, stage: Stage): boolean =>
+    !(word.name === "reject_unlisted_sender" && (stage === "connect" || stage === "helo")) &&
+    vocabulary.get(word.name)?.includes(isDelayed(stage) ? "rcpt" : stage) === true;
   const count = (word: string): void => void used.set(word, (used.get(word) ?? 0) + 1);
 
   const pick = (from: readonly Word[]): Word => chance.weighed(from.map((word) => [word.weight ?? 1, word] as const));
@@ -88,7 +94,6 @@ export function makePolicy(chance: Chance, name: string, vocabulary: Vocabulary,
     if (isRelay) texts.push("reject_unauth_destination");
     lists[stage] = texts.join(chance.one([", ", " ", ",\n  "]));
   }
-  const delayReject = chance.is(0.7);
   // Asked before XCLIENT too, by the one who sends it.
   if (!delayReject && lists.connect !== undefined)
     lists.connect = `check_client_access inline:{ { 127.0.0.1 = OK } } ${lists.connect}`;

@@ -175,8 +175,7 @@ export class SessionJudge {
   /** One of the lists before RCPT: it refuses or not; a remembered deferral waits for RCPT. */
   #ruleEarly(stage: EarlyStage, question: PolicyQuestion): MaybePromise<Ruling> {
     if (this.#policy.lists[stage].words.length === 0) return this.#keep(stage, nothing);
-    this.#early.delete(stage);
-    return after(this.#runList(stage, question, this.#carried()), (run) => {
+    return after(this.#runList(stage, question, this.#carried(stage)), (run) => {
       const objection = run.settleRefusal();
       const { by, effects = noEffects, ifPermit } = run;
       // What an earlier list discards is discarded, and yet its recipients are judged.
@@ -307,9 +306,13 @@ export class SessionJudge {
     return ruling;
   }
 
-  /** The first deferral that an early list remembered. */
-  #carried(): Deferral | undefined {
-    for (const { ifPermit } of this.#early.values()) if (ifPermit !== undefined) return ifPermit;
+  /** The first deferral that an early list before this one remembered. */
+  #carried(to?: EarlyStage): Deferral | undefined {
+    for (const stage of earlyStages) {
+      if (stage === to) return undefined;
+      const ifPermit = this.#early.get(stage)?.ifPermit;
+      if (ifPermit !== undefined) return ifPermit;
+    }
     return undefined;
   }
 
