@@ -58,9 +58,9 @@ export class Conversation {
     return this.#lost === undefined;
   }
 
-  /** Nothing is owed and nothing unasked has come: fit for another transaction. */
+  /** Nothing is owed, nothing unasked has come, and the peer has taken all: fit for another transaction. */
   get quiet(): boolean {
-    return this.open && this.#due === 0 && this.#unclaimed.length === 0;
+    return this.open && this.#due === 0 && this.#unclaimed.length === 0 && this.#socket.writableLength === 0;
   }
 
   /** Writes command lines, each with its CRLF; the peer owes `replies` for them. */
@@ -177,8 +177,11 @@ export class Conversation {
     }
     this.#due -= 1;
     const waiter = this.#waiting.shift();
-    if (waiter === undefined) this.#unclaimed.push(reply);
-    else {
+    if (waiter === undefined) {
+      this.#unclaimed.push(reply);
+      // An answer to the dot: what of the content the peer has not taken, it need not take any more.
+      this.#drained();
+    } else {
       this.#deadline.clear();
       waiter.resolve(reply);
     }
