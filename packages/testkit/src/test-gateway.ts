@@ -62,6 +62,8 @@ export interface TestGateway extends SmtpPeer, AsyncDisposable {
   /** Lines of the mail log. */
   readonly log: readonly string[];
   readonly events: readonly Parameters<NonNullable<RuntimeOptions["onEvent"]>>[0][];
+  /** By the listener's name; the first one unless given. */
+  connect(client?: SmtpClient & { readonly listener?: string }): Duplex;
   /** Resolves with all deliveries when there are `count`. */
   delivered(count: number): Promise<readonly Delivery[]>;
   close(): Promise<void>;
