@@ -321,6 +321,7 @@ test("a report of the gateway is rewritten as a client's mail, and nobody gets a
           canonical: { "s@far.test": "t@far.test", "mailer-daemon@mx.example.test": "robot@local.test" },
           canonicalClasses: ["envelope_recipient", "header_sender", "header_recipient"],
           alwaysBcc: "all@relay.test",
+          recipientBcc: { "@far.test": "all@relay.test" },
         },
       ],
     ],
@@ -331,10 +332,24 @@ test("a report of the gateway is rewritten as a client's mail, and nobody gets a
     }),
   });
   await send(gateway, { from: "s@far.test" });
-  await gateway.delivered(2);
-  const report = gateway.deliveries.find(({ sender }) => sender === "");
-  expect(report?.recipients).toEqual(["t@far.test"]);
+  await expect.poll(() => gateway.runtime.status().queue.messages).toBe(0);
+  const reports = gateway.deliveries.filter(({ sender }) => sender === "");
+  const [report] = reports;
+  expect(reports.flatMap(({ recipients }) => recipients)).toEqual(["t@far.test"]);
   expect(report && headerOf(report)).toBe("From: Mail Delivery System <robot@local.test> | To: <t@far.test>");
+});
+
+test("nobody hears of a copy that cannot be delivered", async () => {
+  const gone = { status: "bounced", enhanced: "5.1.1", text: "x" } as const;
+  const taken = { status: "delivered", enhanced: "2.0.0", text: "x" } as const;
+  await using gateway = await createTestGateway(base, {
+    plugins: [[rewrite, { alwaysBcc: "copy@relay.test", virtual: { "copy@relay.test": "gone@relay.test" } }]],
+    deliver: ({ address }) => (address === "gone@relay.test" ? gone : taken),
+  });
+  await send(gateway, { from: "s@far.test" });
+  await expect.poll(() => gateway.runtime.status().queue.messages).toBe(0);
+  expect(gateway.events.map(({ kind }) => kind)).toContain("bounced");
+  expect(gateway.deliveries.map(({ sender }) => sender)).toEqual(["s@far.test"]);
 });
 
 describe("a table that is down", () => {
