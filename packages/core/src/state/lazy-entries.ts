@@ -13,11 +13,17 @@ const flushMs = 200;
 const batchSize = 200;
 /** More do not wait: whoever writes the next also writes a batch. */
 const maxWaiting = 20_000;
+/** For a checkpoint writing waits so long, and so often. */
+const putOffMs = 10;
+const maxPutOff = 30;
 /** After a failure. */
 const retryMs = 500;
 
 export class LazyEntries implements EntryTable {
   readonly #disk: SqliteEntries;
+  readonly #isBusy: () => boolean;
+  /** How often writing has been put off for the checkpoint that is under way. */
+  #putOff = 0;
   /** By space and key; `undefined`: it is to be removed. */
   readonly #waiting = new Map<string, Map<string, Entry | undefined>>();
   #count = 0;
@@ -27,8 +33,10 @@ export class LazyEntries implements EntryTable {
   #fault: PosternError | undefined;
   #closed = false;
 
-  constructor(disk: SqliteEntries) {
+  /** `isBusy`: a checkpoint is under way. */
+  constructor(disk: SqliteEntries, isBusy: () => boolean) {
     this.#disk = disk;
+    this.#isBusy = isBusy;
   }
 
   read(space: string, key: string, now: number): Entry | undefined {
@@ -104,6 +112,13 @@ export class LazyEntries implements EntryTable {
   /** A batch a turn, so that sessions go on in between. */
   #flushInTurns(): void {
     this.#timer = undefined;
+    // When a checkpoint has caught up with all that is written the journal begins anew; else it grows without end under load.
+    if (this.#isBusy() && this.#putOff < maxPutOff && this.#count < maxWaiting / 2) {
+      this.#putOff += 1;
+      this.#timer = setTimeout(() => this.#flushInTurns(), putOffMs).unref();
+      return;
+    }
+    this.#putOff = 0;
     try {
       this.writeBatch();
     } catch {

@@ -35,6 +35,10 @@ export class SqliteCheckpointer {
     this.#path = path;
   }
 
+  get isBusy(): boolean {
+    return this.#busy;
+  }
+
   wrote(entries: number): void {
     this.#written += entries;
     if (this.#written < every || this.#busy) return;

@@ -47,7 +47,7 @@ export function openSqliteStateStore(options: SqliteStateStoreOptions): StateSto
     busyTimeoutMs,
     (written) => checkpointer.wrote(written),
   );
-  const lazyEntries = new LazyEntries(entries);
+  const lazyEntries = new LazyEntries(entries, () => checkpointer.isBusy);
   const lazySpaces = new Set<string>();
 
   function openIfSound(): ReturnType<typeof openFile> | undefined {
