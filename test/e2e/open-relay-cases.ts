@@ -24,7 +24,11 @@ const unauthDestination = ({ recipient: { kind } }: Asked): Said =>
 export const entries: readonly Entry[] = [
   { entry: "permit", stages: all, says: always("permit") },
   { entry: "permit_mynetworks", stages: all, says: ifOurClient("permit and authorize") },
-  { entry: "permit_sasl_authenticated", stages: all, says: always("nothing") },
+  {
+    entry: "permit_sasl_authenticated",
+    stages: all,
+    says: ({ login }) => (login === true ? "permit and authorize" : "nothing"),
+  },
   { entry: "reject_unauth_destination", stages: atRecipient, says: unauthDestination },
   { entry: ["check_client_access", { "192.0.2.1": "OK" }], stages: all, says: ifAddress("192.0.2.1", knownClient) },
   { entry: ["check_client_access", { "127.0.0": "OK" }], stages: all, says: ifAddress("127.0.0.", knownClient) },
@@ -154,7 +158,12 @@ export interface Connecting {
   readonly is?: string | undefined;
   /** Who it is on the way there; refused at once as such, it comes no further. */
   readonly was?: string;
+  /** It is logged in then. */
+  readonly login?: boolean;
 }
+
+const auth = (identity: string, password: string, authzid = ""): string =>
+  `AUTH PLAIN ${Buffer.from(`${authzid}\0${identity}\0${password}`).toString("base64")}`;
 
 /** 203.0.113.5 may say XCLIENT and 203.0.113.7 must say PROXY. */
 export const trusted = { xclient: ["203.0.113.5"], proxy: ["203.0.113.7"] } as const;
@@ -192,9 +201,30 @@ export const connectings: readonly Connecting[] = [
     is: "192.0.2.1",
   },
   {
-    name: "XCLIENT, listed, with a login that means nothing",
+    name: "XCLIENT, listed, a stranger with a login",
     from: xclientPeer,
-    said: ["XCLIENT ADDR=127.0.0.1 LOGIN=admin"],
+    said: ["XCLIENT ADDR=192.0.2.1 LOGIN=admin"],
+    is: "192.0.2.1",
+    login: true,
+  },
+  {
+    name: "XCLIENT, listed, a login and then a stranger",
+    from: xclientPeer,
+    said: ["XCLIENT LOGIN=admin", "XCLIENT ADDR=192.0.2.1"],
+    is: "192.0.2.1",
+  },
+  { name: "XCLIENT, not listed, with a login", from: "192.0.2.1", said: ["XCLIENT LOGIN=admin"] },
+  { name: "a stranger who logs in", from: "192.0.2.1", said: ["EHLO a.test", auth("user", "right")], login: true },
+  { name: "a stranger with a wrong password", from: "192.0.2.1", said: ["EHLO a.test", auth("user", "wrong")] },
+  { name: "a stranger as somebody else", from: "192.0.2.1", said: ["EHLO a.test", auth("user", "right", "root")] },
+  { name: "a stranger whose login fails inside", from: "192.0.2.1", said: ["EHLO a.test", auth("broken", "right")] },
+  { name: "a stranger with an empty login", from: "192.0.2.1", said: ["EHLO a.test", "AUTH PLAIN =", auth("", "")] },
+  { name: "a stranger who gives up", from: "192.0.2.1", said: ["EHLO a.test", "AUTH LOGIN", "dXNlcg==", "*"] },
+  { name: "a stranger who logs in without EHLO", from: "192.0.2.1", said: [auth("user", "right")] },
+  {
+    name: "a stranger, MAIL AUTH aside",
+    from: "192.0.2.1",
+    said: ["EHLO a.test", "MAIL FROM:<a@b.test> AUTH=user", "RSET"],
   },
   { name: "XCLIENT, listed, a malformed address", from: xclientPeer, said: ["XCLIENT ADDR=127.1"] },
   { name: "XCLIENT, not listed", from: "192.0.2.1", said: ["XCLIENT ADDR=127.0.0.1"] },

@@ -8,6 +8,8 @@ export interface Asked {
   readonly address: string | undefined;
   readonly inNetworks: boolean;
   readonly recipient: Recipient;
+  /** Logged in, by AUTH or by the word of a listed client. */
+  readonly login?: boolean;
   /** The table that says which domains are ours is down. */
   readonly down?: boolean;
 }

@@ -92,6 +92,14 @@ function probe(hook: HookAnswer | undefined, queued: (sender: string, addresses:
       word("throws", () => {
         throw new Error("thrown");
       });
+      gateway.authenticator({
+        name: "probe",
+        description: "Knows one user.",
+        verify({ identity, password }) {
+          if (identity === "broken") throw new Error("broken");
+          return identity === "user" && password === "right" ? { kind: "ok", identity } : { kind: "no" };
+        },
+      });
       gateway.tables.register("down", (name) => ({
         type: "down",
         name,
@@ -138,7 +146,13 @@ function configOf({
   source = "list",
   delayReject = true,
 }: World): Partial<Config> {
-  const listener = { host: "127.0.0.1", xclient: [...trusted.xclient], proxy: [...trusted.proxy] };
+  const listener = {
+    host: "127.0.0.1",
+    auth: "offered",
+    authWithoutTls: true,
+    xclient: [...trusted.xclient],
+    proxy: [...trusted.proxy],
+  };
   return {
     networks: [...(own ?? networks[0])!.list],
     domains: { [addressClass]: domainSources[source] },
@@ -203,7 +217,13 @@ async function explore(world: World, ways: readonly Connecting[] = connectings):
         for (const [at, written] of recipients.entries()) {
           const recipient = settleKind(written, world.addressClass ?? "relay");
           const reply = replies[at] ?? "";
-          const asked = { address, inNetworks, recipient, down: world.source === "down" };
+          const asked = {
+            address,
+            inNetworks,
+            recipient,
+            down: world.source === "down",
+            login: connecting.login === true,
+          };
           outcomes.push({ recipient, asked, listener, connecting, reply });
           if (reply.startsWith("250")) accepted.set(sender, [...(accepted.get(sender) ?? []), recipient.path]);
         }
