@@ -262,6 +262,16 @@ describe("DNS lists", () => {
       { recipient: "a@other.example" },
       "554 5.7.1 <a@other.example>: Relay access denied",
     ],
+    [
+      "permit_dnswl_client wl.example, defer_unauth_destination",
+      { recipient: "a@other.example" },
+      "454 4.7.1 <a@other.example>: Relay access denied",
+    ],
+    [
+      "permit_rhswl_client dbl.example, defer_unauth_destination",
+      { recipient: "a@other.example" },
+      "454 4.7.1 <a@other.example>: Relay access denied",
+    ],
     ["permit_rhswl_client dbl.example, reject", {}, "ok"],
   ])("%s %o: %s", async ([list, asked, reply]) => {
     expect(await askRcpt(list, asked, { dns })).toBe(reply);
