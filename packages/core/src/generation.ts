@@ -32,7 +32,13 @@ import {
   type WordListing,
   type WordTrace,
 } from "./policy/index.ts";
-import { combineRewriters, createQualifier, type OutboundMail, type Rewriters } from "./rewrite/index.ts";
+import {
+  combineRewriters,
+  createQualifier,
+  type OutboundMail,
+  type Rewriters,
+  type RewriteTrace,
+} from "./rewrite/index.ts";
 import {
   createAddressBook,
   createClientNetworks,
@@ -358,7 +364,8 @@ async function rewriteReport(
 
 function outboundOf({ rewriteOutbound }: Rewriters): MailGeneration["rewriteOutbound"] {
   if (rewriteOutbound === undefined) return undefined;
-  return <M extends OutboundMail>(mail: M) => rewriteOutbound(mail, { session: undefined });
+  return <M extends OutboundMail>(mail: M, trace?: RewriteTrace) =>
+    rewriteOutbound(mail, trace === undefined ? { session: undefined } : { session: undefined, trace });
 }
 
 /** Whose owner has moved is told so, whatever else a table says of the address (Postfix's relocated_maps). */

@@ -2,7 +2,7 @@
 import type { Owner } from "../guard/index.ts";
 import type { Hooks } from "../hooks/index.ts";
 import type { Blob } from "../message/index.ts";
-import type { OutboundMail } from "../rewrite/index.ts";
+import type { OutboundMail, RewriteTrace } from "../rewrite/index.ts";
 import type { Clock, MaybePromise, Outcome, QueuedMessage, Recipient, Route } from "../model/index.ts";
 import type { QueueStore, SchedulerOptions } from "../queue/index.ts";
 import type { MailEvent } from "./mail-events.ts";
@@ -17,7 +17,7 @@ export interface DeliveryGeneration {
   routeFor(filter: string, address: string): Omit<Route, "class">;
   transport(name: string): { readonly owner: Owner; readonly value: Transport } | undefined;
   /** For transports that say `outbound`: the mail with the addresses that the world is to see. `undefined`: as it is. Rejects when it cannot be told. */
-  readonly rewriteOutbound?: (<M extends OutboundMail>(mail: M) => Promise<M>) | undefined;
+  readonly rewriteOutbound?: (<M extends OutboundMail>(mail: M, trace?: RewriteTrace) => Promise<M>) | undefined;
   release(): void;
 }
 

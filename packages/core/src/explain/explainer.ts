@@ -8,9 +8,9 @@ import { formatIp, parseIp } from "../address/index.ts";
 import type { ResolvedConfig } from "../config/index.ts";
 import { createResolver, type Resolver } from "../dns/index.ts";
 import { ConfigError } from "../errors.ts";
-import { buildGeneration, type Generation, type GenerationListing } from "../generation.ts";
+import { buildGeneration, type Generation, type GenerationListing, type MailGeneration } from "../generation.ts";
 import { createHooks } from "../hooks/index.ts";
-import { createNamelessFiles, createSpooler } from "../message/index.ts";
+import { createMemoryBlob, createNamelessFiles, createSpooler, type Blob } from "../message/index.ts";
 import {
   createIdSource,
   logText,
@@ -177,6 +177,7 @@ class Explanation {
   #session: Session | undefined;
   #transaction: Transaction | undefined;
   #queued: QueuedMessage | undefined;
+  #content: Blob | undefined;
   #client: ExplainClient | undefined;
   readonly #effects: string[] = [];
 
@@ -262,8 +263,9 @@ class Explanation {
         maxHeaderBytes: headerSizeBytes,
       }),
       hasRoom: () => true,
-      enqueue: async (message, _content, held) => {
+      enqueue: async (message, content, held) => {
         this.#queued = message;
+        this.#content = content;
         if (held !== undefined) this.#effects.push(`hold: ${held}`);
         if (message.filter !== undefined) this.#effects.push(`filter: ${message.filter}`);
       },
@@ -394,9 +396,25 @@ class Explanation {
         const filter = this.#queued?.filter;
         routes.push(await explainRoute(held, recipient, envelope.sender, { frame, config: this.#config, filter }));
       }
+      await this.#leave(held, envelope, routes);
       return routes;
     } finally {
       held.release();
+    }
+  }
+
+  /** What is rewritten on its way out. */
+  async #leave(held: MailGeneration, envelope: Envelope, routes: readonly ExplainedRoute[]): Promise<void> {
+    const leaves = ({ route }: ExplainedRoute): boolean =>
+      route !== undefined && held.transport(route.transport)?.value.outbound === true;
+    const recipients = envelope.recipients.filter((_, at) => routes[at] !== undefined && leaves(routes[at]));
+    if (held.rewriteOutbound === undefined || recipients.length === 0) return;
+    this.#tracing.begin();
+    try {
+      const mail = { envelope, recipients, content: this.#content ?? createMemoryBlob([]) };
+      await held.rewriteOutbound(mail, (step) => void this.#steps.push(step));
+    } catch (error) {
+      this.#notes.push(`rewriting on the way out: ${logText((error as Error).message)}`);
     }
   }
 

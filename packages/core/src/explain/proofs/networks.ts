@@ -1,5 +1,5 @@
 /** Addresses that stand for others: a proxy's, a container bridge's, a gateway's. In `networks` they let everybody behind them relay. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { createNetworkList, formatIp, parseCidr, parseIp } from "../../address/index.ts";
 import type { ResolvedConfig } from "../../config/index.ts";
@@ -27,13 +27,16 @@ const loopback = createNetworkList(["127.0.0.0/8", "::1"]);
 export interface MachineAddresses {
   readonly interfaces: readonly { readonly name: string; readonly address: string }[];
   readonly gateway: string | undefined;
+  /** It is a container: its gateway hands in what comes from outside under its own address. */
+  readonly isContainer: boolean;
 }
 
 export function readMachine(): MachineAddresses {
   const interfaces = Object.entries(networkInterfaces()).flatMap(([name, all = []]) =>
     all.map(({ address }) => ({ name, address })),
   );
-  return { interfaces, gateway: readGateway() };
+  const isContainer = ["/.dockerenv", "/run/.containerenv"].some((file) => existsSync(file));
+  return { interfaces, gateway: readGateway(), isContainer };
 }
 
 function readGateway(): string | undefined {
@@ -98,7 +101,10 @@ export async function findStandIns(
   for (const { name, address } of machine.interfaces) {
     if (bridgeInterface.test(name)) await warn(address, `this machine's address on the bridge ${name}`, takeOut);
   }
-  if (machine.gateway !== undefined) await warn(machine.gateway, "this machine's default gateway", takeOut);
+  // A router of one's own network is a client like others; a container's gateway stands for everybody.
+  if (machine.gateway !== undefined && machine.isContainer) {
+    await warn(machine.gateway, "this container's default gateway", takeOut);
+  }
   for (const [address, what] of bridges) await warn(address, what, takeOut);
   for (const [index, { proxy }] of config.listeners.entries()) {
     for (const network of proxy) {

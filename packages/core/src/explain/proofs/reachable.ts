@@ -36,7 +36,7 @@ export async function provePostmasters(
     findings.push({
       level: "warning",
       rule: "postmaster",
-      place: by?.path,
+      place: by?.list === "recipients" ? "domains" : by?.path,
       message: `${address} refuses strangers: ${reply}`,
       remedy:
         "RFC 5321 wants postmaster reachable: list the address, give it an alias, or permit it before the word that refuses",
