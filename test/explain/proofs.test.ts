@@ -12,7 +12,11 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { configIn, folder, plain, searchFrom } from "./world.ts";
 
-const machine: MachineAddresses = { interfaces: [{ name: "eth0", address: "192.0.2.200" }], gateway: "192.0.2.254" };
+const machine: MachineAddresses = {
+  interfaces: [{ name: "eth0", address: "192.0.2.200" }],
+  gateway: "192.0.2.254",
+  isContainer: true,
+};
 
 interface Case {
   readonly patch?: object;
@@ -116,7 +120,7 @@ const cases: readonly (readonly [name: string, rule: string, found: Case, findin
     "a postmaster who does not exist",
     "postmaster",
     { patch: { domains: { relay: { domains: ["example.test"], recipients: ["user@example.test"] } } } },
-    /^warning postmaster recipients: postmaster@example\.test refuses strangers: 550 5\.1\.1 /,
+    /^warning postmaster domains: postmaster@example\.test refuses strangers: 550 5\.1\.1 /,
     {},
   ],
   [
@@ -148,11 +152,11 @@ const cases: readonly (readonly [name: string, rule: string, found: Case, findin
     { patch: { networks: ["198.18.7.0/24"] }, machine: { interfaces: [{ name: "eth0", address: "198.18.7.1" }] } },
   ],
   [
-    "the default gateway in networks",
+    "a container's default gateway in networks",
     "networks",
     { patch: { networks: ["198.18.7.0/24"] }, machine: { gateway: "198.18.7.254" } },
-    /198\.18\.7\.254, this machine's default gateway/,
-    { patch: { networks: ["198.18.7.0/24"] }, machine: { gateway: "198.18.8.254" } },
+    /198\.18\.7\.254, this container's default gateway/,
+    { patch: { networks: ["198.18.7.0/24"] }, machine: { gateway: "198.18.7.254", isContainer: false } },
   ],
   [
     "a whole private range with a public listener",
