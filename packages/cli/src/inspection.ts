@@ -36,6 +36,7 @@ export interface Inspection {
   readonly transports: readonly Provided[];
   readonly scanners: readonly Provided[];
   readonly rewriters: readonly Provided[];
+  readonly authenticators: readonly Provided[];
   readonly tables: readonly Provided[];
 }
 
@@ -58,6 +59,7 @@ export async function inspect(config: ResolvedConfig): Promise<Inspection> {
       transports: [...registrations.transports].map(([name, { owner }]) => ({ name, plugin: owner.name })),
       scanners: [...registrations.scanners].map(([name, { owner }]) => ({ name, plugin: owner.name })),
       rewriters: [...registrations.rewriters].map(([name, { owner }]) => ({ name, plugin: owner.name })),
+      authenticators: [...registrations.authenticators].map(([name, { owner }]) => ({ name, plugin: owner.name })),
       tables: tables.types().map(({ type, owner }) => ({ name: type, plugin: owner })),
     };
   } finally {

@@ -44,8 +44,9 @@ export async function listWords(options: ConfigOptions, cwd: string, output: Out
 }
 
 export async function listPlugins({ config }: LoadedConfig, json: boolean | undefined, output: Output): Promise<void> {
-  const { plugins, hooks, words, transports, scanners, rewriters, tables } = await namingFile(config.file, () =>
-    inspect(config),
+  const { plugins, hooks, words, transports, scanners, rewriters, authenticators, tables } = await namingFile(
+    config.file,
+    () => inspect(config),
   );
   const of = (owner: string, listed: readonly Provided[]): readonly string[] =>
     listed.filter(({ plugin }) => plugin === owner).map(({ name }) => name);
@@ -62,6 +63,7 @@ export async function listPlugins({ config }: LoadedConfig, json: boolean | unde
     transports: of(name, transports),
     scanners: of(name, scanners),
     rewriters: of(name, rewriters),
+    authenticators: of(name, authenticators),
     tables: of(name, tables),
   }));
   print(output, json, listing, () =>
@@ -75,6 +77,7 @@ export async function listPlugins({ config }: LoadedConfig, json: boolean | unde
           ...one.transports.map((transport) => `transport ${transport}`),
           ...one.scanners.map((scanner) => `scanner ${scanner}`),
           ...one.rewriters.map((rewriter) => `rewriter ${rewriter}`),
+          ...one.authenticators.map((authenticator) => `authenticator ${authenticator}`),
           ...one.tables.map((type) => `table ${type}`),
           ...one.words,
           ...one.hooks,
