@@ -42,6 +42,16 @@ describe("the key rewrite", () => {
       "From: John.Doe@example.com (me)\r\nTo: sales@example.net,\r\n\t<it@example.com>\r\nSubject: x\r\n",
     );
     await sink.close();
+
+    const question = ["--client", "127.0.0.1", "--from", "cron@example.com", "--to", "sales@example.net"];
+    const args = ["--conditions=@postern/source", command, "explain", ...question, "--json"];
+    const { stdout } = await run(process.execPath, args, { cwd: gateway.folder });
+    const { rewriting } = JSON.parse(stdout) as { rewriting: Record<string, unknown>[] };
+    expect(rewriting.map(({ name, place, before, after }) => [name, place, before, after])).toEqual([
+      ["recipient bcc", "envelope_recipient", "sales@example.net", ["archive@example.com"]],
+      ["virtual", "envelope_recipient", "sales@example.net", ["orders@example.com"]],
+      ["generic", "envelope_sender", "cron@example.com", ["it@example.com"]],
+    ]);
   });
 
   it.each([
