@@ -148,6 +148,9 @@ describe("one RCPT", () => {
     expect(await askRecipient({ lists: {} }, { words }, unlisted)).toBe(reply);
     expect(await askRecipient({ lists: { rcpt: ["ok"] } }, { words }, unlisted)).toBe(reply);
     expect(await askRecipient({ lists: { rcpt: ["later"] } }, { words }, unlisted)).toMatch(/^450 /);
+    expect(await askRecipient({ lists: { rcpt: ["defer_if_reject"] } }, { words }, unlisted)).toMatch(
+      /^450 .*defer_if_reject requested$/,
+    );
   });
 
   test("who said no HELO is not asked about it", async () => {
@@ -209,6 +212,27 @@ describe("a session", () => {
     expect(judge.ask("connect", question())).toBeUndefined();
     expect(judge.ask("rcpt", question())).toMatchObject({ kind: "defer" });
     expect(judge.decision).toMatchObject({ list: "connect", path: "policy.connect[0]", plugin: "core" });
+  });
+
+  test("without delay a deferral goes on to the next early list, and a new HELO takes its own back", async () => {
+    const fickle: Words = {
+      if_first: ({ session }) =>
+        session.helo?.name === "first.example" ? { kind: "deferIfPermit", reply: defer("later").reply } : undefined,
+    };
+    const lists = { helo: ["if_first"], mail: ["defer_if_reject, no"] };
+    const { policy } = await setUp({ lists, delayReject: false }, { words: { ...words, ...fickle } });
+    const judge = policy.start();
+    const { session } = question();
+    const from = (name: string) =>
+      question("user@ours.example", { session: { ...session, helo: { verb: "HELO", name } } });
+    expect(judge.ask("helo", from("first.example"))).toBeUndefined();
+    // Whatever comes now, the answer is a deferral: nothing more is asked.
+    expect(judge.ask("mail", from("first.example"))).toBeUndefined();
+    expect(judge.ask("rcpt", from("first.example"))).toMatchObject({ kind: "defer" });
+    expect(judge.ask("helo", from("second.example"))).toBeUndefined();
+    expect(judge.ask("mail", from("second.example"))).toMatchObject({ kind: "defer" });
+    judge.resetTransaction();
+    expect(judge.ask("rcpt", from("second.example"))).toBeUndefined();
   });
 
   test("a delayed refusal stands for every recipient", async () => {

@@ -56,6 +56,13 @@ const cases: Readonly<Record<string, Case>> = {
     ],
   },
   "EHLO ends a transaction": { say: [mail, rcpt, ehlo, ["DATA", /^503 /], mail, rcpt] },
+  "a refused EHLO leaves all as it was (RFC 5321 §4.1.4)": {
+    options: {
+      taps: ({ smtp }) => smtp.helo.tap((name) => (name === "bad.test" ? reject("no such host") : undefined)),
+    },
+    say: [mail, rcpt, ["EHLO bad.test", /^5\d\d /], ["EHLO", /^501 /], data, ["x\r\n.", taken]],
+    queued: ["x\r\n"],
+  },
   "the null sender": {
     say: [["MAIL FROM:<>", "250 2.1.0 Ok"], rcpt, data, ["x: y\r\n.", taken]],
     queued: ["x: y\r\n"],
