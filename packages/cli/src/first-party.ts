@@ -10,6 +10,7 @@ const packages: readonly (readonly [name: string, options: Readonly<Record<strin
   ["@postern/plugin-policy", {}],
   ["@postern/plugin-auth", { passwords: "inline:{ nobody=! }" }],
   ["@postern/plugin-limits", {}],
+  ["@postern/plugin-state-sql", { client: "pg", connection: { user: "postern", database: "mail" } }],
   ["@postern/plugin-av-clamd", { address: "127.0.0.1:3310", onError: "defer" }],
 ];
 

@@ -13,9 +13,9 @@ const flushMs = 200;
 const batchSize = 200;
 /** More do not wait: whoever writes the next also writes a batch. */
 const maxWaiting = 20_000;
-/** For a checkpoint writing waits so long, and so often. */
+/** For one checkpoint writing waits so long, and so often. */
 const putOffMs = 10;
-const maxPutOff = 30;
+const maxPutOff = 20;
 /** After a failure. */
 const retryMs = 500;
 
@@ -113,12 +113,12 @@ export class LazyEntries implements EntryTable {
   #flushInTurns(): void {
     this.#timer = undefined;
     // When a checkpoint has caught up with all that is written the journal begins anew; else it grows without end under load.
-    if (this.#isBusy() && this.#putOff < maxPutOff && this.#count < maxWaiting / 2) {
+    if (!this.#isBusy()) this.#putOff = 0;
+    else if (this.#putOff < maxPutOff && this.#count < maxWaiting / 2) {
       this.#putOff += 1;
       this.#timer = setTimeout(() => this.#flushInTurns(), putOffMs).unref();
       return;
     }
-    this.#putOff = 0;
     try {
       this.writeBatch();
     } catch {
