@@ -32,10 +32,9 @@ const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
   // Postfix keeps the line open, and says 503 5.7.0 to everything but QUIT.
   "closed after a refusal at connect": ({ policy, theirs, ours }) =>
     !policy.delayReject && theirs.code === "503 5.7.0" && ours.code === "closed",
-  // Without smtpd_delay_reject Postfix asks this once a transaction, so that the second recipient passes.
-  "reject_unlisted_sender at further recipients": ({ policy, theirs, ours, before }) =>
+  // Without smtpd_delay_reject Postfix asks this once a transaction, so that it does not refuse the second recipient.
+  "reject_unlisted_sender at further recipients": ({ policy, ours, before }) =>
     !policy.delayReject &&
-    theirs.code.startsWith("2") &&
     /^550 5\.1\.[07] .*Sender address rejected: User unknown/.test(ours.text) &&
     before.some((line) => line.startsWith("RCPT")),
   // At RCPT both take it whatever the lists say.

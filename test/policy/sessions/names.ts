@@ -85,8 +85,11 @@ export const senders: readonly string[] = [
   "joe@bare",
   "joe@[192.0.2.10]",
   "joe@sub.local.test",
+  "JOE@Good.Test",
+  "Joe+x@LOCAL.test",
+  '"spam spam"@good.test',
 ];
-/** Ours, three times as often. */
+/** Ours, three times as often. What is no address (`joe`, `joe@local.test.`) is refused here before any list is asked. */
 export const recipients: readonly string[] = [
   ...[...ownNames, ...ownNames, ...ownNames].flatMap((domain) => users.map((user) => `${user}@${domain}`)),
   ...ownNames.map((domain) => `joe@sub.${domain}`),
@@ -95,6 +98,12 @@ export const recipients: readonly string[] = [
   "ann@[192.0.2.10]",
   "ann%good.test@local.test",
   '"ann@good.test"@relay.test',
+  '"joe"@local.test',
+  "JOE@Local.Test",
+  "ann+x+y@RELAY.test",
+  "joe+@box.test",
+  "+x@local.test",
+
   "postmaster",
 ];
 
