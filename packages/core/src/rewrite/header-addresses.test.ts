@@ -47,6 +47,13 @@ describe("addresses in a header", () => {
     );
   });
 
+  test("a domain that is put in has A-labels", async () => {
+    const list = "From: a@in.test\r\nTo: \u00f6@in.test\r\n\r\n";
+    expect(await rewrite(list, (address) => address.replace("in.test", "b\u00fccher.test"))).toBe(
+      "From: a@xn--bcher-kva.test\r\nTo: \u00f6@b\u00fccher.test\r\n\r\n",
+    );
+  });
+
   test("a message without a change is the same message", () => {
     const message = messageOf("From: a@b.test\r\nTo: <c@d.test>\r\n\r\nx\r\n");
     expect(rewriteHeader(message, hide)).toBe(message);

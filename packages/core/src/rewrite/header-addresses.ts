@@ -1,6 +1,7 @@
 /** The addresses in a message's header, each offered to a rewriter, and those that it changes put in place. */
 import { isUtf8 } from "node:buffer";
 import { setImmediate as turn } from "node:timers/promises";
+import { domainToAscii, isAscii } from "../address/index.ts";
 import { InvalidAnswer } from "../guard/guard.ts";
 import {
   findAddresses,
@@ -127,8 +128,16 @@ class HeaderPass {
     if (answer === text) return;
     if (typeof answer !== "string" || !isAddress(answer)) throw new InvalidAnswer("a rewriter answers with addresses");
     this.#known.set(`${place} ${text}`, answer);
-    this.#splices.push({ start, end, text: `${answer}${comments}` });
+    this.#splices.push({ start, end, text: `${withALabels(answer)}${comments}` });
   }
+}
+
+/** Everybody understands A-labels in a header; a local part that needs UTF-8 needs it anyway (RFC 6532). */
+function withALabels(address: string): string {
+  if (isAscii(address)) return address;
+  const at = address.lastIndexOf("@") + 1;
+  const domain = isAscii(address.slice(0, at)) ? domainToAscii(address.slice(at)) : null;
+  return domain === null ? address : address.slice(0, at) + domain;
 }
 
 /** One address and nothing that would be more than one in a header field. */
