@@ -253,11 +253,18 @@ function disagreements(world: World, outcomes: readonly Outcome[]): string[] {
   return outcomes.flatMap(({ recipient, asked, listener, connecting, reply }) => {
     const taken = reply.startsWith("250");
     const dropped = connecting.is === "nobody" || isDroppedOnTheWay(world, effective(listener), connecting);
-    const may = !dropped && mayPass(effective(listener), asked);
+    const may = !dropped && mayPass(listsFor(world, effective(listener), recipient), asked);
     if (taken === may || (may && recipient.odd === true)) return [];
     const what = taken ? "was taken and may not be" : `was refused and may pass (${reply})`;
     return [`${connecting.name} on ${listener}: ${JSON.stringify(recipient.path)} ${what}`];
   });
+}
+
+/** Whoever comes as far as RCPT may write to the postmaster (RFC 5321 §4.5.1): what is asked there is not asked about him. */
+function listsFor({ delayReject = true }: World, lists: Lists, { kind }: Recipient): Lists {
+  if (kind !== "postmaster") return lists;
+  const { connect = [], helo = [], mail = [] } = lists;
+  return delayReject ? {} : { connect, helo, mail };
 }
 
 function isDroppedOnTheWay(world: World, { connect = [] }: Lists, { was }: Connecting): boolean {
