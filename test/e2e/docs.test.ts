@@ -174,3 +174,17 @@ it("the plugins of plugins.md do what the page says", async () => {
   const journal = join(gateway.folder, "journal.txt");
   await until(() => existsSync(journal) && readFileSync(journal, "utf8").endsWith(" journal@example.test\n"));
 });
+
+describe("what postern explain prints is what the page shows", () => {
+  it.each(["refused.txt", "accepted.txt"])("%s", async (file) => {
+    const story = stories.find(({ name }) => name === "explain");
+    const [first = "", ...shown] = (story?.files[file] ?? "").split("\n");
+    const words = first.replace("$ npx postern ", "").split(" ");
+    const command = join(repository, "packages/cli/src/main.ts");
+    const args = ["--conditions=@postern/source", command, ...words];
+    const { stdout } = await run(process.execPath, args, { cwd: story?.folder ?? "" });
+    const text = Buffer.from(stdout, "latin1").toString();
+    const plain = text.replaceAll(story?.folder ?? "", "/etc/postern").replaceAll(/ {2}\d+ ms$/gm, "");
+    expect(plain.split("\n")).toEqual(shown);
+  });
+});

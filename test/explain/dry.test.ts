@@ -162,5 +162,12 @@ test("words that a table names stand below the word that asked it; a class says 
     { via: ["policy.rcpt[1]"], path: "policy.classes.strangers[0]", answer: "not reached" },
     { via: ["policy.rcpt[1]"], path: "policy.classes.strangers[1]", answer: "not reached" },
   ]);
+});
+
+test("what the log would say is told", async () => {
+  const explained = await explain({
+    patch: rcpt("warn_if_reject reject_unlisted_recipient", "reject"),
+    ask: { to: ["nobody@example.test"] },
+  });
   expect(explained.notes).toEqual([expect.stringMatching(/^reject_warning: 550 5\.1\.1 /)]);
 });
