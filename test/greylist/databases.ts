@@ -1,5 +1,8 @@
 // The two databases of the shared state, with one way to start, stop and name them.
+import { chmodSync, existsSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
+import { makeCertificate } from "../services/certificate.ts";
 import { describeUnless, describeWith } from "../services/describe-with.ts";
 import { temporaryFolder } from "../services/folder.ts";
 import { startMariadb } from "../services/mariadb.ts";
@@ -19,6 +22,8 @@ export interface Database {
   readonly client: "mysql" | "pg";
   readonly connection: Connection;
   readonly service: Service;
+  /** PEM file of the authority of its certificate, which is for 127.0.0.1 and localhost. */
+  readonly authority: string;
   query(sql: string): string;
   /** Again, with the same port and data. */
   restart(): Promise<void>;
@@ -53,13 +58,19 @@ function startIn(start: (folder: string, port: number) => Promise<Omit<Database,
 
 async function startMaria(folder: string, port: number): Promise<Omit<Database, "restart">> {
   const sql = "CREATE DATABASE mail; GRANT ALL ON mail.* TO mail@'%' IDENTIFIED BY 'secret'";
-  const service = await startMariadb({ folder, port, sql });
+  const cert = join(folder, "tls.pem");
+  const key = join(folder, "tls.key");
+  if (!existsSync(cert)) makeCertificate(folder, ["localhost"]);
+  // It runs as another user.
+  chmodSync(key, 0o644);
+  const service = await startMariadb({ folder, port, sql, args: [`--ssl-cert=${cert}`, `--ssl-key=${key}`] });
   const connection = { host: "127.0.0.1", port, user: "mail", database: "mail" };
-  return { client: "mysql", connection, service, query: (text) => service.query(text, "mail") };
+  return { client: "mysql", connection, service, authority: cert, query: (text) => service.query(text, "mail") };
 }
 
 async function startPostgres(folder: string, port: number): Promise<Omit<Database, "restart">> {
-  const service = await startPostgresql({ folder, port });
+  const service = await startPostgresql({ folder, port, tls: true });
   const connection = { host: "127.0.0.1", port, user: "mail", database: "mail" };
-  return { client: "pg", connection, service, query: (text) => service.query(text) };
+  const { authority = "" } = service;
+  return { client: "pg", connection, service, authority, query: (text) => service.query(text) };
 }

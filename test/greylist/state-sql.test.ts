@@ -128,6 +128,20 @@ describeDatabases("the SQL state store", (database) => {
     expect(log.join("\n")).not.toContain('secret"');
   });
 
+  test("TLS, with a certificate that is looked at", async () => {
+    const { connection, authority } = database();
+    const password = { env: "POSTERN_TEST_STATE_PASSWORD" };
+    const over = (ssl: object | true, host = connection.host) =>
+      openStore(database(), { table: "tls", connection: { ...connection, host, password, ssl } }).space<number>("s");
+    await over({ ca: authority }).put("k", 1, hour);
+    await over({ ca: authority }, "localhost").put("k", 1, hour);
+    expect(await over({ verify: false }).get("k")).toBe(1);
+    // The certificate is for 127.0.0.1 and localhost; 127.1 is a name that leads there.
+    const refused = { code: "STORE_UNAVAILABLE", message: expect.stringMatching(/certificate|altname/i) as string };
+    await expect(async () => over(true).get("k")).rejects.toMatchObject(refused);
+    await expect(async () => over({ ca: authority }, "127.1").get("k")).rejects.toMatchObject(refused);
+  });
+
   test("a table that is dropped is made again", async () => {
     const space = openStore(database(), { table: "dropped" }).space<number>("s");
     await space.put("k", 1, hour);

@@ -8,11 +8,6 @@ const tls = z.strictObject({
   ca: file().optional().describe("PEM file of the authorities to trust; the system's unless given."),
   cert: file().optional().describe("PEM file of our certificate, for servers that ask for one."),
   key: file().optional().describe("PEM file of its key."),
-  servername: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Name that the server's certificate must have; `host` unless given."),
   verify: z
     .boolean()
     .default(true)

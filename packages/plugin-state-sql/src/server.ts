@@ -223,24 +223,17 @@ function runAll(connection: RawMysql, [first, ...rest]: readonly string[], done:
   );
 }
 
-function readTls(ssl: true | Exclude<Options["connection"]["ssl"], boolean>, host: string, directory: string): object {
-  const {
-    ca,
-    cert,
-    key,
-    servername = host,
-    verify,
-  } = ssl === true ? ({ verify: true } as const satisfies object as TlsFiles) : ssl;
+function readTls(ssl: true | TlsFiles, host: string, directory: string): object {
+  const { ca, cert, key, verify }: TlsFiles = ssl === true ? { verify: true } : ssl;
   const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(resolve(directory, file)));
   return {
     ca: read(ca),
     cert: read(cert),
     key: read(key),
     rejectUnauthorized: verify,
-    // mysql2 looks at the name only when told to.
+    // mysql2 looks at the name only when told to; pg, for an address, would look for localhost.
     verifyIdentity: verify,
-    // An address is no name to ask for.
-    ...(/^[\d.]+$|:/.test(servername) ? {} : { servername }),
+    host,
   };
 }
 

@@ -4,7 +4,7 @@ export { onError } from "./failure.ts";
 export { checkFolderOwners, checkFolders } from "./folders.ts";
 export { configNames, findConfig, systemFolder, type FindOptions } from "./find.ts";
 export { loadConfig, type LoadedConfig, type LoadOptions } from "./load.ts";
-export { addressList, clientList, tableSpec } from "./match-items.ts";
+export { addressList, clientList, tableSpec, type MatchItem, type MatchItems } from "./match-items.ts";
 export { didYouMean, findNearest } from "./nearest.ts";
 export { cidr, domain, nextHop } from "./network.ts";
 export { ConfigProblems, type Problem } from "./problem.ts";

@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { MatchItem, MatchItems } from "../config/match-items.ts";
 import { ConfigError } from "../errors.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { findFirst } from "./find.ts";
@@ -12,9 +13,7 @@ import type { SearchTurn } from "./search-order.ts";
 import { splitWords } from "./split-words.ts";
 import type { LookupTable, TableSpec } from "./table.ts";
 
-/** `"example.test"`, `"!192.0.2.1"`, `"/etc/postern/networks"`, `"./networks"`, `"texthash:./domains"`, or a table as an object. */
-export type MatchItem = TableSpec;
-export type MatchItems = MatchItem | readonly MatchItem[];
+export type { MatchItem, MatchItems } from "../config/match-items.ts";
 
 export interface MatchListScope {
   /** Where the list stands in the config, for errors: `domains.relay`. */
