@@ -33,9 +33,15 @@ export async function proveNoOpenRelay(
   own: string | undefined,
   progress: (text: string) => void,
 ): Promise<readonly Finding[]> {
-  const findings = new Map<string, Finding>();
-  const add = (finding: Finding): void => void findings.set(`${finding.place ?? ""} ${finding.message}`, finding);
-  let asked = 0;
+  // One for each place: the first way in, and how many others there are.
+  const findings = new Map<string, { readonly finding: Finding; readonly others: Set<string> }>();
+  const add = (finding: Finding): void => {
+    const known = findings.get(finding.place ?? "");
+    if (known === undefined) findings.set(finding.place ?? "", { finding, others: new Set() });
+    else if (known.finding.message !== finding.message) known.others.add(finding.message);
+  };
+  let refused = 0;
+  let deferred = 0;
   if ((await explainer.listing.addresses.classOf(strangerDomain)) !== "default") {
     add({
       level: "error",
@@ -60,14 +66,28 @@ export async function proveNoOpenRelay(
           });
           continue;
         }
-        asked += explained.recipients.length;
+        for (const { verdict } of explained.recipients) {
+          if (verdict === "deferred") deferred += 1;
+          else refused += 1;
+        }
         for (const finding of openings(explained, `listeners[${index}]`)) add(finding);
       }
     }
   }
-  if (findings.size > 0) return [...findings.values()];
+  if (findings.size > 0) {
+    return [...findings.values()].map(({ finding, others }) =>
+      others.size === 0 ? finding : { ...finding, message: `${finding.message} (and ${others.size} other ways)` },
+    );
+  }
   const count = `${config.listeners.length} ${config.listeners.length === 1 ? "listener" : "listeners"}`;
-  return [{ level: "proved", rule, message: `no open relay: strangers were refused ${asked} times at ${count}` }];
+  const proved: Finding = {
+    level: "proved",
+    rule,
+    message: `no open relay: strangers were refused ${refused} times at ${count}`,
+  };
+  if (deferred === 0) return [proved];
+  const message = `${deferred} times a stranger was put off before anybody asked about relaying: nothing is proved for that`;
+  return [...(refused > 0 ? [proved] : []), { level: "note", rule, message }];
 }
 
 /** As the first of them that is not in `networks`; `undefined` when all are. */
@@ -87,7 +107,12 @@ function openings(explained: Explained, place: string): readonly Finding[] {
   const { question, commands, recipients: all } = explained;
   const rcpts = commands.filter(({ command }) => command === "RCPT");
   return rcpts.flatMap((asked, index): readonly Finding[] => {
-    if (!/^2/.test(asked.replies.at(-1) ?? "")) return [];
+    // Who is only put off, as by a greylist, comes back: the guard has let it pass.
+    const isTaken = /^2/.test(asked.replies.at(-1) ?? "");
+    const isPassed = asked.lists.some(
+      ({ list, words: [guard] }) => list === "relay guard" && guard?.answer === "permit",
+    );
+    if (!isTaken && !isPassed) return [];
     const words = asked.lists.filter(({ list }) => list === "relay" || list === "rcpt").flatMap((list) => list.words);
     const opener = words.find(({ answer }) => answer === "permit");
     const to = all[index]?.address ?? "";
