@@ -178,7 +178,7 @@ async function startInstance(home: string, options: InstanceOptions, settings: M
 /** In a mount namespace of its own, where another file lies over /etc/resolv.conf; each command becomes the next. */
 function withNameServer(home: string, address: string, command: readonly string[]): [string, ...string[]] {
   const file = join(home, "resolv.conf");
-  writeFileSync(file, `nameserver ${address}\noptions timeout:2 attempts:1\n`);
+  writeFileSync(file, `nameserver ${address}\noptions timeout:5 attempts:3\n`);
   const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
   return [programPath("unshare"), "--mount", "sh", "-c", script, file, ...command];
 }

@@ -29,6 +29,15 @@ const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
   // The relay guard stands before DISCARD: for a stranger's domain the lists are asked on.
   "relaying with DISCARD": ({ policy, theirs, ours }) =>
     /^[24]/.test(theirs.code) && /^[45]/.test(ours.code) && !isOurs(theirs.line) && mayDiscard(policy),
+  // Without smtpd_delay_reject Postfix ignores it there, and asks on.
+  "DISCARD at connect or HELO": ({ policy, theirs }) =>
+    !policy.delayReject && mayDiscard(policy) && /^(XCLIENT|EHLO|HELO) /.test(theirs.line),
+  // RFC 5321 §4.1.1.4: the final dot ends the transaction; Postfix goes on with it when its restrictions refuse the message.
+  "the transaction after a refused message": ({ theirs, ours, before }) =>
+    before.includes("<message>") && [theirs.code, ours.code].includes("503 5.5.1"),
+  // Words about "the" recipient ask for one when there is one alone, and reject_multi_recipient_bounce when there are more.
+  "a recipient given twice is one": ({ theirs, before }) =>
+    /^(DATA|<message>)$/.test(theirs.line) && hasRepeated(before.filter((line) => line.startsWith("RCPT"))),
   // Postfix keeps the line open, and says 503 5.7.0 to everything but QUIT.
   "closed after a refusal at connect": ({ policy, theirs, ours }) =>
     !policy.delayReject && theirs.code === "503 5.7.0" && ours.code === "closed",
@@ -45,6 +54,9 @@ const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
     before.includes("RCPT TO:<postmaster>"),
   "relay guard": ({ ours, log }) => ours.code === "554 5.7.1" && log.includes("relay guard"),
 };
+
+const hasRepeated = (lines: readonly string[]): boolean =>
+  new Set(lines.map((line) => line.toLowerCase())).size < lines.length;
 
 /** Not so an address with another destination in it. */
 const isOurs = (line: string): boolean =>

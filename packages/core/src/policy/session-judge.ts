@@ -174,8 +174,11 @@ export class SessionJudge {
 
   /** One of the lists before RCPT: it refuses or not; a remembered deferral waits for RCPT. */
   #ruleEarly(stage: EarlyStage, question: PolicyQuestion): MaybePromise<Ruling> {
-    if (this.#policy.lists[stage].words.length === 0) return this.#keep(stage, nothing);
-    return after(this.#runList(stage, question, this.#carried(stage)), (run) => {
+    const carried = this.#carried(stage);
+    if (this.#policy.lists[stage].words.length === 0) {
+      return this.#keep(stage, carried === undefined ? nothing : { ...nothing, ifPermit: carried });
+    }
+    return after(this.#runList(stage, question, carried), (run) => {
       const objection = run.settleRefusal();
       const { by, effects = noEffects, ifPermit } = run;
       // What an earlier list discards is discarded, and yet its recipients are judged.
@@ -198,7 +201,8 @@ export class SessionJudge {
     // RFC 5321 §4.5.1: whoever comes may write to the postmaster.
     if (recipient !== undefined && recipient.address.toLowerCase() === "postmaster") return this.#decided(nothing);
     if (!this.#isDiscarding) return this.#askLists(question);
-    return this.#discard(this.#begin("rcpt", question, undefined), () => this.#askLists(question));
+    const carried = this.#policy.delayReject ? undefined : this.#carried();
+    return this.#discard(this.#begin("rcpt", question, carried), () => this.#askLists(question));
   }
 
   #askLists(question: PolicyQuestion): MaybePromise<Ruling> {
@@ -306,12 +310,11 @@ export class SessionJudge {
     return ruling;
   }
 
-  /** The first deferral that an early list before this one remembered. */
+  /** What the last early list before this one remembered, or what was remembered before it. */
   #carried(to?: EarlyStage): Deferral | undefined {
-    for (const stage of earlyStages) {
-      if (stage === to) return undefined;
-      const ifPermit = this.#early.get(stage)?.ifPermit;
-      if (ifPermit !== undefined) return ifPermit;
+    for (let at = (to === undefined ? earlyStages.length : earlyStages.indexOf(to)) - 1; at >= 0; at--) {
+      const ruling = this.#early.get(earlyStages[at] as EarlyStage);
+      if (ruling !== undefined) return ruling.ifPermit;
     }
     return undefined;
   }
