@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "@postern/core";
 import access from "@postern/plugin-access";
+import files from "@postern/plugin-maps-file";
 import rewrite from "@postern/plugin-rewrite";
 import smtpTransport from "@postern/plugin-transport-smtp";
 import { createTestGateway, createSink, type Sink, type SinkTransaction } from "@postern/testkit";
@@ -108,7 +109,7 @@ async function askReal(world: World, mails: readonly Mail[], folder: string, nam
       in_flow_delay: "0",
       message_drop_headers: "",
       local_header_rewrite_clients: "permit_mynetworks",
-      canonical_maps: table("canonical", world.canonical),
+      canonical_maps: `${table("canonical", world.canonical)} ${patternsOf(world, folder, name)}`,
       canonical_classes: world.canonicalClasses.join(", "),
       sender_canonical_maps: table("sender-canonical", world.senderCanonical),
       sender_canonical_classes: world.senderCanonicalClasses.join(", "),
@@ -155,13 +156,20 @@ async function handToReal(postfix: Postfix, mails: readonly Mail[]): Promise<Map
   return heard;
 }
 
-async function askOwn(world: World, mails: readonly Mail[]): Promise<Map<string, Fate>> {
+function patternsOf({ patterns }: World, folder: string, name: string): string {
+  const path = join(folder, `${name}-patterns`);
+  writeFileSync(path, patterns.map(([key, value]) => `${key} ${value}\n`).join(""), { mode: 0o644 });
+  return patterns.length === 0 ? "" : `regexp:${path}`;
+}
+
+async function askOwn(world: World, mails: readonly Mail[], patterns: string): Promise<Map<string, Fate>> {
   const sink = await createSink();
   const table = (entries: Table): Record<string, string>[] =>
     entries.length === 0 ? [] : [Object.fromEntries(entries)];
   const given = {
     ...world,
-    canonical: table(world.canonical),
+    canonical: [...table(world.canonical), ...(patterns === "" ? [] : [patterns])],
+    patterns: undefined,
     senderCanonical: table(world.senderCanonical),
     recipientCanonical: table(world.recipientCanonical),
     virtual: table(world.virtual),
@@ -184,7 +192,7 @@ async function askOwn(world: World, mails: readonly Mail[]): Promise<Map<string,
   };
   await using gateway = await createTestGateway(config, {
     memoryTransports: false,
-    plugins: [access, [rewrite, options], smtpTransport],
+    plugins: [access, files, [rewrite, options], smtpTransport],
   });
   const heard = new Map<string, readonly string[]>();
   for (const own of [true, false]) {
@@ -212,7 +220,10 @@ describeWith(["postfix", "root"], `addresses are rewritten as by Postfix (seed $
   let mailsCompared = 0;
 
   it.each(worlds)("world $index", async ({ index, world, mails }) => {
-    const [real, own] = await Promise.all([askReal(world, mails, folder.path, `world-${index}`), askOwn(world, mails)]);
+    const [real, own] = await Promise.all([
+      askReal(world, mails, folder.path, `world-${index}`),
+      askOwn(world, mails, patternsOf(world, folder.path, `own-${index}`)),
+    ]);
     const compared = mails.filter((mail) => differs(mail, world) === undefined);
     mailsCompared += compared.length;
     const differences = compared.flatMap((mail) => {

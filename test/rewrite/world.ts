@@ -8,6 +8,8 @@ type Extended = "canonical" | "virtual" | "generic";
 
 export interface World {
   readonly canonical: Table;
+  /** A table of patterns, asked after `canonical`. */
+  readonly patterns: Table;
   readonly canonicalClasses: readonly AddressPlace[];
   readonly senderCanonical: Table;
   readonly senderCanonicalClasses: readonly AddressPlace[];
@@ -46,6 +48,13 @@ const ours = ["local.test", "relay.test", "sub.relay.test"];
 const foreign = ["inside.test", "host.inside.test", "deep.host.inside.test", "kept.inside.test", "other.test"];
 const users = ["joe", "ann", "root", "joe+x", "ann+x+y", "ann-x", "owner-joe", "postmaster", '"joe b"', '"ann b+x"'];
 const plainUsers = users.filter((user) => !user.startsWith('"'));
+
+const patterns: Table = [
+  ["/^(.*)@host\\.inside\\.test$/", "$1@inside.test"],
+  ["/^ann([+-].*)?@/", "anna@other.test"],
+  ["/^root$/", "admin"],
+  ["/^(joe)\\+(.*)@(.*)\\.test$/", "$2.$1@$3.test"],
+];
 
 interface Dice {
   readonly pick: <T>(from: readonly T[]) => T;
@@ -90,6 +99,7 @@ export function randomWorld(random: () => number): World {
       : [address(), ...some(2, one)].filter((text) => !text.startsWith("@")).join(pick([", ", ","]));
   return {
     canonical: table(8, one),
+    patterns: chance(0.4) ? some(2, () => pick(patterns)) : [],
     canonicalClasses: classes(places),
     senderCanonical: chance(0.5) ? table(5, one) : [],
     senderCanonicalClasses: classes(["envelope_sender", "header_sender"]),
