@@ -81,7 +81,7 @@ export class SqliteEntries implements EntryTable {
   }
 
   read(space: string, key: string, now: number): Entry | undefined {
-    return this.#do(({ read }) => read.get(space, key, now)) as Entry | undefined;
+    return this.#do(({ read }) => read.get(space, key, now), false) as Entry | undefined;
   }
 
   write(space: string, key: string, { text, expiresAt }: Entry): void {
@@ -135,7 +135,7 @@ export class SqliteEntries implements EntryTable {
 
   range(space: string, prefix: string, limit: number, now: number): readonly (readonly [string, string])[] {
     const end = Buffer.concat([Buffer.from(prefix), Buffer.of(0xff)]);
-    const rows = this.#do(({ range }) => range.all(space, prefix, end, now, limit));
+    const rows = this.#do(({ range }) => range.all(space, prefix, end, now, limit), false);
     return (rows as unknown as { key: string; text: string }[]).map(({ key, text }) => [key, text]);
   }
 
@@ -158,11 +158,12 @@ export class SqliteEntries implements EntryTable {
   }
 
   /** A damaged database is replaced and the call made again, once. */
-  #do<T>(call: (statements: Statements) => T): T {
+  #do<T>(call: (statements: Statements) => T, writes = true): T {
     if (this.#closed) throw closedStore();
     try {
       const result = call(this.#statements ?? this.#begin(false));
-      if (this.#locked) this.#waitForLocks(true);
+      // Who reads is never in the way of one who writes: that tells nothing.
+      if (this.#locked && writes) this.#waitForLocks(true);
       return result;
     } catch (error) {
       if (!this.#locked && isLocked(error)) this.#waitForLocks(false);

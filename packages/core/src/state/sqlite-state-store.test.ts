@@ -117,7 +117,10 @@ test("the first call waits for a lock, and none after it until it is gone", () =
   const other = new DatabaseSync(file);
   other.exec("BEGIN IMMEDIATE");
   const begun = performance.now();
-  for (let at = 0; at < 10; at++) expect(fault(() => space.put("k", at, hour))).toBeDefined();
+  for (let at = 0; at < 10; at++) {
+    expect(fault(() => space.put("k", at, hour))).toBeDefined();
+    expect(space.get("k")).toBeUndefined();
+  }
   const took = performance.now() - begun;
   expect(took).toBeGreaterThan(300);
   expect(took).toBeLessThan(2000);
