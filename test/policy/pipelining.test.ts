@@ -1,7 +1,6 @@
 // Commands ahead of their turn, in the same packets, said to a real Postfix and to Postern: who is refused for it.
 import { connect } from "node:net";
 import { once } from "node:events";
-import { finished } from "node:stream/promises";
 import type { Duplex } from "node:stream";
 import access from "@postern/plugin-access";
 import { createTestGateway, type TestGateway } from "@postern/testkit";
@@ -50,8 +49,9 @@ async function converse(stream: Duplex, packets: readonly string[]): Promise<str
     const content = /^x: y/m.test(packet) ? 1 : 0;
     await hear(codesOf(heard).length + packet.split("\r\n").length - 1 - content);
   }
-  stream.end("QUIT\r\n");
-  await finished(stream, { writable: false }).catch(() => undefined);
+  stream.write("QUIT\r\n");
+  await once(stream, "end");
+  stream.destroy();
   return codesOf(heard);
 }
 
