@@ -16,10 +16,11 @@ import {
   type Route,
 } from "../model/index.ts";
 import { createMemoryStore } from "../queue/memory-store.ts";
-import { retryDefaults, type QueueStore } from "../queue/index.ts";
+import { onHold, retryDefaults, type QueueStore } from "../queue/index.ts";
 import type { DeliveryHost, Failure } from "./delivery-host.ts";
 import { DeliveryDriver } from "./driver.ts";
 import { formatMailEvent, type MailEvent } from "./mail-events.ts";
+import { QueueDesk } from "./queue-desk.ts";
 import type { DeliveryRequest, Transport } from "./transport.ts";
 
 beforeEach(() => vi.useFakeTimers({ now: Date.UTC(2026, 0, 1) }));
@@ -250,6 +251,38 @@ test("late routes of one message are asked for some at a time, and once", async 
   // One more tells that they are late.
   expect(asked).toBe(201);
   expect(world.held()).toBe(0);
+});
+
+test("on hold while the scheduler still knows it: neither tried nor returned until it is released", async () => {
+  const world = createWorld({
+    answer: (_recipient, _request, nth) => (nth === 1 ? deferred("later") : delivered("ok")),
+  });
+  await world.put("M1", "a@x.test");
+  // As of one beyond its destination's share, which `forget` does not find.
+  world.store.reschedule("M1", { attempts: 1, nextAttemptAt: onHold });
+  await pass(60 * minute);
+  expect(world.requests).toHaveLength(1);
+  const desk = new QueueDesk(world.store, world.driver, clock);
+  await desk.release("M1");
+  await pass(0);
+  expect(world.requests).toHaveLength(2);
+  expect(world.store.size).toBe(0);
+  expect(world.bounces).toEqual([]);
+});
+
+test("held and released while it is delivered: nobody gets it twice, and it is held no more", async () => {
+  const peer = Promise.withResolvers<Outcome>();
+  const world = createWorld({ answer: () => peer.promise });
+  await world.put("M1", "a@x.test");
+  const desk = new QueueDesk(world.store, world.driver, clock);
+  await desk.hold("M1");
+  await desk.release("M1");
+  await expect(desk.release("M1")).rejects.toThrow("message M1 is not on hold");
+  await pass(0);
+  peer.resolve(delivered("ok"));
+  await pass(0);
+  expect(world.requests).toHaveLength(1);
+  expect(world.store.size).toBe(0);
 });
 
 test("a route that cannot be told now defers, one that is late is waited for", async () => {

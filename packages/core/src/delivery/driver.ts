@@ -205,7 +205,7 @@ export class DeliveryDriver {
     let entry: QueueEntry | undefined;
     try {
       entry = await this.#host.store.entry(id);
-      if (entry === undefined) return this.#feed({ kind: "forgotten", id });
+      if (entry === undefined || isHeld(entry)) return this.#feed({ kind: "forgotten", id });
       const { message, pending, schedule, settled } = entry;
       if (settled.some(({ outcome }) => outcome.status === "bounced")) this.#failed.add(id);
       const attempts = schedule?.attempts ?? 0;
@@ -357,7 +357,7 @@ export class DeliveryDriver {
     let entry: QueueEntry | undefined;
     try {
       entry = await this.#host.store.entry(id);
-      if (entry === undefined) return;
+      if (entry === undefined || isHeld(entry)) return;
       const { message, pending } = entry;
       const outcome = bounced(`delivery time expired: ${reason}`, { enhanced: "4.4.7" });
       await this.#withGeneration((generation) => {
@@ -398,6 +398,11 @@ export class DeliveryDriver {
   #trouble(id: string, text: string): void {
     this.#host.log({ kind: "troubled", id, text });
   }
+}
+
+/** Put on hold where the scheduler does not look for single messages, or while its command was under way. */
+function isHeld({ schedule }: QueueEntry): boolean {
+  return schedule?.nextAttemptAt === onHold;
 }
 
 function headOf({ id, arrivedAt, envelope }: QueuedMessage) {

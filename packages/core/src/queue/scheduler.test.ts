@@ -102,6 +102,27 @@ describe("one message", () => {
     expect(wait(10_000_000)).toEqual([]);
   });
 
+  test("forgotten and restored while it is under way: what is left is due when that is over, and not before", () => {
+    const { add, group, finish, tell, routed, now } = desk();
+    const [one] = add("a", group("smtp:x", [0, 1]));
+    tell({ kind: "forgotten", id: "a" });
+    expect(tell({ kind: "restored", id: "a", dueAt: now() })).toEqual([]);
+    expect(finish(one, [1])).toEqual([{ kind: "route", id: "a" }]);
+    const [two] = routed("a", now(), group("smtp:x", [1]));
+    expect(two).toMatchObject({ kind: "start", recipients: [1] });
+    expect(finish(two)).toEqual([{ kind: "done", id: "a" }]);
+  });
+
+  test("forgotten and restored beyond its destination's share: it is tried once", () => {
+    const { add, group, finish, tell, routed } = desk({ activeLimit: 10, maxDeliveries: 1 });
+    const [first] = add("first", group("smtp:x"));
+    for (const id of ["second", "beyond"]) add(id, group("smtp:x"));
+    tell({ kind: "forgotten", id: "beyond" });
+    expect(tell({ kind: "restored", id: "beyond", dueAt: 0 })).toEqual([{ kind: "route", id: "beyond" }]);
+    expect(starts(finish(first))).toMatchObject([{ id: "second" }]);
+    expect(routed("beyond", 0, group("smtp:y"))).toEqual([]);
+  });
+
   test("what could not be read or routed is tried again; unknown age overwrites no schedule", () => {
     const { tell, now } = desk();
     tell({ kind: "restored", id: "a", dueAt: 0 });
@@ -248,6 +269,9 @@ describe.each([1, 2, 3, 4, 5, 6, 7, 8])("a random life, seed %d", (seed) => {
     const inFlight = new Map<string, number>();
     const limits = [1, 2, 6, 20];
     const down = new Set<number>();
+    const held = new Set<string>();
+    /** Asked before the message was held: their answers still come. */
+    const stale: string[] = [];
 
     const groupsOf = (id: string): DeliveryGroup[] => {
       const groups = new Map<string, number[]>();
@@ -275,6 +299,7 @@ describe.each([1, 2, 3, 4, 5, 6, 7, 8])("a random life, seed %d", (seed) => {
           if (message !== undefined) message.attempts = command.schedule.attempts;
         } else if (command.kind === "start") {
           const message = messages.get(command.id);
+          expect(held.has(command.id)).toBe(false);
           for (const index of command.recipients) {
             expect(message?.flying.has(index)).toBe(false);
             message?.flying.add(index);
@@ -283,7 +308,7 @@ describe.each([1, 2, 3, 4, 5, 6, 7, 8])("a random life, seed %d", (seed) => {
           const count = (inFlight.get(command.destination) ?? 0) + 1;
           inFlight.set(command.destination, count);
           expect(count).toBeLessThanOrEqual(limits[Number(command.destination)] as number);
-        } else {
+        } else if (command.kind === "done" || !held.has(command.id)) {
           if (command.kind === "done") expect([...(messages.get(command.id)?.pending ?? [])]).toEqual([]);
           end(command.id, command.kind);
         }
@@ -308,12 +333,24 @@ describe.each([1, 2, 3, 4, 5, 6, 7, 8])("a random life, seed %d", (seed) => {
       tell({ kind: "finished", delivery: start.delivery, pending, report });
     };
     const answer = () => {
-      const id = routing.splice(pick(routing.length), 1)[0] as string;
+      const asked = stale.length > 0 && random() < 0.5 ? stale : routing;
+      const [id] = asked.splice(pick(asked.length), 1);
+      if (id === undefined) return;
       const message = messages.get(id);
-      if (message === undefined || ended.has(id)) return tell({ kind: "forgotten", id });
+      if (message === undefined || ended.has(id) || held.has(id)) return tell({ kind: "forgotten", id });
       const { arrivedAt, attempts } = message;
       if (random() < 0.05) return tell({ kind: "unrouted", id, arrivedAt, attempts, reason: "x" });
       tell({ kind: "routed", id, arrivedAt, bounce: false, attempts, groups: groupsOf(id) });
+    };
+    const hold = (id: string) => {
+      held.add(id);
+      stale.push(...routing.filter((other) => other === id));
+      routing.splice(0, routing.length, ...routing.filter((other) => other !== id));
+      tell({ kind: "forgotten", id });
+    };
+    const release = (id: string) => {
+      held.delete(id);
+      tell({ kind: "restored", id, dueAt: now });
     };
     const move = (ms: number) => {
       now += ms;
@@ -337,16 +374,22 @@ describe.each([1, 2, 3, 4, 5, 6, 7, 8])("a random life, seed %d", (seed) => {
       else if (dice < 0.96) down.add(pick(limits.length));
       else if (dice < 0.98) down.clear();
       else if (dice < 0.985) tell({ kind: "flush" });
-      else if (dice < 0.99) tell({ kind: "routesChanged" });
-      else if (dice < 0.995 && messages.size > 0) {
+      else if (dice < 0.988) tell({ kind: "routesChanged" });
+      else if (dice < 0.991 && messages.size > 0) {
         const id = `m${pick(messages.size)}`;
         if (!ended.has(id) && messages.get(id)?.flying.size === 0) {
+          held.delete(id);
           end(id, "forgotten");
           tell({ kind: "forgotten", id });
         }
-      }
+      } else if (random() < 0.5 && messages.size > 0) {
+        const id = flying[pick(flying.length * 2)]?.id ?? `m${messages.size - 1 - pick(Math.min(messages.size, 50))}`;
+        if (!ended.has(id)) hold(id);
+        if (random() < 0.5) for (const other of held) release(other);
+      } else for (const id of held) if (random() < 0.5) release(id);
     }
     down.clear();
+    for (const id of held) release(id);
     for (let step = 0; ended.size < messages.size; step += 1) {
       expect(step, "the schedule stands still").toBeLessThan(50_000);
       if (flying.length > 0) finish();

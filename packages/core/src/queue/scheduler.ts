@@ -101,8 +101,7 @@ export class Scheduler {
         else this.#activate(event);
         return;
       case "restored":
-        if (!this.#isKnown(event.id)) this.#waiting.set(event.id, event.dueAt);
-        return;
+        return this.#restore(event.id, event.dueAt);
       case "routed":
         // No longer asked for: forgotten meanwhile.
         if (this.#routing.delete(event.id)) this.#activate(event);
@@ -125,6 +124,18 @@ export class Scheduler {
 
   #isKnown(id: string): boolean {
     return this.#waiting.has(id) || this.#routing.has(id) || this.#active.get(id)?.forgotten === false;
+  }
+
+  #restore(id: string, dueAt: number): void {
+    if (this.#isKnown(id)) return;
+    const forgotten = this.#active.get(id);
+    if (forgotten === undefined) {
+      this.#waiting.set(id, dueAt);
+      return;
+    }
+    // Deliveries of it are under way: what they leave pending is due when they are over, or it would be delivered twice.
+    forgotten.forgotten = false;
+    forgotten.rerouted = true;
   }
 
   #activate(routed: RoutedMessage): void {
@@ -285,7 +296,7 @@ export class Scheduler {
     for (let first = destination.overflow.peek(); first !== undefined; first = destination.overflow.peek()) {
       if (!isExpired(retry, first.arrivedAt, first.bounce, this.#now)) break;
       destination.overflow.shift();
-      this.#commands.push({ kind: "expire", id: first.id, reason });
+      if (!this.#isKnown(first.id)) this.#commands.push({ kind: "expire", id: first.id, reason });
     }
   }
 
@@ -315,7 +326,9 @@ export class Scheduler {
     return this.#routing.size < maxRouting && this.#active.size + this.#routing.size < activeLimit;
   }
 
+  /** One that was forgotten and restored may stand in an overflow, too. */
   #route(id: string): void {
+    if (this.#isKnown(id)) return;
     this.#routing.add(id);
     this.#commands.push({ kind: "route", id });
   }
@@ -352,7 +365,7 @@ export class Scheduler {
         message.rerouted = true;
         if (message.open === 0 && !message.forgotten) this.#waiting.set(message.id, this.#now);
       }
-      for (const { id } of destination.overflow.drain()) this.#waiting.set(id, this.#now);
+      for (const { id } of destination.overflow.drain()) this.#restore(id, this.#now);
       this.#destinations.overflowing.delete(destination);
       this.#destinations.offer(destination);
     }
