@@ -36,6 +36,7 @@ async function converse(stream: Duplex, packets: readonly string[]): Promise<str
   let answered: () => void = () => {};
   let wanted = 1;
   stream.on("data", (chunk: Buffer) => {
+    console.log(chunk.toString());
     heard += chunk.toString("latin1");
     if (codesOf(heard).length >= wanted) answered();
   });
@@ -45,12 +46,15 @@ async function converse(stream: Duplex, packets: readonly string[]): Promise<str
   };
   await hear(1);
   for (const packet of packets) {
-    stream.write(packet);
     const content = /^x: y/m.test(packet) ? 1 : 0;
-    await hear(codesOf(heard).length + packet.split("\r\n").length - 1 - content);
+    // In process an answer may be there as soon as the command is said.
+    const count = codesOf(heard).length + packet.split("\r\n").length - 1 - content;
+    stream.write(packet);
+    await hear(count);
   }
+  const ended = once(stream, "end");
   stream.write("QUIT\r\n");
-  await once(stream, "end");
+  await ended;
   stream.destroy();
   return codesOf(heard);
 }
@@ -89,7 +93,7 @@ describeWith(["postfix", "root"], "pipelining, the same as Postfix", () => {
     const socket = connect(postfix.port, postfix.host);
     await once(socket, "connect");
     const theirs = await converse(socket, packets);
-    const ours = await converse(gateway.connect({ remoteAddress: "127.0.0.1" }), packets);
+    const ours = await converse(gateway.connect({ remoteAddress: "192.0.2.1" }), packets);
     const refused = (codes: readonly string[]) => codes.filter((code) => code === "503 5.5.0").length;
     expect(`${refused(ours)} of ${ours.join(", ")}`).toBe(`${refused(theirs)} of ${ours.join(", ")}`);
   });

@@ -44,14 +44,13 @@ const known: Readonly<Record<string, (difference: Difference) => boolean>> = {
   // Without smtpd_delay_reject Postfix asks this once a transaction, so that it does not refuse the second recipient.
   "reject_unlisted_sender at further recipients": ({ policy, ours, before }) =>
     !policy.delayReject &&
-    /^550 5\.1\.[07] .*Sender address rejected: User unknown/.test(ours.text) &&
-    before.some((line) => line.startsWith("RCPT")),
+    /^[45]/.test(ours.code) &&
+    isOurs(before[0] ?? "") &&
+    before.some((line) => line.startsWith("RCPT")) &&
+    says(policy, "reject_unlisted_sender"),
   // At RCPT both take it whatever the lists say.
-  "a bare postmaster is no name that is not fully-qualified": ({ theirs, ours, before }) =>
-    theirs.code === "504 5.5.2" &&
-    /^(DATA|<message>)$/.test(theirs.line) &&
-    /^[23]/.test(ours.code) &&
-    before.includes("RCPT TO:<postmaster>"),
+  "a bare postmaster is no name that is not fully-qualified": ({ theirs, before }) =>
+    theirs.code === "504 5.5.2" && /^(DATA|<message>)$/.test(theirs.line) && before.includes("RCPT TO:<postmaster>"),
   "relay guard": ({ ours, log }) => ours.code === "554 5.7.1" && log.includes("relay guard"),
 };
 
@@ -62,10 +61,12 @@ const hasRepeated = (lines: readonly string[]): boolean =>
 const isOurs = (line: string): boolean =>
   !/[%"]/.test(line) && Object.values(ownDomains).some((domain) => line.endsWith(`@${domain}>`));
 
-const mayDiscard = ({ tables, lists, classes }: SessionPolicy): boolean =>
-  [...tables.map(({ text = "" }) => text), ...Object.values(lists), ...Object.values(classes)].some((text) =>
-    text.includes("DISCARD"),
+/** A list, a class or a table of the policy has this in it. */
+const says = ({ tables, lists, classes }: SessionPolicy, text: string): boolean =>
+  [...tables.map((table) => table.text ?? ""), ...Object.values(lists), ...Object.values(classes)].some((where) =>
+    where.includes(text),
   );
+const mayDiscard = (policy: SessionPolicy): boolean => says(policy, "DISCARD");
 
 /** The name of a difference that is meant, if it is one. */
 export function explain(difference: Difference): string | undefined {

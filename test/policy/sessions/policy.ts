@@ -33,6 +33,8 @@ export function makePolicy(chance: Chance, name: string, vocabulary: Vocabulary,
   const used = new Map<string, number>();
   const classes = new Map<string, { readonly text: string; readonly stages: readonly Stage[] }>();
   const delayReject = chance.is(0.7);
+  // Rarely, since much that comes after it may differ.
+  const mayDiscard = chance.is(0.2);
   // In the lists before MAIL, Postfix's reject_unlisted_sender depends on what it was asked before, even in the session before.
   // A delayed list knows the recipient.
   const isDelayed = (stage: Stage): boolean => delayReject && ["connect", "helo", "mail"].includes(stage);
@@ -65,7 +67,10 @@ export function makePolicy(chance: Chance, name: string, vocabulary: Vocabulary,
     const word = pick(words.filter((one) => fits(one, stage) && among(one)));
     count(word.name);
     if (word.table !== undefined) {
-      const table = makeTable(chance, word.table, folder, `${name}-t${tables.length}`, named(stage));
+      const table = makeTable(chance, word.table, folder, `${name}-t${tables.length}`, {
+        named: named(stage),
+        mayDiscard,
+      });
       tables.push(table);
       return softened(`${word.name} ${table.spec}`);
     }

@@ -18,8 +18,14 @@ export interface AccessTable {
 const addressCodes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((detail) => `5.1.${detail} known liar`);
 const replies = ["", "go away", "4.2.9 not now", "5.7.1 policy", "5.9.999 odd", ...addressCodes];
 
-/** An access(5) result; `named` are classes and words that it may name. Names that strangers choose may not permit. */
-export function makeResult(chance: Chance, kind: KeyKind, named: () => string): string {
+export interface ResultOptions {
+  /** A class or words. */
+  readonly named: () => string;
+  readonly mayDiscard: boolean;
+}
+
+/** An access(5) result. Names that strangers choose may not permit. */
+function makeResult(chance: Chance, kind: KeyKind, { named, mayDiscard }: ResultOptions): string {
   return chance.weighed<() => string>([
     ...(kind === "address" || kind === "reverse"
       ? []
@@ -34,7 +40,7 @@ export function makeResult(chance: Chance, kind: KeyKind, named: () => string): 
     [2, () => `DEFER ${chance.one(replies)}`.trim()],
     [2, () => `DEFER_IF_PERMIT ${chance.one(replies)}`.trim()],
     [2, () => `DEFER_IF_REJECT ${chance.one(replies)}`.trim()],
-    [1, () => chance.one(["HOLD", "DISCARD gone"])],
+    [1, () => (mayDiscard ? chance.one(["HOLD", "DISCARD gone"]) : "HOLD")],
     [
       1,
       () =>
@@ -49,7 +55,7 @@ export function makeResult(chance: Chance, kind: KeyKind, named: () => string): 
   ])();
 }
 
-export function makeKey(chance: Chance, kind: KeyKind): string {
+function makeKey(chance: Chance, kind: KeyKind): string {
   const domain = (): string => {
     const name = chance.one([...strangers, ...Object.values(ownDomains), ...hosts]);
     return chance.weighed([
@@ -108,9 +114,9 @@ export function makeTable(
   kind: KeyKind,
   folder: string,
   name: string,
-  named: () => string,
+  options: ResultOptions,
 ): AccessTable {
-  const result = (): string => makeResult(chance, kind, named);
+  const result = (): string => makeResult(chance, kind, options);
   const type = chance.weighed([
     [6, "texthash"],
     [2, "inline"],
