@@ -2,9 +2,10 @@ import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { PosternError, TableUnavailable } from "../errors.ts";
 import { createGuard } from "../guard/guard.ts";
+import { createMemoryBlob, createMessage, type Blob } from "../message/index.ts";
 import { systemClock, type Envelope, type Recipient } from "../model/index.ts";
 import { createQualifier } from "./qualify.ts";
-import type { Rewriter } from "./rewriter.ts";
+import type { RewriteAddress, Rewriter } from "./rewriter.ts";
 import { combineRewriters } from "./rewriting.ts";
 
 const one: Recipient = { address: "one@a.test", original: "One@a.test", notify: ["failure"] };
@@ -122,5 +123,90 @@ describe("rewriters", () => {
     expect(await rewriters.isAlias?.("three@a.test")).toBe(false);
     const wrong = combine([knowing((() => "yes") as never)]);
     expect(() => wrong.isAlias?.("one@a.test")).toThrow(PosternError);
+  });
+
+  describe("headers, mail on its way out, and who has moved", () => {
+    const ask = { session: undefined };
+    const header = "From: from@a.test\r\nTo: One <one@a.test>\r\n\r\nx\r\n";
+    const content = createMemoryBlob([Buffer.from(header)]);
+    const textOf = (blob: Blob): string => Buffer.concat([...(blob.chunks ?? [])]).toString();
+    const rewriter = (more: Partial<Rewriter>): Rewriter => ({ ...answering((given) => given), ...more });
+    const suffix =
+      (letter: string): RewriteAddress =>
+      (address, place) =>
+        place.endsWith("sender") ? address : address.replace("@", `${letter}@`);
+
+    test("nobody who does it: nothing to call", () => {
+      const { rewriteHeader, rewriteOutbound, movedTo } = combine([rewriter({})]);
+      expect([rewriteHeader, rewriteOutbound, movedTo]).toEqual([undefined, undefined, undefined]);
+    });
+
+    test("each sees what the one before made; one that does not care for this message is passed over", async () => {
+      const rewriters = combine([
+        rewriter({ forHeader: () => suffix("x"), forOutbound: () => suffix("x") }),
+        rewriter({ forHeader: () => undefined }),
+        rewriter({
+          forHeader: () => suffix("y"),
+          forOutbound: () => async (address, place) => suffix("y")(address, place),
+        }),
+      ]);
+      const expected = header.replace("one@", "onexy@");
+      const message = await rewriters.rewriteHeader?.(createMessage(content), ask);
+      expect(message && textOf(message.raw)).toBe(expected);
+      const sent = await rewriters.rewriteOutbound?.({ envelope, recipients: [two, one], content }, ask);
+      expect(sent?.recipients).toEqual([
+        { ...two, address: "twoxy@a.test" },
+        { ...one, address: "onexy@a.test" },
+      ]);
+      expect(sent?.envelope).toMatchObject({ sender: "from@a.test", smtputf8: false });
+      expect(sent && textOf(sent.content)).toBe(expected);
+      expect(textOf(content)).toBe(header);
+    });
+
+    test("the null sender is not asked about, and an address that needs UTF-8 says so", async () => {
+      const asked: string[] = [];
+      const outbound = rewriter({
+        forOutbound: () => (address, place) => {
+          asked.push(place);
+          return address === "one@a.test" && place === "envelope_recipient" ? "\u00f6@a.test" : address;
+        },
+      });
+      const mail = { envelope: { ...envelope, sender: "" }, recipients: [one], content };
+      const sent = await combine([outbound]).rewriteOutbound?.(mail, ask);
+      expect(sent?.envelope).toMatchObject({ sender: "", smtputf8: true });
+      expect(asked).not.toContain("envelope_sender");
+    });
+
+    const failures: readonly (readonly [name: string, answer: () => never])[] = [
+      [
+        "a throw",
+        () => {
+          throw new Error("secret");
+        },
+      ],
+      ["nonsense", () => "a@b, c@d" as never],
+      ["nothing", () => undefined as never],
+      ["a rejection", () => Promise.reject(new Error("secret")) as never],
+    ];
+    test.for(failures)("%s is a failure for now", async ([, answer]) => {
+      const rewriters = combine([rewriter({ forHeader: () => answer, forOutbound: () => answer })]);
+      const failed = { code: "PLUGIN_FAILED", temporary: true };
+      const edited = (async () => rewriters.rewriteHeader?.(createMessage(content), ask))();
+      await expect(edited).rejects.toMatchObject(failed);
+      await expect(rewriters.rewriteOutbound?.({ envelope, recipients: [one], content }, ask)).rejects.toMatchObject(
+        failed,
+      );
+    });
+
+    test("the first who knows where somebody has moved is believed, in one line", async () => {
+      const rewriters = combine([
+        rewriter({ movedTo: () => undefined }),
+        rewriter({ movedTo: async (address) => (address === "one@a.test" ? "here\r\n250 ok" : undefined) }),
+        rewriter({ movedTo: () => "there" }),
+      ]);
+      expect(await rewriters.movedTo?.("one@a.test")).not.toMatch(/[\r\n]/);
+      expect(await rewriters.movedTo?.("two@a.test")).toBe("there");
+      expect(() => combine([rewriter({ movedTo: () => 7 as never })]).movedTo?.("one@a.test")).toThrow(PosternError);
+    });
   });
 });
