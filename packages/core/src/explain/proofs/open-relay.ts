@@ -108,7 +108,7 @@ function openings(explained: Explained, place: string): readonly Finding[] {
   const rcpts = commands.filter(({ command }) => command === "RCPT");
   return rcpts.flatMap((asked, index): readonly Finding[] => {
     // Who is only put off, as by a greylist, comes back: the guard has let it pass.
-    const isTaken = /^2/.test(asked.replies.at(-1) ?? "");
+    const isTaken = asked.replies.at(-1)?.startsWith("2") === true;
     const isPassed = asked.lists.some(
       ({ list, words: [guard] }) => list === "relay guard" && guard?.answer === "permit",
     );
