@@ -21,7 +21,8 @@ const cases: readonly (readonly string[])[] = [
   [`EHLO c.test\r\n${mail}`, rcpt],
   [`HELO c.test\r\n${mail}`, rcpt],
   [`NOOP\r\nEHLO c.test\r\n`, mail, rcpt],
-  ...["NOOP", "VRFY a", "RSET", "HELO d.test", "EHLO d.test", "NONSENSE"].flatMap((command) => [
+  // Not VRFY, whose own answer Postfix makes by the list for recipients.
+  ...["NOOP", "RSET", "HELO d.test", "EHLO d.test", "NONSENSE"].flatMap((command) => [
     ["EHLO c.test\r\n", `${command}\r\n${mail}${rcpt}`],
     ["EHLO c.test\r\n", `RSET\r\n${command}\r\n`, mail, rcpt],
   ]),
@@ -95,6 +96,6 @@ describeWith(["postfix", "root"], "pipelining, the same as Postfix", () => {
     const theirs = await converse(socket, packets);
     const ours = await converse(gateway.connect({ remoteAddress: "192.0.2.1" }), packets);
     const refused = (codes: readonly string[]) => codes.filter((code) => code === "503 5.5.0").length;
-    expect(`${refused(ours)} of ${ours.join(", ")}`).toBe(`${refused(theirs)} of ${ours.join(", ")}`);
+    expect(`${refused(ours)}: ${ours.join(", ")}`).toBe(`${refused(theirs)}: ${ours.join(", ")}`);
   });
 });
