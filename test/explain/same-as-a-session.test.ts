@@ -175,7 +175,7 @@ const comparable = (reply: string): string =>
 const told = ({ commands }: Explained): readonly string[] =>
   commands.map(({ replies }) => comparable(replies.join("\n")));
 
-test("every reply is as explained", async () => {
+test("every reply is as explained", { timeout: 300_000 }, async () => {
   const seen = new Map<string, number>();
   for (const question of questions(sample(300, 5000))) {
     const explained = await explainer.explain(question);
