@@ -28,7 +28,7 @@ const cases: readonly (readonly string[])[] = [
   ]),
   // Said once, known for good.
   ["EHLO c.test\r\n", "NOOP\r\nNOOP\r\n", "RSET\r\n", "EHLO c.test\r\n", mail, rcpt],
-  ["EHLO c.test\r\n", `${mail}${rcpt}${data}x: y\r\n.\r\n`],
+  ["EHLO c.test\r\n", `${mail}${rcpt}${data}.\r\n`],
 ];
 
 /** Replies to all commands, without their texts. */
