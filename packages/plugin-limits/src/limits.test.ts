@@ -205,6 +205,18 @@ test("a client that hangs up in the tarpit leaves nothing behind", async () => {
   expect(gateway.runtime.status().generation.users).toBe(0);
 });
 
+test("an error before DATA in one packet does not take the deadline from the message", async () => {
+  const clock = createFakeClock();
+  const limits = { dataTimeout: "5m" };
+  const gateway = await start({ tarpit: { after: 0, delay: "2s" } }, clock, undefined, { limits });
+  const session = smtp(gateway).raw(`${mail}\r\n${rcpt}\r\nWRONG\r\nDATA\r\n`);
+  await session;
+  await clock.run(2000);
+  await session.read().read().read().read().expect(/^354/);
+  await clock.run(300_000);
+  await session.read().expect(/^421 4\.4\.2/).closed();
+});
+
 test("the greet pause: who speaks first is turned away, who waits is greeted and waits only once", async () => {
   const clock = createFakeClock();
   const gateway = await start({ greetPause: { delay: "4s" } }, clock);

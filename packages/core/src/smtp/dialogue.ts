@@ -375,7 +375,8 @@ export class Dialogue implements Reader {
 
   async #pause(waitMs: number): Promise<void> {
     this.#busy += 1;
-    this.watchdog.suspend();
+    // The deadline of a message stands: DATA may have come behind the error.
+    if (this.transaction?.receiving !== true) this.watchdog.suspend();
     await new Promise<void>((resolve) => {
       const timer = this.host.clock.setTimer(resolve, waitMs);
       this.#endPause = () => {
@@ -385,9 +386,9 @@ export class Dialogue implements Reader {
     });
     this.#endPause = undefined;
     this.#busy -= 1;
-    if (this.over) this.#releaseWhenIdle();
-    else if (this.#draining) this.shutDown();
-    else if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
+    if (this.over) return this.#releaseWhenIdle();
+    if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
+    if (this.#draining) this.shutDown();
   }
 
   /** Another session with the same client or another one: after TLS or XCLIENT nothing is known of it (RFC 3207 §4.2). */
