@@ -127,8 +127,8 @@ export class LazyEntries implements EntryTable {
       return;
     }
     if (this.#count === 0) return;
+    // Not unref'd: an idle process would then sleep over it.
     this.#turn = setImmediate(() => this.#flushInTurns());
-    this.#turn.unref();
   }
 
   /** Writes some of it. */
