@@ -77,6 +77,9 @@ const probe = await instantiate(
         throw new Error("broken inside");
       });
       gateway.hooks.smtp.mail.tap((sender) => (sender === "hooked@b.test" ? reject("not by me") : undefined));
+      gateway.hooks.delivery.route.tap((route, recipient) =>
+        recipient.address === "tapped@example.test" ? { ...route, nextHop: "[10.0.0.9]" } : undefined,
+      );
       gateway.hooks.smtp.rejected.tap(() => void asked.push("told of a rejection"));
     },
   }),
@@ -170,4 +173,16 @@ test("what the log would say is told", async () => {
     ask: { to: ["nobody@example.test"] },
   });
   expect(explained.notes).toEqual([expect.stringMatching(/^reject_warning: 550 5\.1\.1 /)]);
+});
+
+test("a tap that changes a route is told, when there is a message", async () => {
+  const explained = await explain({
+    patch: { domains: { relay: ["example.test"] } },
+    instances,
+    ask: { to: ["tapped@example.test", "user@example.test"], message: "Subject: x\n\n" },
+  });
+  expect(explained.routes.map(({ route, why }) => [route?.nextHop, why])).toEqual([
+    ["[10.0.0.9]", "a tap of delivery.route, in place of smtp [127.0.0.1]:2526"],
+    ["[127.0.0.1]:2526", "class relay; relayhost"],
+  ]);
 });

@@ -393,8 +393,9 @@ class Explanation {
       const routes: ExplainedRoute[] = [];
       for (const recipient of envelope.recipients) {
         const frame = this.#tracing.begin();
-        const filter = this.#queued?.filter;
-        routes.push(await explainRoute(held, recipient, envelope.sender, { frame, config: this.#config, filter }));
+        const message = this.#queued;
+        const scope = { frame, config: this.#config, filter: message?.filter, message };
+        routes.push(await explainRoute(held, recipient, envelope.sender, scope));
       }
       await this.#leave(held, envelope, routes);
       return routes;

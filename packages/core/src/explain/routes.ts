@@ -1,7 +1,7 @@
 /** Where a recipient would go, and why. */
 import type { ResolvedConfig } from "../config/index.ts";
 import type { MailGeneration } from "../generation.ts";
-import { logText, type Recipient } from "../model/index.ts";
+import { logText, type QueuedMessage, type Recipient } from "../model/index.ts";
 import type { ExplainedRoute } from "./explained.ts";
 import type { Frame } from "./tracing.ts";
 
@@ -10,25 +10,33 @@ export interface RouteScope {
   readonly config: ResolvedConfig;
   /** What the policy's FILTER said. */
   readonly filter: string | undefined;
+  /** As it would be queued; taps of `delivery.route` are asked about it. */
+  readonly message: QueuedMessage | undefined;
 }
 
 export async function explainRoute(
   generation: MailGeneration,
   recipient: Recipient,
   sender: string,
-  { frame, config, filter }: RouteScope,
+  { frame, config, filter, message }: RouteScope,
 ): Promise<ExplainedRoute> {
   const { address, original } = recipient;
   const common = { recipient: address, original, tables: frame.tables };
   try {
     const own = await generation.route(recipient, sender);
-    const {
-      class: name,
-      transport,
-      nextHop,
-    } = filter === undefined ? own : { ...own, ...generation.routeFor(filter, address) };
-    const why = filter === undefined ? reasonFor(own, frame, config) : `FILTER of the policy: ${logText(filter)}`;
-    return { ...common, route: { class: name, transport, nextHop }, why };
+    const asked = filter === undefined ? own : { ...own, ...generation.routeFor(filter, address) };
+    const hook = generation.hooks.delivery.route;
+    const tapped = message !== undefined && hook.tapped ? await hook.call(asked, recipient, message) : asked;
+    const { class: name, transport, nextHop } = tapped;
+    const route = { class: name, transport, nextHop };
+    if (transport !== asked.transport || nextHop !== asked.nextHop) {
+      return { ...common, route, why: `a tap of delivery.route, in place of ${asked.transport} ${asked.nextHop}` };
+    }
+    return {
+      ...common,
+      route,
+      why: filter === undefined ? reasonFor(own, frame, config) : `FILTER of the policy: ${logText(filter)}`,
+    };
   } catch (error) {
     return { ...common, why: `cannot be told now: ${logText((error as Error).message)}` };
   }
