@@ -40,7 +40,6 @@ export async function compare({ policy, port, own }: Pair, session: Session): Pr
   const said = theirs.slice(0, agreed).map(({ line }) => line);
   const explained = explain({
     policy,
-    session,
     theirs: theirs[agreed] ?? missing,
     ours: ours[agreed] ?? missing,
     before: said.slice(said.findLastIndex((line) => line.startsWith("MAIL"))),

@@ -3,16 +3,14 @@
 import type { Reply } from "./conversation.ts";
 import { ownDomains } from "./names.ts";
 import type { SessionPolicy } from "./policy.ts";
-import type { Session } from "./session.ts";
 
 export interface Difference {
   readonly policy: SessionPolicy;
-  readonly session: Session;
   readonly theirs: Reply;
   readonly ours: Reply;
   /** Lines of the transaction so far. */
   readonly before: readonly string[];
-  /** The gateway's own log line for this reply, if there is one. */
+  /** The gateway's log of the session. */
   readonly log: string;
 }
 
