@@ -228,7 +228,8 @@ export class Dialogue implements Reader {
 
   inputEnded(): void {
     this.#closing = true;
-    if (this.#busy === 0) this.wire.hangUp();
+    // Before its greeting nothing that it could have asked for is under way.
+    if (this.#busy === 0 || !this.greeted) this.wire.hangUp();
   }
 
   // For commands
@@ -444,10 +445,12 @@ export class Dialogue implements Reader {
     this.#releaseWhenIdle();
   }
 
-  /** No more: at once between transactions, else when this one is over. */
+  /** No more: at once before the greeting and between transactions, else when this one is over. */
   shutDown(): void {
     this.#draining = true;
-    if (this.#busy === 0 && this.transaction === undefined) this.bye(shuttingDown);
+    this.#endPause?.();
+    const isBetween = this.#busy === 0 && this.transaction === undefined;
+    if (isBetween || !this.greeted) this.bye(shuttingDown);
   }
 
   /** No more, whatever it is doing. */
@@ -464,9 +467,10 @@ export class Dialogue implements Reader {
       this.fail(where, error);
     }
     this.#busy -= 1;
-    if (this.over) this.#releaseWhenIdle();
-    else if (this.#closing && this.#busy === 0) this.wire.hangUp();
-    else if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
+    if (this.over) return this.#releaseWhenIdle();
+    if (this.#closing && this.#busy === 0) return this.wire.hangUp();
+    if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
+    if (this.#draining) this.shutDown();
   }
 
   /** Where AUTH may have long lines, the other commands may not. */
