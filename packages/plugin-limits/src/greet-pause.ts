@@ -2,25 +2,56 @@
  * New clients wait for their greeting. A mail server does; who speaks first is a program that does not listen, and the gateway
  * turns it away (RFC 5321 §3.1; Postfix's postscreen calls it the pregreet test). Who has waited once need not again for a while.
  */
-import { after, networkOf, type Clock, type MaybePromise, type Session, type StateSpace } from "@postern/core";
+import { networkOf, type Clock, type MaybePromise, type Session, type StateSpace } from "@postern/core";
 import { unless, type Exemptions } from "./exemptions.ts";
 import type { Options } from "./options.ts";
 
+export interface GreetPause {
+  connect(session: Session): MaybePromise<undefined>;
+  closed(session: Session): void;
+}
+
+/** `troubled` is told when the store fails: then everybody waits each time. */
 export function createGreetPause(
   { delay, remember }: NonNullable<Options["greetPause"]>,
   { ipv4Prefix, ipv6Prefix }: Pick<Options, "ipv4Prefix" | "ipv6Prefix">,
   known: Pick<StateSpace<number>, "get" | "put">,
   exempt: Pick<Exemptions, "client">,
   clock: Clock,
-): (session: Session) => MaybePromise<undefined> {
-  async function pause(network: string): Promise<undefined> {
-    await new Promise<void>((resolve) => clock.setTimer(resolve, delay));
-    // Whoever spoke meanwhile is gone by now, and nobody goes on with its session.
-    await known.put(network, clock.now(), remember);
-  }
-  return (session) =>
-    unless(exempt.client(session), () => {
-      const network = networkOf(session.client.address ?? "", { v4: ipv4Prefix, v6: ipv6Prefix }) ?? "unknown";
-      return after(known.get(network), (since) => (since === undefined ? pause(network) : undefined));
+  troubled: (error: unknown) => void,
+): GreetPause {
+  /** By session id: gives the wait up. */
+  const waiting = new Map<string, () => void>();
+
+  async function greet(network: string, { id }: Session): Promise<undefined> {
+    if (await tried(() => known.get(network))) return;
+    const hasStayed = await new Promise<boolean>((resolve) => {
+      const timer = clock.setTimer(() => resolve(true), delay);
+      waiting.set(id, () => {
+        timer.cancel();
+        resolve(false);
+      });
     });
+    waiting.delete(id);
+    // Who spoke meanwhile, or did not stay, has not waited.
+    if (hasStayed) await tried(() => known.put(network, clock.now(), remember));
+  }
+
+  async function tried<T>(ask: () => MaybePromise<T>): Promise<T | undefined> {
+    try {
+      return await ask();
+    } catch (error) {
+      troubled(error);
+      return undefined;
+    }
+  }
+
+  return {
+    connect: (session) =>
+      unless(exempt.client(session), () => {
+        const network = networkOf(session.client.address ?? "", { v4: ipv4Prefix, v6: ipv6Prefix }) ?? "unknown";
+        return greet(network, session);
+      }),
+    closed: ({ id }) => waiting.get(id)?.(),
+  };
 }

@@ -47,7 +47,9 @@ export default definePlugin({
           `greetPause.delay must be shorter than the entry's deadline, ${deadlineMs} ms`,
         );
       }
-      hooks.smtp.connect.tap(createGreetPause(greetPause, given, greeted, exempt, clock));
+      const pause = createGreetPause(greetPause, given, greeted, exempt, clock, troubled);
+      hooks.smtp.connect.tap((session) => pause.connect(session));
+      hooks.smtp.closed.tap((session) => pause.closed(session));
     }
     gateway.onClose(async () => {
       await rates.flush();

@@ -214,7 +214,10 @@ test("an error before DATA in one packet does not take the deadline from the mes
   await clock.run(2000);
   await session.read().read().read().read().expect(/^354/);
   await clock.run(300_000);
-  await session.read().expect(/^421 4\.4\.2/).closed();
+  await session
+    .read()
+    .expect(/^421 4\.4\.2/)
+    .closed();
 });
 
 test("the greet pause: who speaks first is turned away, who waits is greeted and waits only once", async () => {
@@ -228,11 +231,57 @@ test("the greet pause: who speaks first is turned away, who waits is greeted and
   await clock.run(1000);
   expect(heard).toBe("554 5.5.0 Client spoke before the greeting\r\n");
   expect(gateway.log.join("\n")).toMatch(/reject: CONNECT from .*: 554 5\.5\.0 Client spoke before the greeting/);
-  const patient = smtp(gateway, { bare: true });
   await clock.run(4000);
-  await patient.expect(/^220/);
+  const gone = gateway.connect({ remoteAddress: "192.0.2.1" });
+  await clock.run(1000);
+  gone.end();
+  await clock.run(1000);
+  await clock.run(4000);
+  // Neither of them has waited.
+  const patient = gateway.connect({ remoteAddress: "192.0.2.1" });
+  heard = "";
+  patient.on("data", (octets: Buffer) => (heard += octets.toString()));
+  await clock.run(3999);
+  expect(heard).toBe("");
+  await clock.run(1);
+  expect(heard).toMatch(/^220/);
   await smtp(gateway, { bare: true }).expect(/^220/);
   await smtp(gateway, { bare: true, remoteAddress: "127.0.0.1" }).expect(/^220/);
+});
+
+test("a greet pause whose store fails: everybody waits, and nobody is turned away", async () => {
+  const clock = createFakeClock();
+  const memory = createMemoryStateStore({ clock });
+  const fail = (): never => {
+    throw new Error("the disk is on fire");
+  };
+  const space = (name: string) => ({ ...memory.space(name), get: fail, put: fail }) as never;
+  const broken: StateStore = { ...memory, sweep: () => 0, close: () => undefined, space };
+  const gateway = await start({ greetPause: { delay: "4s" } }, clock, broken);
+  for (let count = 0; count < 2; count++) {
+    const patient = smtp(gateway, { bare: true }).expect(/^220/);
+    await clock.run(4000);
+    await patient;
+  }
+});
+
+test("who is in the greet pause or in the tarpit when the gateway closes is told so at once", async () => {
+  const clock = createFakeClock();
+  const gateway = await start({ greetPause: { delay: "4s" }, tarpit: { after: 0, delay: "20s" } }, clock);
+  const slow = smtp(gateway, { bare: true }).expect(/^220/);
+  await clock.run(4000);
+  await slow.raw("WRONG\r\n");
+  const fresh = smtp(gateway, { bare: true, remoteAddress: "192.0.2.2" });
+  await clock.run(100);
+  const closed = gateway.runtime.close("asked", 60_000);
+  await fresh.expect(/^421 4\.3\.2/).closed();
+  await slow
+    .read()
+    .expect(/^500/)
+    .read()
+    .expect(/^421 4\.3\.2/)
+    .closed();
+  await closed;
 });
 
 test("a pause that the deadline would cut short is refused", async () => {
