@@ -99,6 +99,8 @@ export class SessionCounts {
 
   async #publishGroup(key: string, group: Group): Promise<void> {
     const now = this.#clock.monotonic();
+    // Or the others would hear of them for good.
+    this.#prune(group);
     const { size } = group.sessions;
     const own = `${key} ${this.#instance}`;
     if (size === 0) {
@@ -113,6 +115,8 @@ export class SessionCounts {
     }
     const said = this.#space.scan(`${key} `, mostOthers);
     const known = isPromise(said) ? await said : said;
-    group.others = known.reduce((sum, [name, count]) => (name === own ? sum : sum + count), 0);
+    // A key may begin as another does: users' names have blanks.
+    const others = known.filter(([name]) => name !== own && name.lastIndexOf(" ") === key.length);
+    group.others = others.reduce((sum, [, count]) => sum + count, 0);
   }
 }
