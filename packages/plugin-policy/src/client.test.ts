@@ -3,12 +3,14 @@ import type { Ask, CompileScope, Judge } from "@postern/core";
 import { ConfigError } from "@postern/core";
 import {
   createFakeClock,
+  createTestGateway,
   fuzzAnswer,
   openPlugin,
   sampleMessage,
   sampleRecipient,
   sampleSession,
   sampleTransaction,
+  smtp,
   testRestriction,
   type FakeClock,
 } from "@postern/testkit";
@@ -346,4 +348,21 @@ test("Postfix's form, and what is wrong about an argument", async () => {
       { name: "settings of a named one", args: ["svc timeout=3s"], expect: /^config: settings of "svc" stand in/ },
     ],
   });
+});
+
+test("a service that names its own word, and a default action that does, come to an end", async () => {
+  const service = await serving(() => "check_policy_service svc");
+  const config = { domains: { relay: ["example.test"] }, policy: { rcpt: ["check_policy_service svc"] } };
+  const own = { address: service.address, tryLimit: 1 };
+  const start = (more: object) =>
+    createTestGateway(config, { plugins: [[policy, { services: { svc: { ...own, ...more } } }]] as never });
+  const gateway = await start({});
+  onTestFinished(() => gateway.close());
+  await smtp(gateway)
+    .say("MAIL FROM:<a@b.test>")
+    .say("RCPT TO:<c@example.test>")
+    .expect(/^451 4\.3\.5 /);
+  expect(service.heard.length).toBeLessThan(20);
+  expect(gateway.log.join("\n")).toMatch(/restrictions name each other more than 10 times over/);
+  await expect(start({ defaultAction: "check_policy_service svc" })).rejects.toThrow(/name each other more than 10/);
 });

@@ -70,7 +70,7 @@ export class ListCompiler {
   }
 
   async compile(entries: readonly PolicyEntry[], path: string, stage: Stage): Promise<readonly CompiledWord[]> {
-    return this.#compileAll(parseEntries(entries, path, this.#names), { stage, trail: [], via: [] });
+    return this.#compileAll(parseEntries(entries, path, this.#names), { stage, depth: 0, trail: [], via: [] });
   }
 
   /** A list that is asked at any stage by whoever has it. At a stage where a word cannot stand, it is left out. */
@@ -78,7 +78,7 @@ export class ListCompiler {
     const parsed = parseEntries(entries, path, this.#names);
     const judges: Partial<Record<Stage, Judge>> = {};
     for (const stage of stages) {
-      const words = await this.#compileAll(parsed, { stage, trail: [], via: [], lenient: true });
+      const words = await this.#compileAll(parsed, { stage, depth: 0, trail: [], via: [], lenient: true });
       judges[stage] = this.#asJudge(words);
     }
     return judges as Record<Stage, Judge>;
@@ -155,10 +155,12 @@ export class ListCompiler {
       stage: context.stage,
       table: (spec) => this.#scope.openTable(spec),
       compile: async (nested) => {
+        const depth = context.depth + 1;
+        if (depth > deepest) throw new ConfigError(`restrictions name each other more than ${deepest} times over`);
         const parsed = parseEntry(nested, entry.path, this.#names).map((word) =>
           entry.warn ? { ...word, warn: true } : word,
         );
-        return this.#asJudge(await this.#compileAll(parsed, context));
+        return this.#asJudge(await this.#compileAll(parsed, { ...context, depth }));
       },
     };
   }
@@ -183,8 +185,13 @@ function whereElse({ stages: own }: Restriction, stage: Stage): string {
   return `only in ${allowed}${delayed ? "; policy.delayReject is false, so that the list is asked before RCPT" : ""}`;
 }
 
+/** A word that names words that name words; a service may go on so without end. */
+const deepest = 10;
+
 interface CompileContext {
   readonly stage: Stage;
+  /** How many words the words were named by, each by the one before. */
+  readonly depth: number;
   /** Words that cannot stand in the stage are left out. */
   readonly lenient?: boolean;
   /** Classes that are being unfolded, also by way of a table that names one. */

@@ -116,6 +116,11 @@ describe("compiling", () => {
     await expect(compile(lists, classes)).rejects.toThrow(new ConfigError(message));
   });
 
+  test("words that name each other come to an end", async () => {
+    const echo: Partial<Restriction> = { name: "echo", compile: (_, { compile }) => compile("echo") };
+    await expect(compile({ rcpt: ["echo"] }, {}, [echo])).rejects.toThrow("name each other more than 10 times over");
+  });
+
   test("lists that are asked at RCPT may hold its words", async () => {
     for (const stage of ["connect", "helo", "mail"] as const) {
       const lists = { [stage]: ["only_rcpt"] };
