@@ -110,6 +110,15 @@ describe("tables", () => {
 });
 
 describe("failed logins", () => {
+  const limits: FailureLimits = {
+    delay: 100,
+    longestDelay: 1000,
+    perSession: 0,
+    perClient: 100,
+    perIdentity: 0,
+    window: 1000,
+  };
+
   test("end the session, whoever they were about", async () => {
     await using gateway = await gatewayWith({ failures: { ...atOnce, perSession: 3 } });
     const talk = smtp(gateway);
@@ -138,6 +147,43 @@ describe("failed logins", () => {
     await smtp(gateway, { remoteAddress: "192.0.2.2" }).say(login("user@example.test", "right")).expect(/^235 /);
   });
 
+  test("that a network has tried side by side get no more answers than its limit, a right one neither", async () => {
+    await using gateway = await gatewayWith({ failures: { ...atOnce, perClient: 3 }, waiting: 50 });
+    const tries = [...Array.from({ length: 12 }, () => "wrong"), "right"];
+    const replies = await Promise.all(tries.map((password) => smtp(gateway).say(login("user@example.test", password))));
+    const counts = { "535": 0, "454": 0, "235": 0 };
+    for (const reply of replies) counts[String(reply).slice(0, 3) as keyof typeof counts] += 1;
+    expect(counts).toEqual({ "535": 3, "454": 10, "235": 0 });
+  });
+
+  test("count for who does not wait for the answer, too", async () => {
+    const notes: string[] = [];
+    const gone = new AbortController();
+    const increment = (key: string, by: number): number => {
+      if (by > 0) notes.push(key);
+      return 0;
+    };
+    const known = new PasswordTable({
+      table: { type: "inline", name: "passwords", kind: "indexed", trusted: true, lookup: () => hash },
+      pool: {
+        async verify(_password, _hash, signal) {
+          if (signal === gone.signal) gone.abort();
+          throw new HashUnavailable("the client is gone");
+        },
+      },
+      failures: new Failures({ increment }, { ...limits, perIdentity: 1 }),
+      realm: undefined,
+      countInSession: () => 1,
+    });
+    const session = sampleSession();
+    const credentials = { identity: "user", authzid: "", password: "x", mechanism: "PLAIN" as const, session };
+    await expect(known.verify(credentials)).rejects.toThrow(HashUnavailable);
+    // A full queue is nobody's fault.
+    expect(notes).toEqual([]);
+    await expect(known.verify({ ...credentials, signal: gone.signal })).rejects.toThrow(HashUnavailable);
+    expect(notes).toEqual([expect.stringMatching(/^client:/), "identity:user"]);
+  });
+
   test("of an identity slow it, and lock nobody out", async () => {
     await using gateway = await gatewayWith({ failures: { ...atOnce, perIdentity: 2, longestDelay: "30ms" } });
     for (const host of [1, 2]) {
@@ -154,15 +200,6 @@ describe("failed logins", () => {
       expect(performance.now() - since).toBeGreaterThan(25);
     }
   });
-
-  const limits: FailureLimits = {
-    delay: 100,
-    longestDelay: 1000,
-    perSession: 0,
-    perClient: 100,
-    perIdentity: 0,
-    window: 1000,
-  };
 
   test("are held back twice as long each, up to the longest, over sessions and over addresses of one network", async () => {
     const counts = new Map<string, number>();

@@ -55,13 +55,14 @@ export class Failures {
     address: string | undefined,
     identity: string,
     inSession: number,
-  ): MaybePromise<{ readonly delayMs: number; readonly ends: boolean }> {
+  ): MaybePromise<Standing & { readonly ends: boolean }> {
     const { delay, longestDelay, perSession, perClient, perIdentity } = this.#limits;
     const ends = perSession > 0 && inSession >= perSession;
     return after(this.#count("client", networkKey(address), 1, perClient), (client) =>
       after(this.#count("identity", identity, 1, perIdentity), () => {
         const failures = Math.max(inSession, client);
-        return { delayMs: Math.min(delay * 2 ** Math.min(failures - 1, 30), longestDelay), ends };
+        const delayMs = Math.min(delay * 2 ** Math.min(failures - 1, 30), longestDelay);
+        return { shutOut: perClient > 0 && client > perClient, delayMs, ends };
       }),
     );
   }

@@ -46,17 +46,34 @@ export class PasswordTable {
   }
 
   async verify({ identity: said, password, session, signal }: Credentials): Promise<AuthAnswer> {
-    const { table, pool, failures } = this.#parts;
+    const { failures, countInSession } = this.#parts;
     const { address } = session.client;
     const identity = this.#nameOf(said);
-    const { shutOut, delayMs } = await failures.standing(address, identity);
+    const before = await failures.standing(address, identity);
+    if (before.shutOut) return { kind: "later", delayMs: before.delayMs };
+    const note = (): ReturnType<Failures["note"]> => failures.note(address, identity, countInSession(session));
+    let right: boolean;
+    try {
+      right = await this.#isRight(identity, password, signal);
+    } catch (error) {
+      // Who leaves before the answer has cost as much as who hears it.
+      if (signal?.aborted === true) await note();
+      throw error;
+    }
+    const noted = right ? undefined : await note();
+    // Other sessions of the network may have failed meanwhile: it hears no more answers than its limit, and no right one beyond.
+    const { shutOut } = noted ?? (await failures.standing(address, identity));
+    const delayMs = Math.max(before.delayMs, noted?.delayMs ?? 0);
     if (shutOut) return { kind: "later", delayMs };
+    return noted === undefined ? { kind: "ok", identity, delayMs } : { kind: "no", delayMs, ends: noted.ends };
+  }
+
+  async #isRight(identity: string, password: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const { table, pool } = this.#parts;
     const found = await table.lookup(identity, signal === undefined ? undefined : { signal });
     const hash = found === undefined ? dummyHash(this.#costs.usual) : this.#parse(identity, found);
     const same = await pool.verify(password, hash.text, signal);
-    if (found !== undefined && same) return { kind: "ok", identity, delayMs };
-    const noted = await failures.note(address, identity, this.#parts.countInSession(session));
-    return { kind: "no", delayMs: Math.max(delayMs, noted.delayMs), ends: noted.ends };
+    return found !== undefined && same;
   }
 
   /** As tables fold their keys, so that a login is one name however it is written. */
