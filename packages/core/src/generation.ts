@@ -195,7 +195,6 @@ export async function buildGeneration(
     const plugins = await setUpPlugins(instances, gatewayParts, { guard });
     try {
       requireAuthenticator(config, registrations);
-      const smtp = await readSmtpSettings(config);
       const openTable = (spec: TableSpec, purpose?: TablePurpose) => tables.open(spec, purpose);
       const warn = (text: string): void => parts.log("warn", "core", text);
       const scope = { directory, openTable, warn };
@@ -204,15 +203,12 @@ export async function buildGeneration(
       const { recipientDelimiter } = config;
       const book = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
       own = { book, networks };
+      const origin = config.origin ?? book.firstDomain ?? hostname;
+      const smtp = await readSmtpSettings(config, origin);
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
-      const rewriter = combineRewriters(
-        createQualifier(config.origin ?? book.firstDomain ?? hostname),
-        rewriters,
-        guard,
-        {
-          maxHeaderBytes: config.limits.headerSizeBytes,
-        },
-      );
+      const rewriter = combineRewriters(createQualifier(origin), rewriters, guard, {
+        maxHeaderBytes: config.limits.headerSizeBytes,
+      });
       if (
         rewriters.every(({ value }) => value.isAlias === undefined) &&
         hasItems(config.domains.virtualAlias.domains)
@@ -226,7 +222,7 @@ export async function buildGeneration(
         clock,
         openTable,
         own: endpoints,
-        origin: config.origin ?? book.firstDomain ?? hostname,
+        origin,
       });
       const route = movedRoute(routing.route, rewriter);
       const addresses = withMoved(withBounces(book, routing, isAlias), rewriter);
@@ -284,9 +280,12 @@ function requireAuthenticator({ listeners }: ResolvedConfig, { authenticators }:
   );
 }
 
-async function readSmtpSettings({ hostname, limits, tls, policy }: ResolvedConfig): Promise<SmtpSettings> {
+async function readSmtpSettings(
+  { hostname, limits, tls, policy }: ResolvedConfig,
+  origin: string,
+): Promise<SmtpSettings> {
   const { showDecision } = policy;
-  const shared = { hostname, limits: { ...limits, sessionsPerMinute: undefined }, showDecision };
+  const shared = { hostname, origin, limits: { ...limits, sessionsPerMinute: undefined }, showDecision };
   if (tls === undefined) return shared;
   return { ...shared, tls: await readTlsFiles(tls) };
 }

@@ -113,6 +113,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
   );
   const settings: SmtpSettings = {
     hostname: "mx.ours.test",
+    origin: "ours.test",
     tls: options.tls,
     limits: { ...defaultLimits, ...options.limits },
   };

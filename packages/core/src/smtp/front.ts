@@ -60,6 +60,8 @@ export interface SessionGeneration {
 export interface SmtpSettings {
   /** In the greeting, EHLO, and Received. */
   readonly hostname: string;
+  /** The domain of addresses that our own clients write without one. */
+  readonly origin: string;
   /** PEM. STARTTLS is offered only when it is here; an implicit-TLS listener does not start without. */
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined;
   readonly limits: SmtpLimits;

@@ -10,12 +10,8 @@ import {
   type Message,
 } from "../message/index.ts";
 import type { Effect, Origin, Transaction } from "../model/index.ts";
+import { isOwnClient } from "./client-path.ts";
 import type { Dialogue } from "./dialogue.ts";
-
-/** Of `networks`, or authenticated. */
-function isOwnClient({ session }: Dialogue): boolean {
-  return session.client.inNetworks || session.auth !== undefined;
-}
 
 function protocolOf({ session }: Dialogue, { smtputf8 }: Pick<Transaction, "smtputf8">): string {
   return receivedProtocol({

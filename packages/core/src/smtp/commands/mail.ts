@@ -1,9 +1,10 @@
 /** MAIL (RFC 5321 §4.1.1.2): the reverse-path and what the message is said to be. Nothing of a refused MAIL stays. */
-import { addressFaults, parsePath, takePath, type AddressFaultReason } from "../../address/index.ts";
+import { addressFaults, takePath, type AddressFaultReason } from "../../address/index.ts";
 import { reply, type Reply, type Transaction } from "../../model/index.ts";
 import { noSpace } from "../failure.ts";
 import { OpenTransaction } from "../open-transaction.ts";
 import { isRefused, parseMailParameters } from "../parameters.ts";
+import { readPath } from "../client-path.ts";
 import type { Command } from "./index.ts";
 
 const syntax = reply(501, "5.5.4", "Syntax: MAIL FROM:<address>");
@@ -16,7 +17,7 @@ export const mail: Command = (dialogue, argument) => {
   if (!taken.ok) return dialogue.say(senderFault(taken.reason));
   const parameters = parseMailParameters(taken.rest, dialogue.limits.messageSizeBytes, dialogue.offersAuth);
   if (isRefused(parameters)) return dialogue.say(parameters.refusal);
-  const path = parsePath(taken.path, { allowNull: true, smtputf8: parameters.smtputf8 });
+  const path = readPath(dialogue, taken.path, { allowNull: true, smtputf8: parameters.smtputf8 });
   if (!path.ok) return dialogue.say(senderFault(path.reason));
 
   // Before the content is sent for nothing.

@@ -1,7 +1,8 @@
 /** RCPT (RFC 5321 §4.1.1.3): one recipient. Whether we relay for it is the guard's to say, inside the policy. */
-import { addressFaults, parsePath, takePath, type AddressFaultReason } from "../../address/index.ts";
+import { addressFaults, takePath, type AddressFaultReason } from "../../address/index.ts";
 import { reply, type Recipient, type Reply } from "../../model/index.ts";
 import { isRefused, parseRcptParameters } from "../parameters.ts";
+import { readPath } from "../client-path.ts";
 import type { Command } from "./index.ts";
 
 const syntax = reply(501, "5.5.4", "Syntax: RCPT TO:<address>");
@@ -24,7 +25,7 @@ export const rcpt: Command = (dialogue, argument) => {
   if (!taken.ok) return dialogue.say(recipientFault(taken.reason));
   const parameters = parseRcptParameters(taken.rest);
   if (isRefused(parameters)) return dialogue.say(parameters.refusal);
-  const path = parsePath(taken.path, { allowPostmaster: true, smtputf8: transaction.plain.smtputf8 });
+  const path = readPath(dialogue, taken.path, { allowPostmaster: true, smtputf8: transaction.plain.smtputf8 });
   if (!path.ok) return dialogue.say(recipientFault(path.reason));
   if (transaction.plain.recipients.length >= limits.recipients) return dialogue.say(tooMany);
 
