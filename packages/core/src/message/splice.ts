@@ -9,6 +9,8 @@ export interface Splice {
   readonly start: number;
   readonly end: number;
   readonly text: string;
+  /** Octets of this header section that stand behind it, as they came: whatever they are. */
+  readonly kept?: Buffer;
 }
 
 /** RFC 5322 §2.1.1. */
@@ -33,12 +35,13 @@ export function spliceHeader(message: Message, splices: readonly Splice[]): Mess
     const line = piece.lastIndexOf(0x0a);
     column = line < 0 ? column + piece.length : piece.length - line - 1;
   };
-  for (const { start, end, text } of splices) {
+  for (const { start, end, text, kept } of splices) {
     if (forbidden.test(text)) throw new RangeError("a piece of a header field has control characters");
     push(octets.subarray(done, start));
     const piece = Buffer.from(text);
     if (column + piece.length + lineLeft(octets, end) > longestLine && column > 1) push(fold);
     push(piece);
+    if (kept !== undefined) push(kept);
     done = end;
   }
   chunks.push(octets.subarray(done));

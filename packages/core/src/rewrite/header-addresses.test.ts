@@ -47,6 +47,16 @@ describe("addresses in a header", () => {
     );
   });
 
+  test.for(["(a\r\n comment)", "(\u0001\u007f)", "(\u00f6)", "(\u00e2\u0080\u00a8)"])(
+    "a comment within an address stays, octet for octet: %j",
+    async (comment) => {
+      const edited = await rewriteHeader(messageOf(`To: a ${comment} @in.test\r\n\r\nx\r\n`, "latin1"), hide);
+      expect(Buffer.concat([...(edited.raw.chunks ?? [])]).toString("latin1")).toBe(
+        `To: a@out.test ${comment}\r\n\r\nx\r\n`,
+      );
+    },
+  );
+
   test("a domain that is put in has A-labels", async () => {
     const list = "From: a@in.test\r\nTo: \u00f6@in.test\r\n\r\n";
     expect(await rewrite(list, (address) => address.replace("in.test", "b\u00fccher.test"))).toBe(

@@ -71,7 +71,6 @@ function addressesOf(message: Message): FoundAddress[] {
       found.push({
         ...span,
         text: decode(span.text),
-        comments: decode(span.comments),
         place,
         start,
         end: offset + span.end,
@@ -128,7 +127,9 @@ class HeaderPass {
     if (answer === text) return;
     if (typeof answer !== "string" || !isAddress(answer)) throw new InvalidAnswer("a rewriter answers with addresses");
     this.#known.set(`${place} ${text}`, answer);
-    this.#splices.push({ start, end, text: `${withALabels(answer)}${comments}` });
+    // They may be folded, and have octets that nobody else may put in.
+    const kept = comments === "" ? undefined : Buffer.from(comments, "latin1");
+    this.#splices.push({ start, end, text: withALabels(answer), ...(kept && { kept }) });
   }
 }
 
