@@ -251,7 +251,7 @@ export const configSchema = z.strictObject({
       deadline: duration({ min: "100ms" })
         .default("8s")
         .describe("Wait for one question's answer, over all servers and rounds."),
-      cacheEntries: count().default(10_000).describe("Answers kept in memory."),
+      cacheEntries: count().default(10_000).describe("Answers kept in memory, up to about 32 MB."),
       minTtl: duration().default("0s").describe("Shortest time for which an answer is kept, whatever its TTL."),
       maxTtl: duration().default("1d").describe("Longest time for which an answer is kept."),
       maxNegativeTtl: duration().default("5m").describe("Longest time for which it is kept that nothing is there."),

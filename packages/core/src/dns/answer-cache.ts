@@ -1,6 +1,6 @@
 /**
- * Answers by question until their time is over: the empty ones too (RFC 2308), and failures (RFC 9520). Bounded in entries,
- * the oldest goes first.
+ * Answers by question until their time is over: the empty ones too (RFC 2308), and failures (RFC 9520). Bounded in entries and in
+ * what they weigh, the oldest goes first.
  */
 import { DnsUnavailable } from "../errors.ts";
 import type { Clock } from "../model/clock.ts";
@@ -11,7 +11,13 @@ export type Known = readonly unknown[] | DnsUnavailable;
 interface Kept {
   readonly known: Known;
   readonly until: number;
+  readonly weight: number;
 }
+
+/** In about octets: a stranger's zone may give each of its names as many records as an answer holds. */
+const mostWeight = 32 * 1024 * 1024;
+/** Of an entry, and of each record beside its text. */
+const ownWeight = 100;
 
 /** How long answers are kept, whatever their servers say. */
 export interface CacheBounds {
@@ -35,15 +41,23 @@ export interface AnswerCache {
 
 export function createAnswerCache(bounds: CacheBounds, clock: Pick<Clock, "monotonic">): AnswerCache {
   const kept = new Map<string, Kept>();
+  let weight = 0;
 
   function set(key: string, known: Known, ttlMs: number): void {
     if (ttlMs <= 0) return;
-    kept.delete(key);
-    kept.set(key, { known, until: clock.monotonic() + ttlMs });
+    remove(key);
+    const entry = { known, until: clock.monotonic() + ttlMs, weight: weigh(known) };
+    kept.set(key, entry);
+    weight += entry.weight;
     for (const oldest of kept.keys()) {
-      if (kept.size <= bounds.entries) break;
-      kept.delete(oldest);
+      if (kept.size <= bounds.entries && weight <= mostWeight) break;
+      remove(oldest);
     }
+  }
+
+  function remove(key: string): void {
+    weight -= kept.get(key)?.weight ?? 0;
+    kept.delete(key);
   }
 
   return {
@@ -51,7 +65,7 @@ export function createAnswerCache(bounds: CacheBounds, clock: Pick<Clock, "monot
       const entry = kept.get(key);
       if (entry === undefined) return undefined;
       if (entry.until > clock.monotonic()) return entry.known;
-      kept.delete(key);
+      remove(key);
       return undefined;
     },
     keep(key, answer, ttlMs, negative) {
@@ -65,4 +79,18 @@ export function createAnswerCache(bounds: CacheBounds, clock: Pick<Clock, "monot
       return kept.size;
     },
   };
+}
+
+function weigh(known: Known): number {
+  if (!Array.isArray(known)) return ownWeight;
+  return (known as readonly unknown[]).reduce(
+    (sum: number, record) => sum + ownWeight + textOf(record).length,
+    ownWeight,
+  );
+}
+
+function textOf(record: unknown): string {
+  if (typeof record === "string") return record;
+  const { exchange = "" } = (record ?? {}) as { readonly exchange?: string };
+  return exchange;
 }

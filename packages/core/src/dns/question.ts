@@ -64,6 +64,9 @@ export function encodeQuestion(id: number, name: string, type: RecordType, edns:
   });
 }
 
+/** Aliases followed in one answer: whoever sends thousands would have us compare each with each. */
+const longestChain = 10;
+
 /** Never throws: what cannot be decoded is foreign. */
 export function decodeResponse(packet: Buffer, id: number, name: string, type: RecordType): Response {
   let decoded: DecodedPacket;
@@ -105,7 +108,7 @@ function readRecords(packet: DecodedPacket, name: string, type: RecordType): Rec
   const seen = new Set<string>();
   let owner = name;
   let ttlMs = longestTtlMs;
-  while (!seen.has(owner)) {
+  while (!seen.has(owner) && seen.size < longestChain) {
     seen.add(owner);
     const own = answers.filter((answer) => answer.name.toLowerCase() === owner);
     for (const answer of own) ttlMs = Math.min(ttlMs, ttlOf(answer));
