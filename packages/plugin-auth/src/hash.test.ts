@@ -92,6 +92,17 @@ test.each([
     "$scrypt$ln=14,r=8,p=999$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E",
     /beyond/,
   ],
+  [
+    "half a minute in code that cannot be ended",
+    "$scrypt$ln=18,r=8,p=32$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E",
+    /beyond/,
+  ],
+  [
+    "an N that its r does not allow",
+    "$scrypt$ln=16,r=1,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E",
+    /beyond/,
+  ],
+  ["bcrypt beyond the deadline", "$2a$16$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", /beyond/],
   ["bcrypt for an afternoon", "$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", /beyond/],
   ["rounds for a night", "$5$rounds=999999999$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8", /beyond/],
   ["rounds that are too few", "$5$rounds=10$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8", /beyond/],

@@ -19,10 +19,13 @@ export interface PasswordHash {
 /** Why a text is no hash that we take; never has any of it. */
 export class HashFormatError extends Error {}
 
-/** Largest parameters that are computed: a table must not be able to stop the gateway. */
+/**
+ * Largest parameters that are computed, each about two seconds: a table must not be able to stop the gateway, and what takes longer
+ * than its deadline would let nobody in. The code of scrypt cannot be ended before it is done.
+ */
 const mostScryptBytes = 256 * 1024 * 1024;
-const mostScryptWork = 2 ** 26;
-const mostBcryptCost = 16;
+const mostScryptWork = 2 ** 23;
+const mostBcryptCost = 15;
 const mostShaRounds = 1_000_000;
 
 const phcBase64 = "[A-Za-z0-9+/]";
@@ -66,6 +69,8 @@ function parseBare(text: string): PasswordHash {
       ln < 1 ||
       r < 1 ||
       p < 1 ||
+      // RFC 7914 §2.
+      ln >= 16 * r ||
       ln > 24 ||
       128 * r * 2 ** ln > mostScryptBytes ||
       r * p * 2 ** ln > mostScryptWork
