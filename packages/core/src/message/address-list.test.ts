@@ -36,6 +36,11 @@ describe("addresses of a field", () => {
     [" (never closed joe@a.test", []],
     [' "never closed, joe@a.test', ['"never closed, joe@a.test']],
     [" <joe@a.test> and more words", ["joe@a.test"]],
+    [" @[never closed:joe\r\n", ["@[never closed:joe"]],
+    [' "never closed \r\n', ['"never closed']],
+    [' "\r\n', ['"']],
+    [' joe@a.test, "\\\r\n', ["joe@a.test", '"\\']],
+    [" joe\\\r\n", ["joe\\"]],
   ])("%j", ([value, texts]) => {
     const found = findAddresses(value);
     expect(found.map(({ text }) => text)).toEqual(texts);

@@ -134,9 +134,9 @@ function endOfAtom(value: string, start: number): number {
   let at = start;
   while (at < value.length) {
     const character = value.charAt(at);
-    if (character === "\\") at += 1;
-    else if (isBlank(character) || operators.has(character)) break;
-    at += 1;
+    if (isBlank(character) || operators.has(character)) break;
+    // A line break cannot be quoted.
+    at += character === "\\" && !/[\r\n]/.test(value.charAt(at + 1)) ? 2 : 1;
   }
   return Math.min(at, value.length);
 }
@@ -144,7 +144,14 @@ function endOfAtom(value: string, start: number): number {
 function endOfQuoted(value: string, start: number, mark: string): number {
   let at = start + 1;
   while (at < value.length && value.charAt(at) !== mark) at += value.charAt(at) === "\\" ? 2 : 1;
-  return Math.min(at + 1, value.length);
+  return at < value.length ? at + 1 : endOfText(value);
+}
+
+/** What is never closed ends before the field's own line break. */
+function endOfText(value: string): number {
+  let at = value.length;
+  while (at > 0 && isBlank(value.charAt(at - 1))) at -= 1;
+  return at;
 }
 
 /** Comments nest. */
