@@ -12,6 +12,8 @@ type SpaceEntries = Map<string, Entry>;
 /** A sweep looks at so many between two looks at the time, and lets others run after so many milliseconds. */
 const sweepStep = 500;
 const sweepMs = 3;
+/** Of what is too much a part goes at once: to find the oldest of a map takes as long as it has lost entries since it last grew. */
+const dropShare = 128;
 
 export class MemoryEntries implements EntryTable {
   /** Each map in the order of writing. */
@@ -132,7 +134,11 @@ export class MemoryEntries implements EntryTable {
   }
 
   #dropOldest(space: string, entries: SpaceEntries): void {
-    for (const key of entries.keys()) return this.#drop(space, entries, key);
+    let left = Math.ceil(entries.size / dropShare);
+    for (const key of entries.keys()) {
+      if (left-- === 0) return;
+      this.#drop(space, entries, key);
+    }
   }
 
   #drop(space: string, entries: SpaceEntries, key: string): void {
