@@ -1,6 +1,8 @@
 /** Who was known a moment ago, without asking the store again: bounded, and forgotten before the store forgets. */
 
 const maxKept = 20_000;
+/** The oldest go together: to find the oldest of a map takes as long as it has lost entries since it last grew. */
+const dropped = 200;
 
 export class Familiar {
   readonly #until = new Map<string, number>();
@@ -17,7 +19,7 @@ export class Familiar {
     if (this.#until.size >= maxKept)
       for (const oldest of this.#until.keys()) {
         this.#until.delete(oldest);
-        break;
+        if (this.#until.size <= maxKept - dropped) break;
       }
     this.#until.set(key, until);
   }

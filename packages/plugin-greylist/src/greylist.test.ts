@@ -234,6 +234,14 @@ test("one network leaves a bounded number of triplets an hour, and hinders no ot
   expect(spaces.waiting.keys).toHaveLength(11);
 });
 
+test("one customer's networks of IPv6 are one crowd", () => {
+  const { spaces, attempt } = setUp({ maxNewPerNetwork: 10 });
+  for (let at = 0; at < 50; at += 1) expect(attempt({ client: `2001:db8:1:${at.toString(16)}::1` })).toEqual(putOff);
+  expect(spaces.waiting.keys).toHaveLength(10);
+  expect(attempt({ client: "2001:db8:2::1" })).toEqual(putOff);
+  expect(spaces.waiting.keys).toHaveLength(11);
+});
+
 test("who came back lately is let in without a question to the store, and keeps its place there all the same", () => {
   const { clock, spaces, attempt } = setUp();
   void attempt();

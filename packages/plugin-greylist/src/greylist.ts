@@ -18,6 +18,9 @@ import { Newcomers } from "./newcomers.ts";
 import type { Options } from "./options.ts";
 import { tripletKey } from "./triplet.ts";
 
+/** What one customer is given of IPv6 (RFC 6177). */
+const sitePrefix = 48;
+
 type Space = Pick<StateSpace<number>, "get" | "put" | "delete" | "update">;
 
 export interface GreylistSpaces {
@@ -46,6 +49,8 @@ export function createGreylist(parts: GreylistParts): (ask: Ask) => MaybePromise
   const prefixes = { v4: options.ipv4Prefix, v6: options.ipv6Prefix };
   const familiar = new Familiar();
   const newcomers = new Newcomers(options.maxNewPerNetwork);
+  // Whoever has one network of IPv6 has 65,536 of them, and would fill the store by himself.
+  const site = { v4: prefixes.v4, v6: Math.min(prefixes.v6, sitePrefix) };
   /** A message for many recipients came late once. */
   const marked = new WeakSet<object>();
   // As an effect, not a verdict: when a later word refuses the recipient for good, that is told at once and nobody retries.
@@ -93,7 +98,8 @@ export function createGreylist(parts: GreylistParts): (ask: Ask) => MaybePromise
         return now - first < delay ? putOff : pass(one, now - first);
       if (ask.dry) return delay === 0 ? undefined : putOff;
       if (delay === 0) return pass(one, 0);
-      if (!newcomers.admit(network, clock.monotonic())) return putOff;
+      const crowd = networkOf(ask.session.client.address ?? "", site) ?? network;
+      if (!newcomers.admit(crowd, clock.monotonic())) return putOff;
       return after(waiting.put(triplet, now, retryWindow), () => putOff);
     });
   }

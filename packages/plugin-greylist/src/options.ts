@@ -40,7 +40,9 @@ export const options = z.strictObject({
     .int()
     .min(1)
     .default(5000)
-    .describe("New triplets of one client network that are remembered in an hour; what is beyond is only put off."),
+    .describe(
+      "New triplets of one client network, of IPv6 one /48, that are remembered in an hour; what is beyond is only put off.",
+    ),
   text: z
     .string()
     .min(1)
