@@ -25,7 +25,7 @@ export interface Rewriters {
   readonly rewriteHeader: ((message: Message, ask: RewriteAsk) => MaybePromise<Message>) | undefined;
   /** What a transport that says `outbound` is given; the queue keeps what it has. */
   readonly rewriteOutbound: (<M extends OutboundMail>(mail: M, ask: RewriteAsk) => Promise<M>) | undefined;
-  isAlias(address: string): MaybePromise<boolean>;
+  readonly isAlias: (address: string) => MaybePromise<boolean>;
   readonly movedTo: ((address: string) => MaybePromise<string | undefined>) | undefined;
 }
 

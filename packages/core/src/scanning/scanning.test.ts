@@ -124,7 +124,7 @@ describe("a failure answers by its reason, is logged under its owner, and never 
   test.each<[what: string, answer: unknown]>([
     ["null", null],
     ["a string", "clean"],
-    ["an effect without a sink", { kind: "hold" }],
+    ["an effect without a sink", { kind: "quarantine" }],
     ["a header without a value", { kind: "prepend", name: "X" }],
     ["a reject with a 2yz reply", { kind: "reject", reply: { code: 250, text: "ok" } }],
     ["two verdicts", [reject("no"), defer("later")]],
