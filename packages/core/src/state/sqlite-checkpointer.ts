@@ -43,8 +43,13 @@ export class SqliteCheckpointer {
     this.#written += entries;
     if (this.#written < every || this.#busy) return;
     this.#written = 0;
+    try {
+      this.#worker ??= this.#start();
+    } catch {
+      // The system gives us no thread, now or ever.
+      return;
+    }
     this.#busy = true;
-    this.#worker ??= this.#start();
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- the port of a thread, no window
     this.#worker.postMessage("checkpoint");
   }
