@@ -59,7 +59,8 @@ export async function explain(options: ExplainCommandOptions, cwd: string, outpu
       ? undefined
       : await open(await loadRequired({ config: resolve(cwd, options.diff) }, cwd));
   const [only] = cases;
-  if (options.cases !== undefined) return runCases(cases, { here, there }, options.json, output);
+  // Awaited here: what the stack holds is closed when this function ends.
+  if (options.cases !== undefined) return await runCases(cases, { here, there }, options.json, output);
   if (only === undefined) throw new UsageError("there is nothing to explain");
   const explained = await ask(here, only);
   if (there !== undefined)
