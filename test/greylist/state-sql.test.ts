@@ -151,6 +151,24 @@ describeDatabases("the SQL state store", (database) => {
     expect(await space.get("k")).toBe(2);
   });
 
+  test("an entry is written however often it was before", async () => {
+    let now = Date.now();
+    const space = openStore(database(), { table: "worn" }, { now: () => now }).space<number>("s");
+    const wearOut = () =>
+      database().query(`UPDATE worn SET version = ${database().client === "pg" ? 2 ** 31 - 1 : 2 ** 32 - 1}`);
+    await space.put("k", 1, 1000);
+    wearOut();
+    await space.put("k", 2, 1000);
+    wearOut();
+    expect(await space.increment("k", 1, 1000)).toBe(3);
+    wearOut();
+    expect(await space.update("k", 1000, (count = 0) => count + 1)).toBe(4);
+    wearOut();
+    now += 2000;
+    expect(await space.update("k", 1000, (count = 0) => count + 1)).toBe(1);
+    expect(await space.get("k")).toBe(1);
+  });
+
   test("a table of a newer version is left alone", async () => {
     const space = openStore(database(), { table: "newer" }).space<number>("s");
     await space.put("k", 1, hour);

@@ -29,6 +29,9 @@ type StatementName =
   | "trim"
   | "serverTime";
 
+/** A row that is written changes, whatever is written, so that it counts as changed; for ever, so that it begins anew. */
+const nextVersion = (version: string): string => `${version} % 65536 + 1`;
+
 /** Entries that one statement removes. */
 export const removeBatch = 1000;
 
@@ -38,12 +41,12 @@ export function dialectOf(client: Client, table: string): Dialect {
 
 const shared = (table: string) => ({
   read: `SELECT value, amount, expires_at FROM ${table} WHERE id = ? AND expires_at > ?`,
-  change: `UPDATE ${table} SET value = ?, amount = ?, expires_at = ?, version = version + 1 WHERE id = ?`,
+  change: `UPDATE ${table} SET value = ?, amount = ?, expires_at = ?, version = ${nextVersion("version")} WHERE id = ?`,
   remove: `DELETE FROM ${table} WHERE id = ?`,
   rangeFrom: `SELECT entry_key, value, amount FROM ${table}
     WHERE space = ? AND entry_key >= ? AND entry_key < ? AND expires_at > ? ORDER BY entry_key LIMIT ?`,
   nextSpace: `SELECT MIN(space) AS space FROM ${table} WHERE space > ?`,
-  count: `SELECT COUNT(*) AS entries FROM ${table} WHERE space = ?`,
+  count: `SELECT COUNT(*) AS entries FROM ${table} WHERE space = ? AND id <= ?`,
   same: (column: ValueColumn) => ` AND ${column} = ?`,
 });
 
@@ -61,16 +64,16 @@ function mysql(table: string): Dialect {
       ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC`,
     ],
     write: `${insert} ON DUPLICATE KEY UPDATE value = VALUES(value), amount = VALUES(amount),
-      expires_at = VALUES(expires_at), version = version + 1`,
+      expires_at = VALUES(expires_at), version = ${nextVersion("version")}`,
     // Assignments happen from left to right, so the expiry comes last.
     insert: `${insert} ON DUPLICATE KEY UPDATE value = IF(expires_at <= ?, VALUES(value), value),
-      amount = IF(expires_at <= ?, VALUES(amount), amount), version = IF(expires_at <= ?, version + 1, version),
+      amount = IF(expires_at <= ?, VALUES(amount), amount), version = IF(expires_at <= ?, ${nextVersion("version")}, version),
       expires_at = IF(expires_at <= ?, VALUES(expires_at), expires_at)`,
     // Neither MySQL nor MariaDB before 10.5 has RETURNING; a variable of the session keeps the sum. 0e0 makes it a DOUBLE.
     add: `INSERT INTO ${table} (id, space, entry_key, value, amount, expires_at)
       VALUES (?, ?, ?, NULL, (@postern_sum := ? + 0e0), ?)
       ON DUPLICATE KEY UPDATE
-        version = version + IF(@postern_live := (expires_at > ? AND amount IS NOT NULL), 1, 1),
+        version = IF(@postern_live := (expires_at > ? AND amount IS NOT NULL), ${nextVersion("version")}, ${nextVersion("version")}),
         amount = (@postern_sum := IF(@postern_live, amount, 0e0) + ?),
         value = NULL,
         expires_at = IF(@postern_live, expires_at, VALUES(expires_at));
@@ -84,7 +87,7 @@ function mysql(table: string): Dialect {
 function postgresql(table: string, name: string): Dialect {
   const insert = `INSERT INTO ${table} AS t (id, space, entry_key, value, amount, expires_at) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET value = excluded.value, amount = excluded.amount,
-      expires_at = excluded.expires_at, version = t.version + 1`;
+      expires_at = excluded.expires_at, version = ${nextVersion("t.version")}`;
   const remove = (where: string, limit: string) =>
     `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE space = ?${where} ORDER BY expires_at LIMIT ${limit})`;
   const live = "t.expires_at > CAST(? AS bigint) AND t.amount IS NOT NULL";
@@ -104,7 +107,7 @@ function postgresql(table: string, name: string): Dialect {
       ON CONFLICT (id) DO UPDATE SET
         amount = CASE WHEN ${live} THEN t.amount ELSE 0 END + CAST(? AS double precision),
         expires_at = CASE WHEN ${live} THEN t.expires_at ELSE excluded.expires_at END,
-        value = NULL, version = t.version + 1
+        value = NULL, version = ${nextVersion("t.version")}
       RETURNING amount`,
     sweep: remove(" AND expires_at <= ?", String(removeBatch)),
     trim: remove("", "?"),
