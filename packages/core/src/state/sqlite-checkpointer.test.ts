@@ -4,10 +4,8 @@ import { expect, test, vi } from "vitest";
 import { openSqliteStateStore } from "./sqlite-state-store.ts";
 
 vi.mock("node:worker_threads", () => ({
-  Worker: class {
-    constructor() {
-      throw Object.assign(new Error("no more threads"), { code: "ERR_WORKER_INIT_FAILED" });
-    }
+  Worker: function Worker() {
+    throw Object.assign(new Error("no more threads"), { code: "ERR_WORKER_INIT_FAILED" });
   },
 }));
 
