@@ -1,20 +1,13 @@
 /** The lists of one command as they were asked, with the words that nobody came to and core's own questions. */
-import type { Decider } from "../smtp/index.ts";
 import type { CompiledList, Stage } from "../policy/index.ts";
+import type { Asked } from "./asked.ts";
 import type { ExplainedList, ExplainedWord } from "./explained.ts";
-import { describeWord, type AskedWord, type Frame } from "./tracing.ts";
+import { describeWord, type AskedWord } from "./tracing.ts";
 
 export interface ListsScope {
   readonly lists: Readonly<Record<Stage, CompiledList>>;
   readonly scanners: readonly { readonly name: string; readonly plugin: string }[];
   readonly live: boolean;
-}
-
-interface Asked {
-  readonly command: string;
-  readonly frame: Frame;
-  readonly by: Decider | undefined;
-  readonly refused: boolean;
 }
 
 /** Lists that belong to a command whether a word of them was asked or not. */
