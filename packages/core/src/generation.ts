@@ -134,6 +134,8 @@ export interface Generation {
   forDelivery(): MailGeneration;
   /** Takes no new users; closes tables and plugins when the last one is done. Resolves then. */
   retire(): Promise<void>;
+  /** Whoever is not done is not waited for any more: its session is over, and its answer is nobody's. */
+  abandon(): void;
 }
 
 let lastNumber = 0;
@@ -520,6 +522,10 @@ class BuiltGeneration implements Generation {
   retire(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  abandon(): void {
+    this.#retired?.();
   }
 
   #leave(): void {

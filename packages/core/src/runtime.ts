@@ -22,6 +22,8 @@ import { createSmtpListener, formatSmtpEvent, type SmtpEvent, type SmtpHost, typ
 import { createMemoryStateStore, openSqliteStateStore, type StateStore } from "./state/index.ts";
 
 const defaultGraceMs = 10_000;
+/** For calls of sessions that are over. */
+const lastCallsMs = 1_000;
 const sweepEveryMs = 10 * 60_000;
 
 /** Starts a gateway. Rejects with one clear sentence, and then nothing of it is left running. */
@@ -44,7 +46,7 @@ class RunningGateway implements Runtime {
   readonly #parts: Omit<GenerationParts, "space">;
   readonly #driver: DeliveryDriver;
   readonly #closers = new AsyncDisposableStack();
-  readonly #retiring = new Set<Promise<void>>();
+  readonly #retiring = new Map<Generation, Promise<void>>();
   readonly #listeners: SmtpListener[] = [];
   readonly #closedPromise = Promise.withResolvers<void>();
   #running: RunningListener[] = [];
@@ -212,13 +214,18 @@ class RunningGateway implements Runtime {
     const retired = generation.retire().catch((error: unknown) => {
       this.#log("warn", `closing generation ${generation.number}: ${logText((error as Error).message)}`);
     });
-    this.#retiring.add(retired);
-    void retired.then(() => this.#retiring.delete(retired));
+    this.#retiring.set(generation, retired);
+    void retired.then(() => this.#retiring.delete(generation));
   }
 
+  /** Sessions and deliveries are over by now. What they asked of a service may be on its way for minutes yet. */
   async #retireAll(): Promise<void> {
     if (this.#generation !== undefined) this.#retire(this.#generation);
-    await Promise.all(this.#retiring);
+    const late = this.#clock.setTimer(() => {
+      for (const generation of this.#retiring.keys()) generation.abandon();
+    }, lastCallsMs);
+    await Promise.all(this.#retiring.values());
+    late.cancel();
   }
 
   #createStore(): QueueStore {

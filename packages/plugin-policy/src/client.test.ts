@@ -366,3 +366,16 @@ test("a service that names its own word, and a default action that does, come to
   expect(gateway.log.join("\n")).toMatch(/restrictions name each other more than 10 times over/);
   await expect(start({ defaultAction: "check_policy_service svc" })).rejects.toThrow(/name each other more than 10/);
 });
+
+test("a gateway that closes waits for no service whose answer is nobody's any more", async () => {
+  const service = await serving(() => () => undefined);
+  const config = { domains: { relay: ["example.test"] }, policy: { rcpt: ["check_policy_service svc"] } };
+  const clock = createFakeClock();
+  const plugins = [[policy, { services: { svc: { address: service.address } } }]] as never;
+  const gateway = await createTestGateway(config, { plugins, clock });
+  await smtp(gateway).say("MAIL FROM:<a@b.test>").raw("RCPT TO:<c@example.test>\r\n");
+  await service.asked(1);
+  const closed = gateway.close();
+  for (let seconds = 0; seconds < 5; seconds += 1) await clock.run(1_000);
+  await closed;
+});
