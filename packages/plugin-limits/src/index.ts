@@ -23,6 +23,13 @@ export default definePlugin({
     const space = gateway.store<number>("rates", { maxEntries: mostEntries });
     const open = gateway.store<number>("sessions", { maxEntries: mostEntries });
     const greeted = gateway.store<number>("greeted", { maxEntries: mostEntries, lazy: true });
+    const { deadlineMs = 10_000 } = gateway;
+    if (given.greetPause !== undefined && given.greetPause.delay >= deadlineMs) {
+      throw new PluginError(
+        gateway.name,
+        `greetPause.delay must be shorter than the entry's deadline, ${deadlineMs} ms`,
+      );
+    }
     // Nobody is counted who only asks what would be.
     if (gateway.dry) return;
     const troubled = createTrouble(gateway);
@@ -40,13 +47,6 @@ export default definePlugin({
     if (given.tarpit !== undefined) hooks.smtp.tarpit.tap(createTarpit(given.tarpit, exempt));
     const { greetPause } = given;
     if (greetPause !== undefined) {
-      const { deadlineMs = 10_000 } = gateway;
-      if (greetPause.delay >= deadlineMs) {
-        throw new PluginError(
-          gateway.name,
-          `greetPause.delay must be shorter than the entry's deadline, ${deadlineMs} ms`,
-        );
-      }
       const pause = createGreetPause(greetPause, given, greeted, exempt, clock, troubled);
       hooks.smtp.connect.tap((session) => pause.connect(session));
       hooks.smtp.closed.tap((session) => pause.closed(session));

@@ -1,6 +1,13 @@
 // The limits in a whole gateway in memory: real sessions, a clock that is moved by hand, a state store that two gateways share.
-import { createMemoryStateStore, definePlugin, type StateStore } from "@postern/core";
-import { createFakeClock, createTestGateway, smtp, type FakeClock, type TestGateway } from "@postern/testkit";
+import { checkConfig, createMemoryStateStore, definePlugin, resolveConfig, type StateStore } from "@postern/core";
+import {
+  createFakeClock,
+  createTestGateway,
+  instantiate,
+  smtp,
+  type FakeClock,
+  type TestGateway,
+} from "@postern/testkit";
 import { afterEach, expect, test } from "vitest";
 import { z } from "zod";
 import limits from "./index.ts";
@@ -284,7 +291,21 @@ test("who is in the greet pause or in the tarpit when the gateway closes is told
   await closed;
 });
 
+test("a tarpit whose longest wait is shorter than its first is refused", async () => {
+  await expect(start({ tarpit: { delay: "30s" } })).rejects.toThrow(/expected no less than the delay/);
+});
+
 test("a pause that the deadline would cut short is refused", async () => {
-  await expect(start({ greetPause: { delay: "30s" } })).rejects.toThrow(/greetPause\.delay must be shorter/);
+  const tooLong = { greetPause: { delay: "30s" } };
+  await expect(start(tooLong)).rejects.toThrow(/greetPause\.delay must be shorter/);
+  // And before the start, by `postern check`.
+  const written = {
+    hostname: "mx.example.test",
+    listeners: [{ host: "127.0.0.1", port: 25 }],
+    queue: { directory: "./queue" },
+  };
+  const resolved = resolveConfig(written, { file: "/postern.config.json" });
+  const instances = [await instantiate(limits, tooLong)];
+  await expect(checkConfig(resolved, { instances })).rejects.toThrow(/greetPause\.delay must be shorter/);
   await start({ greetPause: { delay: "30s" }, deadline: "40s" });
 });

@@ -54,6 +54,7 @@ export const options = z.strictObject({
         .describe("Wait of the first one after that; each further one waits so much longer."),
       longest: duration({ max: "1m" }).default("20s").describe("Longest wait."),
     })
+    .refine(({ delay, longest }) => longest >= delay, { path: ["longest"], message: "expected no less than the delay" })
     .optional()
     .describe("Replies to a client that makes errors come late. `{}` for the defaults."),
   greetPause: z

@@ -75,6 +75,7 @@ describe("entries", () => {
     ["permit_freinds", 'unknown word "permit_freinds"; did you mean "permit_friends"?'],
     ["freinds", 'unknown word "freinds"; did you mean "friends"?'],
     ["quux", 'unknown word "quux"'],
+    ["permit_friends quux", 'unknown word "quux"; "permit_friends" before it takes no arguments'],
     ["greylist", 'unknown word "greylist"; it comes with @postern/plugin-greylist, which is not in "plugins"'],
     [
       "texthash:./x",
@@ -117,7 +118,7 @@ describe("compiling", () => {
   });
 
   test("words that name each other come to an end", async () => {
-    const echo: Partial<Restriction> = { name: "echo", compile: (_, { compile }) => compile("echo") };
+    const echo: Partial<Restriction> = { name: "echo", compile: (_, scope) => scope.compile("echo") };
     await expect(compile({ rcpt: ["echo"] }, {}, [echo])).rejects.toThrow("name each other more than 10 times over");
   });
 
