@@ -151,7 +151,9 @@ describe("explain", () => {
         .split("\n")
         .map((line) => (JSON.parse(line) as { verdict: string }).verdict),
     ).toEqual(["accepted", "refused", "deferred"]);
-    expect((await postern(["explain", "--cases", "broken.jsonl"], cwd)).err).toMatch(/broken\.jsonl:1: /);
+    expect((await postern(["explain", "--cases", "broken.jsonl"], cwd)).err).toMatch(
+      /broken\.jsonl:1: form is not a known key; did you mean "from"\?$/m,
+    );
   });
 
   test.for<[what: string, args: readonly string[], message: RegExp]>([

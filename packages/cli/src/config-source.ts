@@ -6,11 +6,13 @@ import { CommandError } from "./failure.ts";
 export interface ConfigOptions {
   readonly config?: string;
   readonly json?: boolean;
+  /** The option that named it, when it was another than --config. */
+  readonly by?: string;
 }
 
 /** `undefined` when there is none. Throws `ConfigError`. */
 export async function loadIfFound(options: ConfigOptions, cwd: string): Promise<LoadedConfig | undefined> {
-  const file = findConfig({ file: options.config, cwd });
+  const file = findConfig({ file: options.config, by: options.by, cwd });
   return file === undefined ? undefined : loadConfig(file);
 }
 

@@ -72,6 +72,7 @@ export {
   configNames,
   configSchema,
   describeConfig,
+  explainIssues,
   findConfig,
   listSchemaOptions,
   loadConfig,

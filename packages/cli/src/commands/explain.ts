@@ -57,7 +57,7 @@ export async function explain(options: ExplainCommandOptions, cwd: string, outpu
   const there =
     options.diff === undefined
       ? undefined
-      : await open(await loadRequired({ config: resolve(cwd, options.diff) }, cwd));
+      : await open(await loadRequired({ config: resolve(cwd, options.diff), by: "--diff" }, cwd));
   const [only] = cases;
   // Awaited here: what the stack holds is closed when this function ends.
   if (options.cases !== undefined) return await runCases(cases, { here, there }, options.json, output);

@@ -1,7 +1,7 @@
 /** Many questions in a file: JSON lines, each with the options of `postern explain` as its fields. */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { ExplainedVerdict, Question } from "@postern/core";
+import { explainIssues, type ExplainedVerdict, type Question } from "@postern/core";
 import { z } from "zod";
 import { UsageError } from "../failure.ts";
 
@@ -35,10 +35,11 @@ export function readCases(file: string): readonly Case[] {
   for (const [index, line] of readText(file).split("\n").entries()) {
     if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
     const place = `${file}:${index + 1}`;
-    const parsed = caseSchema.safeParse(parseJson(line, place));
+    const value = parseJson(line, place);
+    const parsed = caseSchema.safeParse(value);
     if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw new UsageError(`${place}: ${[...(issue?.path ?? []), issue?.message ?? "is no case"].join(": ")}`);
+      const problems = explainIssues(parsed.error.issues, { file: place, schema: caseSchema, value });
+      throw new UsageError(problems.map(({ message }) => `${place}: ${message}`).join("\n"));
     }
     const { name = place, client, helo, from, to, auth, tls, message, listener, expect } = parsed.data;
     const content = message === undefined ? undefined : readFile(resolve(dirname(file), message));

@@ -12,6 +12,8 @@ export const systemFolder = "/etc/postern";
 export interface FindOptions {
   /** `--config FILE`. */
   readonly file?: string | undefined;
+  /** The option that named it. "--config". */
+  readonly by?: string | undefined;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
   readonly systemFolder?: string;
@@ -20,7 +22,7 @@ export interface FindOptions {
 /** The absolute path; `undefined` when there is none. Throws `ConfigError` when a named one is not there, or two stand side by side. */
 export function findConfig(options: FindOptions = {}): string | undefined {
   const { env = process.env, cwd = process.cwd() } = options;
-  if (options.file !== undefined) return named(resolve(cwd, options.file), "--config");
+  if (options.file !== undefined) return named(resolve(cwd, options.file), options.by ?? "--config");
   const fromEnvironment = env["POSTERN_CONFIG"];
   if (fromEnvironment !== undefined && fromEnvironment !== "") {
     return named(resolve(cwd, fromEnvironment), "$POSTERN_CONFIG");

@@ -1,5 +1,6 @@
 /** Finding, loading and checking a config; units and secrets for plugins' options. Starts nothing. */
 export { describeConfig, type Setting } from "./describe.ts";
+export { explainIssues } from "./explain.ts";
 export { onError } from "./failure.ts";
 export { checkFolderOwners, checkFolders } from "./folders.ts";
 export { configNames, findConfig, systemFolder, type FindOptions } from "./find.ts";
