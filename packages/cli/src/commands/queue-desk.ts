@@ -50,7 +50,7 @@ export function addQueueCommands(queue: Command, add: Add, { cwd, output }: Surr
       print(output, options.json, acted, () => `${done}: ${acted.done.length}\n`);
       if (acted.failed.length === 0) return;
       const reasons = acted.failed.map(({ reason }) => reason).join("; ");
-      throw new CommandError(reasons, exitCodes.data, "CONFIG_INVALID");
+      throw new CommandError(reasons, exitCodes.data, "MESSAGE_UNKNOWN");
     });
   }
 
