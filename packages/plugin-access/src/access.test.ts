@@ -129,7 +129,7 @@ describe("results", () => {
 
 describe("mistakes", () => {
   test.for<[value: string, message: RegExp | undefined]>([
-    ["REJECTT", /unknown word "REJECTT"; did you mean "reject"\?$/],
+    ["REJECTT", /, key "[^"]+": unknown word "REJECTT"; did you mean "reject"\?$/],
     ["550", /"550" needs a text behind it/],
     ["250 fine", /neither 4NN nor 5NN/],
     ["HOLD", undefined],

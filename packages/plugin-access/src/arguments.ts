@@ -19,6 +19,8 @@ export const seconds: z.ZodType<[number]> = z.tuple([
   z
     .union([z.string(), z.number()])
     .transform(Number)
-    .pipe(z.int().min(0).max(longestSleepSeconds))
+    .refine((given) => Number.isInteger(given) && given >= 0 && given <= longestSleepSeconds, {
+      error: `expected whole seconds, ${longestSleepSeconds} at most`,
+    })
     .meta({ title: "seconds" }),
 ]);

@@ -212,7 +212,7 @@ test("sleep waits by the clock, and not while explaining", async () => {
   expect(await answer).toMatchObject({ kind: "reject" });
   for (const [seconds, message] of [
     ["301", /argument 1/],
-    ["soon", /argument 1/],
+    ["soon", /argument 1: expected whole seconds, 300 at most$/],
     ["-1", /argument 1/],
   ] as const) {
     await expect(setUp({ lists: { rcpt: [`sleep ${seconds}`] } })).rejects.toThrow(message);

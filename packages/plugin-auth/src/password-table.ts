@@ -40,7 +40,9 @@ export class PasswordTable {
       } catch (error) {
         if (!(error instanceof HashFormatError)) throw error;
         const place = file === undefined ? "" : ` (${file}${line === undefined ? "" : `:${line}`})`;
-        throw new ConfigError(`table ${table.name}: the value of "${logText(key, 100)}"${place}: ${error.message}`);
+        throw new ConfigError(
+          `passwords: table ${table.type}:${table.name}: the value of "${logText(key, 100)}"${place}: ${error.message}`,
+        );
       }
     });
   }

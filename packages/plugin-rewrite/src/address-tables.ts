@@ -153,7 +153,7 @@ export function createAddressTables(options: AddressTablesOptions): AddressTable
           const wrong = "wrong" in targets ? targets.wrong : tooMany(targets.length, most);
           if (wrong === undefined) return;
           const where = file === undefined ? `table ${table.type}:${table.name}` : `${file}, line ${line ?? "?"}`;
-          throw new ConfigError(`${where}, key "${key}": ${wrong}`);
+          throw new ConfigError(`${name}: ${where}, key "${key}": ${wrong}`);
         });
       }
     },

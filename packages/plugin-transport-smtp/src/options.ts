@@ -18,7 +18,10 @@ export const options = z.strictObject({
     .max(50)
     .default(2)
     .describe("Sessions with a next-hop that get past EHLO in one delivery."),
-  localAddress: z.union([z.ipv4(), z.ipv6()]).optional().describe("Address to connect from."),
+  localAddress: z
+    .union([z.ipv4(), z.ipv6()], { error: 'expected an address such as "192.0.2.1" or "2001:db8::1"' })
+    .optional()
+    .describe("Address to connect from."),
   keep: z
     .strictObject({
       idle: duration().default("5s").describe("How long a connection is kept without mail; 0 keeps none."),

@@ -180,7 +180,12 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
     [
       "two listeners at one place",
       { listeners: [good.listeners[0], good.listeners[0]] },
-      ['listeners[1]: "127.0.0.1:2525" is the name of listeners[0] already'],
+      ['listeners[1]: "127.0.0.1:2525" is the address of listeners[0] already'],
+    ],
+    [
+      "two listeners of other names at one place",
+      { listeners: [good.listeners[0], { ...good.listeners[0], name: "second" }] },
+      ['listeners[1]: "127.0.0.1:2525" is the address of listeners[0] already'],
     ],
     [
       "backoff upside down",

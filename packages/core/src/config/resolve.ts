@@ -193,13 +193,21 @@ function findContradictions(parsed: ParsedConfig, { file, systemHostname }: Reso
     }
   }
   const names = new Map<string, number>();
+  const addresses = new Map<string, number>();
   for (const [index, listener] of parsed.listeners.entries()) {
     const name = listenerName(listener);
     const other = names.get(name);
     if (other !== undefined && (listener.name !== undefined || listener.port !== 0)) {
-      add(`listeners[${index}]`, `"${name}" is the name of listeners[${other}] already`);
+      const what = listener.name === undefined ? "the address" : "the name";
+      add(`listeners[${index}]`, `"${name}" is ${what} of listeners[${other}] already`);
     }
     names.set(name, index);
+    const address = listenerName({ ...listener, name: undefined });
+    const taken = addresses.get(address);
+    if (taken !== undefined && taken !== other && listener.port !== 0) {
+      add(`listeners[${index}]`, `"${address}" is the address of listeners[${taken}] already`);
+    }
+    addresses.set(address, index);
     const { profile, tls = tlsOf(profile), auth = authOf(profile), authWithoutTls } = listener;
     const asked = listener.tls === undefined && profile !== undefined ? "profile" : "tls";
     if (parsed.tls === undefined && tls !== undefined && tls !== "off") {

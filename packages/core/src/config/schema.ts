@@ -197,7 +197,7 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe("The transport of each class of domains, `transport` or `transport:nexthop`."),
   proxyInterfaces: z
-    .array(z.union([z.ipv4(), z.ipv6()]))
+    .array(z.union([z.ipv4(), z.ipv6()], { error: 'expected an address such as "192.0.2.1" or "2001:db8::1"' }))
     .default([])
     .describe("Addresses of NAT or load balancers through which mail comes to us: an MX there is ourselves."),
   routes: tables()

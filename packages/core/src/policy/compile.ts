@@ -157,10 +157,16 @@ export class ListCompiler {
       compile: async (nested) => {
         const depth = context.depth + 1;
         if (depth > deepest) throw new ConfigError(`restrictions name each other more than ${deepest} times over`);
-        const parsed = parseEntry(nested, entry.path, this.#names).map((word) =>
-          entry.warn ? { ...word, warn: true } : word,
-        );
-        return this.#asJudge(await this.#compileAll(parsed, { ...context, depth }));
+        try {
+          const parsed = parseEntry(nested, entry.path, this.#names).map((word) =>
+            entry.warn ? { ...word, warn: true } : word,
+          );
+          return this.#asJudge(await this.#compileAll(parsed, { ...context, depth }));
+        } catch (error) {
+          // Whoever asked stands at the same place, and is named with it.
+          if (!(error instanceof ConfigError) || !error.message.startsWith(`${entry.path}: `)) throw error;
+          throw new ConfigError(error.message.slice(entry.path.length + 2), { cause: error });
+        }
       },
     };
   }

@@ -55,7 +55,7 @@ function parseText(text: string, path: string, names: EntryNames): ParsedEntry[]
       warn = true;
       continue;
     }
-    const word = isGrouped(name) ? undefined : lookUp(name, names);
+    const word = isGrouped(name) ? undefined : lookUp(name, names, parsed.at(-1));
     if (word === undefined) {
       // `{ word argument }` where a word is expected is the words themselves; as an argument it stays together.
       const group = parseText(withoutBraces(name), path, names);
@@ -102,13 +102,21 @@ function isWord(name: string, { vocabulary, classes }: EntryNames): boolean {
   return isLanguageWord(name.toLowerCase()) || classes.has(name) || vocabulary.get(name) !== undefined;
 }
 
-function lookUp(name: string, { vocabulary, classes }: EntryNames): Named {
+/** `before`: what stands before it in the same text, and may have been given an argument too many. */
+function lookUp(name: string, { vocabulary, classes }: EntryNames, before?: ParsedEntry): Named {
   const lower = name.toLowerCase();
   if (isLanguageWord(lower) && lower !== "warn_if_reject") return { kind: "language", name: lower };
   if (classes.has(name)) return { kind: "class", name };
   const word = vocabulary.get(lower);
   if (word !== undefined) return { kind: "word", name: lower, word };
-  throw new ConfigError(unknownWord(name, lower, vocabulary, classes));
+  const unknown = unknownWord(name, lower, vocabulary, classes);
+  const hint = unknown === `unknown word "${name}"` && before !== undefined ? `; ${tooMany(before)}` : "";
+  throw new ConfigError(unknown + hint);
+}
+
+function tooMany(before: ParsedEntry): string {
+  const most = before.kind === "word" ? before.word.arity.most : 0;
+  return `"${before.name}" before it takes ${most === 0 ? "no" : `at most ${most}`} argument${most === 1 ? "" : "s"}`;
 }
 
 function unknownWord(name: string, lower: string, vocabulary: Vocabulary, classes: ReadonlySet<string>): string {
