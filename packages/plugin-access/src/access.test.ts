@@ -130,6 +130,7 @@ describe("results", () => {
 describe("mistakes", () => {
   test.for<[value: string, message: RegExp | undefined]>([
     ["REJECTT", /, key "[^"]+": unknown word "REJECTT"; did you mean "reject"\?$/],
+    ["DUNO", /unknown word "DUNO"; did you mean "DUNNO"\?$/],
     ["550", /"550" needs a text behind it/],
     ["250 fine", /neither 4NN nor 5NN/],
     ["HOLD", undefined],

@@ -4,7 +4,9 @@ import { z } from "zod";
 
 const tables = () =>
   z
-    .union([z.array(tableSpec()), tableSpec()], { error: "expected a table, or a list of tables" })
+    .union([z.array(tableSpec()), tableSpec()], {
+      error: 'expected a table such as "texthash:./file", or a list of tables',
+    })
     .transform((given): readonly TableSpec[] => (Array.isArray(given) ? given : [given]))
     .prefault([]);
 

@@ -7,14 +7,17 @@ const policy = z.enum(["defer", "reject", "skip"]);
 
 /** For the host key and for plugins with several engines, which declare it for each. */
 export function onError(): z.ZodType<OnError> {
-  return z.union([
-    policy,
-    z.strictObject({
-      error: policy.optional(),
-      timeout: policy.optional(),
-      invalid: policy.optional(),
-      down: policy.optional(),
-      tooLarge: policy.optional(),
-    }),
-  ]) as z.ZodType<OnError>;
+  return z.union(
+    [
+      policy,
+      z.strictObject({
+        error: policy.optional(),
+        timeout: policy.optional(),
+        invalid: policy.optional(),
+        down: policy.optional(),
+        tooLarge: policy.optional(),
+      }),
+    ],
+    { error: 'expected "defer", "reject" or "skip", or an object of them by reason' },
+  ) as z.ZodType<OnError>;
 }

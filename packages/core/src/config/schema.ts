@@ -26,7 +26,8 @@ const line = z
     params: { expected: "one line of printable ASCII" },
   });
 
-const tables = () => z.union([z.array(tableSpec()), tableSpec()], wanted("a table, or a list of tables"));
+const tables = () =>
+  z.union([z.array(tableSpec()), tableSpec()], wanted('a table such as "texthash:./file", or a list of tables'));
 /** Which transports there are is known when the plugins are. */
 const transport = () => z.string().regex(/^\s*[^\s:]/, wanted('a transport such as "smtp:[mail.example.com]"'));
 

@@ -21,6 +21,24 @@ export interface AccessReply {
   readonly text: string;
 }
 
+/** As operators write them, besides 4NN and 5NN. */
+export const accessActions: readonly string[] = [
+  "OK",
+  "DUNNO",
+  "REJECT",
+  "DEFER",
+  "DEFER_IF_REJECT",
+  "DEFER_IF_PERMIT",
+  "DISCARD",
+  "HOLD",
+  "REDIRECT",
+  "BCC",
+  "FILTER",
+  "WARN",
+  "INFO",
+  "PREPEND",
+];
+
 const action = /^(\S+)(?:\s+(.*))?$/s;
 const withEnhanced = /^([245])(\.\d{1,3}\.\d{1,3})(?:\s+(.*))?$/s;
 const headerForm = /^([\u0021-\u0039\u003b-\u007e]{1,76}):\s*(.*)$/s;

@@ -1,4 +1,5 @@
 /** An access table as a word uses it: its values are read once, wrong ones named with file and line before the gateway starts. */
+import { didYouMean } from "../config/nearest.ts";
 import { ConfigError } from "../errors.ts";
 import { after, type Answer, type Effect, type MaybePromise, type Verdict } from "../model/index.ts";
 import { defer, permit, reject } from "../model/verdict.ts";
@@ -10,7 +11,7 @@ import {
   type Match,
   type TableSpec,
 } from "../tables/index.ts";
-import { fitEnhanced, parseAccessResult, type AccessReply, type AccessResult } from "./access-result.ts";
+import { accessActions, fitEnhanced, parseAccessResult, type AccessReply, type AccessResult } from "./access-result.ts";
 import { tellMatch } from "./list-run.ts";
 import type { Ask, CompileScope, Judge } from "./restriction.ts";
 import { rejectedText, type Subject } from "./subject.ts";
@@ -150,7 +151,15 @@ export type AccessRule = (subject: Subject, ask: Ask) => MaybePromise<Answer>;
 /** An access(5) result, read once to be asked often; it may name words and classes. Rejects with `ConfigError`. */
 export async function readAccessRule(value: string, scope: Pick<CompileScope, "compile">): Promise<AccessRule> {
   const result = parseAccessResult(value);
-  return result.kind === "words" ? asRule(await scope.compile(result.text)) : ruleFor(result);
+  if (result.kind !== "words") return ruleFor(result);
+  try {
+    return asRule(await scope.compile(result.text));
+  } catch (error) {
+    const [first = ""] = result.text.split(/\s/, 1);
+    // No word is near: perhaps an action is.
+    if (!(error instanceof ConfigError) || error.message !== `unknown word "${first}"`) throw error;
+    throw new ConfigError(`${error.message}${didYouMean(first.toUpperCase(), accessActions)}`, { cause: error });
+  }
 }
 
 const asRule =
