@@ -39,7 +39,7 @@ test("a plain config is proved, and nothing is said against it", async () => {
     "proved postmaster",
     "proved networks",
   ]);
-  expect(findings[0]?.message).toBe("no open relay: strangers were refused 54 times at 1 listener");
+  expect(findings[0]?.message).toBe("no open relay: strangers were refused 56 times at 1 listener");
 });
 
 /** A word that lets everybody relay, as a plugin could bring it. */
@@ -67,6 +67,13 @@ const aliases = (name: string) => ({
   plugins: [...plain.plugins, [rewriting, { virtual: `texthash:./${name}` }]],
 });
 
+const logins = (host: string): Case => ({
+  patch: {
+    listeners: [{ host, port: 0, auth: "offered", authWithoutTls: true }],
+    plugins: [...plain.plugins, ["@postern/plugin-auth", { passwords: {} }]],
+  },
+});
+
 /** What must be found; with `not`, what must not be found although it looks alike. */
 const cases: readonly (readonly [name: string, rule: string, found: Case, finding: RegExp, not: Case])[] = [
   [
@@ -82,6 +89,34 @@ const cases: readonly (readonly [name: string, rule: string, found: Case, findin
     { patch: relay("check_client_access cidr:./clients"), files: { clients: "0.0.0.0/0 OK\n" } },
     /^error open-relay policy\.relay\[0\]: .*check_client_access permits it \(cidr:\.\/clients, key 192\.0\.2\.25\)/,
     { patch: relay("check_client_access cidr:./clients"), files: { clients: "198.18.0.0/15 OK\n" } },
+  ],
+  [
+    "an access table that permits clients without a name in relay",
+    "open-relay",
+    { patch: relay(["check_client_access", { unknown: "OK" }]) },
+    /^error open-relay policy\.relay\[0\]: .*check_client_access permits it \(.*key unknown\)/,
+    { patch: relay(["check_client_access", { unknown: "DUNNO" }]) },
+  ],
+  [
+    "XCLIENT for everybody",
+    "open-relay",
+    { patch: { listeners: [{ host: "127.0.0.1", port: 0, xclient: ["0.0.0.0/1", "128.0.0.0/1"] }] } },
+    /^error open-relay listeners\[0\]\.xclient: every stranger may say XCLIENT here/,
+    { patch: { listeners: [{ host: "127.0.0.1", port: 0, xclient: ["192.0.2.0/24", "10.0.0.0/8"] }] } },
+  ],
+  [
+    "PROXY headers of everybody",
+    "open-relay",
+    { patch: { listeners: [{ host: "127.0.0.1", port: 0, proxy: ["::/0"] }] } },
+    /^warning open-relay listeners\[0\]\.proxy: every stranger is believed/,
+    { patch: { listeners: [{ host: "127.0.0.1", port: 0, proxy: ["2001:db8::/32"] }] } },
+  ],
+  [
+    "passwords in clear on a network",
+    "clear-passwords",
+    logins("0.0.0.0"),
+    /^warning clear-passwords listeners\[0\]\.authWithoutTls: whoever hears the network at 0\.0\.0\.0/,
+    logins("127.0.0.1"),
   ],
   [
     "an open list of one listener only",

@@ -22,7 +22,7 @@ const bridges: readonly (readonly [address: string, what: string])[] = [
 const bridgeInterface = /^(?:docker|br-|cni|podman|virbr|lxcbr|lxdbr|cali|flannel|kube|veth)/;
 const everything: readonly string[] = ["0.0.0.0/0", "::/0"];
 const privateRanges: readonly string[] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
-const loopback = createNetworkList(["127.0.0.0/8", "::1"]);
+export const loopback = createNetworkList(["127.0.0.0/8", "::1"]);
 
 export interface MachineAddresses {
   readonly interfaces: readonly { readonly name: string; readonly address: string }[];

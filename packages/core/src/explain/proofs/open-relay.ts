@@ -27,6 +27,22 @@ function recipients(own: string | undefined): readonly string[] {
   ];
 }
 
+interface RelayQuestion {
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly clientName: string;
+}
+
+function questions(own: string | undefined): readonly RelayQuestion[] {
+  const to = recipients(own);
+  const senders = [`user@${strangerDomain}`, "", ...(own === undefined ? [] : [`postmaster@${own}`])];
+  return [
+    ...senders.map((from) => ({ from, to, clientName: strangerName })),
+    // Most of the world has no name, and a table may have the key that stands for that.
+    { from: `user@${strangerDomain}`, to: to.slice(0, 1), clientName: "unknown" },
+  ];
+}
+
 export async function proveNoOpenRelay(
   config: ResolvedConfig,
   explainer: Explainer,
@@ -54,8 +70,8 @@ export async function proveNoOpenRelay(
   for (const [index, { name: listener }] of config.listeners.entries()) {
     progress(`open relay: listener ${listener}`);
     for (const family of strangers) {
-      for (const from of [`user@${strangerDomain}`, "", ...(own === undefined ? [] : [`postmaster@${own}`])]) {
-        const explained = await askAsStranger(explainer, family, { from, to: recipients(own), listener });
+      for (const { from, to, clientName } of questions(own)) {
+        const explained = await askAsStranger(explainer, family, { from, to, listener }, clientName);
         if (explained === undefined) {
           add({
             level: "error",
@@ -95,9 +111,10 @@ export async function askAsStranger(
   explainer: Explainer,
   family: readonly string[],
   question: { readonly from: string; readonly to: readonly string[]; readonly listener: string },
+  clientName = strangerName,
 ): Promise<Explained | undefined> {
   for (const client of family) {
-    const explained = await explainer.explain({ client, clientName: strangerName, helo: strangerName, ...question });
+    const explained = await explainer.explain({ client, clientName, helo: strangerName, ...question });
     if (explained.client?.inNetworks !== true) return explained;
   }
   return undefined;

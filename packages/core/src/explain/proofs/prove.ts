@@ -7,6 +7,7 @@ import type { MaybePromise } from "../../model/index.ts";
 import { createExplainer, type ExplainOptions } from "../explainer.ts";
 import { findBackscatter } from "./backscatter.ts";
 import type { Finding } from "./finding.ts";
+import { findTrustInStrangers } from "./listeners.ts";
 import { findAliasLoops, findRouteLoops } from "./loops.ts";
 import { findStandIns, readMachine, type MachineAddresses } from "./networks.ts";
 import { proveNoOpenRelay } from "./open-relay.ts";
@@ -38,6 +39,7 @@ export async function proveConfig(config: ResolvedConfig, options: ProveOptions 
     return [
       ...(await proveNoOpenRelay(config, explainer, domains[0], progress)),
       ...(await provePostmasters(config, explainer, domains, progress)),
+      ...findTrustInStrangers(config),
       ...(await findStandIns(config, listing.networks, machine)),
       ...findUnreachable(config, listing),
       ...(await findAliasLoops(explainer, progress)),
