@@ -233,6 +233,7 @@ export async function buildGeneration(
         guard,
         addresses,
         openTable,
+        checkFilter: (destination) => void routing.routeFor(destination, ""),
         note: parts.note,
         trace: parts.trace?.word,
       };

@@ -110,3 +110,11 @@ test("a reply of 421 or 521 ends the session", async () => {
     await smtp(gateway).say(`MAIL FROM:<${sender}>`).say("RCPT TO:<b@ours.test>").expect(reply).closed();
   }
 });
+
+test.each([
+  ["FILTER elsewhere:[127.0.0.1]:10025", /key "a@there\.test": no plugin brings the transport "elsewhere"/],
+  ["FILTER smtp:[127.0.0.1]:100025", /key "a@there\.test": "\[127\.0\.0\.1\]:100025" is no next-hop/],
+])("%s is a mistake before any mail has to wait for it", async (value, message) => {
+  const policy = { rcpt: [["check_sender_access", { "a@there.test": value }]] } as never;
+  await expect(createTestGateway({ domains, policy }, { plugins: [access], dns })).rejects.toThrow(message);
+});

@@ -149,8 +149,12 @@ const refusals: ReadonlySet<string> = new Set(["reject", "defer", "deferIfPermit
 export type AccessRule = (subject: Subject, ask: Ask) => MaybePromise<Answer>;
 
 /** An access(5) result, read once to be asked often; it may name words and classes. Rejects with `ConfigError`. */
-export async function readAccessRule(value: string, scope: Pick<CompileScope, "compile">): Promise<AccessRule> {
+export async function readAccessRule(
+  value: string,
+  scope: Pick<CompileScope, "compile" | "checkFilter">,
+): Promise<AccessRule> {
   const result = parseAccessResult(value);
+  if (result.kind === "filter") scope.checkFilter?.(result.destination);
   if (result.kind !== "words") return ruleFor(result);
   try {
     return asRule(await scope.compile(result.text));

@@ -27,6 +27,8 @@ export interface PolicyScope {
   readonly guard: Guard;
   readonly addresses: AddressBook;
   openTable(spec: TableSpec): Promise<LookupTable>;
+  /** As of `CompileScope`. */
+  readonly checkFilter?: ((destination: string) => void) | undefined;
   /** Told of `log` effects and of what warn_if_reject let pass. */
   readonly note?: ((note: PolicyNote) => void) | undefined;
   /** Explaining: each word's judge is put into another one, while it is compiled. Nobody pays for it who does not explain. */
@@ -38,8 +40,13 @@ export type WordTrace = (word: Omit<CompiledWord, "judge">, judge: Judge) => Jud
 
 export interface PolicyNote {
   readonly session: Session;
+  /** Of the list, whenever it is asked. */
+  readonly stage: Stage;
   /** The transaction's, when there is one. */
   readonly id: string | undefined;
+  readonly sender: string | undefined;
+  readonly recipient: string | undefined;
+  /** `reject_warning: …`, `warn: …`, `info: …`, or what a word says. */
   readonly text: string;
   readonly by: Decision;
 }
@@ -148,10 +155,12 @@ export class ListCompiler {
   }
 
   #compileScope(entry: ParsedEntry, context: CompileContext): CompileScope {
-    const { clock, addresses } = this.#scope;
+    const { clock, addresses, checkFilter } = this.#scope;
     return {
       clock,
       addresses,
+      // Who else asks a list may have transports of its own.
+      ...(checkFilter === undefined || context.lenient === true ? {} : { checkFilter }),
       stage: context.stage,
       table: (spec) => this.#scope.openTable(spec),
       compile: async (nested) => {
@@ -220,7 +229,9 @@ function answerOf(run: ListRun): Answer {
 /** Makes the sink of a run's notes; none while explaining. */
 export function noteFor(ask: Ask, note: PolicyScope["note"]): ((text: string, by: Decision) => void) | undefined {
   if (note === undefined || ask.dry) return undefined;
-  return (text, by) => note({ session: ask.session, id: ask.transaction?.id, text, by });
+  const { session, stage, transaction, recipient } = ask;
+  return (text, by) =>
+    note({ session, stage, id: transaction?.id, sender: transaction?.sender, recipient: recipient?.address, text, by });
 }
 
 function deferring(name: "defer_if_permit" | "defer_if_reject"): Judge {

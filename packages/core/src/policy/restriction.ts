@@ -44,6 +44,8 @@ export interface CompileScope {
    * when the word that permitted may, beside the word that asked. Throws `ConfigError`.
    */
   compile(entry: PolicyEntry): Promise<Judge>;
+  /** Throws `ConfigError` for a FILTER destination that no mail could be sent to. Absent where nothing is known of transports. */
+  checkFilter?(destination: string): void;
 }
 
 export interface Restriction<Args extends readonly unknown[] = readonly unknown[]> {
