@@ -69,7 +69,7 @@ class RunningGateway implements Runtime {
       guard,
       resolver: options.resolver ?? createResolver({ ...config.dns, clock }),
       log: (level, plugin, text) => this.#log(level, `plugin ${plugin}: ${text}`),
-      note: ({ id, text }) => this.#log("info", `${id ?? "NOQUEUE"}: ${logText(text)}`),
+      note: (note) => this.#tell({ kind: "remarked", ...note }, formatSmtpEvent),
       searchFrom: options.searchFrom ?? [],
       listening: () => this.#running,
       lookUpClients: options.lookUpClients ?? true,

@@ -1,5 +1,5 @@
 /** What the SMTP front tells the log: typed events, and each as one line in the manner of Postfix. Built only when told. */
-import type { Decision } from "../policy/index.ts";
+import type { Decision, PolicyNote, Stage } from "../policy/index.ts";
 import { foreignField } from "./log-line.ts";
 import { formatReply, logText, type Reply, type Session } from "../model/index.ts";
 
@@ -56,7 +56,9 @@ export type SmtpEvent =
       readonly identity: string;
       readonly outcome: "accepted" | "refused" | "unavailable";
     }
-  /** A policy's own remark, or something odd about a client. */
+  /** A policy's own remark. */
+  | ({ readonly kind: "remarked" } & PolicyNote)
+  /** Something odd about a client. */
   | { readonly kind: "noted"; readonly session: Session; readonly id: string | undefined; readonly text: string }
   /** Something went wrong inside; the client was told to try again. */
   | { readonly kind: "failed"; readonly session: Session | undefined; readonly where: string; readonly error: unknown };
@@ -100,6 +102,13 @@ export function formatSmtpEvent(event: SmtpEvent): string {
       if (outcome === "accepted") return `${attempt} succeeded, ${who}`;
       return `${attempt} failed: ${outcome === "refused" ? "authentication failure" : "temporary failure"}, ${who}`;
     }
+    case "remarked": {
+      const { session, text } = event;
+      const [, label = "note", rest = ""] = remark.exec(text) ?? [text, "note", text];
+      const fields = [...conversationFields(event), ...deciderFields(event.by)].join(" ");
+      const said = rest === "" ? "" : ` ${logText(rest)}`;
+      return `${event.id ?? "NOQUEUE"}: ${label}: ${commandOf(event)} from ${formatClient(session)}:${said}; ${fields}`;
+    }
     case "noted":
       return `${event.id ?? "NOQUEUE"}: ${formatClient(event.session)}: ${logText(event.text)}`;
     case "failed":
@@ -107,8 +116,38 @@ export function formatSmtpEvent(event: SmtpEvent): string {
   }
 }
 
+const remark = /^(reject_warning|warn|info)(?:: (.*))?$/s;
+
+const commands: Readonly<Record<Stage, string>> = {
+  connect: "CONNECT",
+  helo: "HELO",
+  mail: "MAIL",
+  relay: "RCPT",
+  rcpt: "RCPT",
+  data: "DATA",
+  message: "END-OF-MESSAGE",
+};
+
+/** Delayed lists are asked at RCPT. */
+function commandOf({ stage, recipient, session }: PolicyNote): string {
+  if (stage === "data" || stage === "message") return commands[stage];
+  if (recipient !== undefined) return commands.rcpt;
+  return stage === "helo" ? (session.helo?.verb ?? commands.helo) : commands[stage];
+}
+
 /** By the grammar of `log-line.ts`. */
-function formatFields({ session, sender, recipient, decision }: Extract<SmtpEvent, { kind: "rejected" }>): string[] {
+function formatFields(event: Extract<SmtpEvent, { kind: "rejected" }>): string[] {
+  const { id, by } = event.decision;
+  return [...conversationFields(event), `d=${id}`, ...(by === undefined ? [] : deciderFields(by))];
+}
+
+interface Conversation {
+  readonly session: Session;
+  readonly sender: string | undefined;
+  readonly recipient: string | undefined;
+}
+
+function conversationFields({ session, sender, recipient }: Conversation): string[] {
   const fields: string[] = [];
   if (sender !== undefined) fields.push(foreignField("from", sender));
   if (recipient !== undefined) fields.push(foreignField("to", recipient));
@@ -116,10 +155,11 @@ function formatFields({ session, sender, recipient, decision }: Extract<SmtpEven
     fields.push(`proto=${protocolOf(session)}`, foreignField("helo", session.helo.name, 255));
   }
   if (session.auth !== undefined) fields.push(foreignField("auth", session.auth.identity));
-  fields.push(`d=${decision.id}`);
-  const { by } = decision;
-  if (by === undefined) return fields;
-  fields.push(`by=${by.list.replaceAll(" ", "-")}`, foreignField("path", by.path));
+  return fields;
+}
+
+function deciderFields(by: Decider): string[] {
+  const fields = [`by=${by.list.replaceAll(" ", "-")}`, foreignField("path", by.path)];
   if (by.word !== by.list) fields.push(foreignField("word", by.word));
   fields.push(foreignField("plugin", by.plugin, 64));
   if (by.match !== undefined) fields.push(foreignField("table", by.match.table), foreignField("key", by.match.key));

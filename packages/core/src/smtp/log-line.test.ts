@@ -93,3 +93,24 @@ test.for<[what: string, text: string]>([
   ["a line that was cut", line({ from: "a@b.test", to: "c@d.test", helo: "c", text: "no" }).slice(0, -3)],
   ["a line too long to be ours", `${line({ from: "a", to: "b", helo: "c", text: "no" })}${" ".repeat(9000)}`],
 ])("%s is none", ([, text]) => expect(parseRefusalLine(text)).toBeUndefined());
+
+test.for<[stage: "connect" | "helo" | "rcpt" | "message", recipient: string | undefined, text: string, begins: string]>(
+  [
+    [
+      "helo",
+      "b@c.test",
+      "reject_warning: 504 5.5.2 <c>: no",
+      "reject_warning: RCPT from c.test[192.0.2.1]: 504 5.5.2 <c>: no; ",
+    ],
+    ["helo", undefined, "warn: odd", "warn: EHLO from c.test[192.0.2.1]: odd; "],
+    ["connect", undefined, "info", "info: CONNECT from c.test[192.0.2.1]:; "],
+    ["message", "b@c.test", "a word's own: text", "note: END-OF-MESSAGE from c.test[192.0.2.1]: a word's own: text; "],
+  ],
+)("a remark at %s says whose mail it is about: %j", ([stage, recipient, text, begins]) => {
+  const by = { list: stage, path: "policy.x[0]", word: "some_word", plugin: "access" } as const;
+  const said = formatSmtpEvent({ kind: "remarked", session, stage, id: "ID", sender: "a@b.test", recipient, text, by });
+  const to = recipient === undefined ? "" : ` to=<${recipient}>`;
+  const fields = `from=<a@b.test>${to} proto=ESMTP helo=<c.test> by=${stage} path=<policy.x[0]> word=<some_word> plugin=<access>`;
+  expect(said).toBe(`ID: ${begins}${fields}`);
+  expect(parseRefusalLine(said)).toBeUndefined();
+});
