@@ -9,6 +9,7 @@ import type { Content } from "./content.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { OpenTransaction } from "./open-transaction.ts";
 import { addBlindCopies, lastEffect, redirectEnvelope } from "./effects.ts";
+import { refuseByRule } from "./refusals.ts";
 import type { MessageRuling } from "./session-policy.ts";
 import { describeOrigin, finishMessage } from "./trace.ts";
 
@@ -186,7 +187,7 @@ function object(dialogue: Dialogue, objection: Objection, stage: string): void {
 
 /** Refused by the core's own rules. */
 function refuse(dialogue: Dialogue, transaction: OpenTransaction, refusal: Reply): void {
-  const id = dialogue.logRefusal(refusal, undefined, {
+  const said = refuseByRule(dialogue, refusal, {
     session: dialogue.session,
     command: "END-OF-MESSAGE",
     id: transaction.plain.id,
@@ -194,5 +195,5 @@ function refuse(dialogue: Dialogue, transaction: OpenTransaction, refusal: Reply
     recipient: undefined,
   });
   dialogue.endTransaction(false);
-  dialogue.say(dialogue.withDecision(refusal, id));
+  dialogue.say(said);
 }

@@ -5,9 +5,7 @@
  */
 import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
 import { isPromise, type MaybePromise } from "../model/index.ts";
-
-/** Why a line is no command. */
-export type LineFault = "tooLong" | "bareLf" | "bareCr" | "nul";
+import type { LineFault } from "./line-faults.ts";
 
 /** Takes the octets of a message until it has them all. */
 export interface Receiver {

@@ -9,11 +9,13 @@ import { formatIp, parseIp } from "../address/index.ts";
 import { isPromise, type Client, type MaybePromise, type Session, type TlsInfo } from "../model/index.ts";
 import { CommandStream, type Receiver } from "./command-stream.ts";
 import { lookUpClientName, nameless } from "./client-name.ts";
-import { Dialogue, type Wire } from "./dialogue.ts";
+import { askTls } from "./commands/starttls.ts";
+import { Dialogue } from "./dialogue.ts";
 import type { SessionGeneration } from "./front.ts";
 import { greet } from "./greeting.ts";
 import { askNetworks } from "./own-clients.ts";
 import type { PosternServer } from "./server.ts";
+import type { Wire } from "./wire.ts";
 
 /** Replies that wait for the end of a packet; more leave at once. */
 const mostGathered = 16 * 1024;
@@ -186,7 +188,7 @@ function greetClient(dialogue: Dialogue, client: Client): MaybePromise<void> {
       // One turn of the loop, in which a client that speaks too early is heard.
       const turn = new Promise<void>((resolve) => setImmediate(resolve));
       return dialogue.proceed(turn, () =>
-        dialogue.proceed(dialogue.session.tls === undefined ? undefined : dialogue.askTls(), () => greet(dialogue)),
+        dialogue.proceed(dialogue.session.tls === undefined ? undefined : askTls(dialogue), () => greet(dialogue)),
       );
     }),
   );

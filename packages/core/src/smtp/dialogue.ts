@@ -2,7 +2,6 @@
  * One SMTP conversation: its state, its session and transaction, and the dispatch of commands over the transition table. It
  * speaks through a wire and never touches a socket. Whatever goes wrong in a command becomes a reply here and nowhere else.
  */
-import type { NetworkList } from "../address/index.ts";
 import {
   after,
   formatReply,
@@ -10,86 +9,32 @@ import {
   reply,
   type MaybePromise,
   type Objection,
-  type Recipient,
   type Reply,
   type Session,
 } from "../model/index.ts";
-import { deciderOf } from "../hooks/index.ts";
 import { findUnmetDemand } from "./demands.ts";
-import { commands, unavailable, type Command } from "./commands/index.ts";
-import type { LineFault, Reader, Receiver } from "./command-stream.ts";
-import type { Decider, SmtpEvent } from "./events.ts";
+import { commands, unknown, type Command } from "./commands/index.ts";
+import type { Reader, Receiver } from "./command-stream.ts";
+import { ErrorCount } from "./error-count.ts";
 import { replyForError } from "./failure.ts";
-import type { ListenerSettings, SessionGeneration, SmtpHost } from "./front.ts";
+import type { SessionGeneration, SmtpHost } from "./front.ts";
+import { lineFaults, type LineFault } from "./line-faults.ts";
+import { startPause, type Pause } from "./pause.ts";
+import { isImproperlyPipelined } from "./pipelining.ts";
+import type { Place } from "./place.ts";
+import { refuseByRule, reportObjection, type Occasion } from "./refusals.ts";
 import type { SessionPolicy } from "./session-policy.ts";
 import { findMisplacement, type State, type Verb } from "./transitions.ts";
 import { longestSaslLine } from "./sasl.ts";
 import { OpenTransaction } from "./open-transaction.ts";
 import { Watchdog, type Expiry } from "./watchdog.ts";
-
-/** The way to the client. Replies gather until `flush`. */
-export interface Wire {
-  write(text: string): void;
-  /** A promise asks to wait: the client does not read. */
-  flush(): MaybePromise<void>;
-  /** Sends what has gathered and ends the connection; takes in for a while what the client still sends, so that it can read why. */
-  hangUp(): void;
-  /** As `hangUp`, for a client that has said QUIT: nothing more is to come, and nothing is waited for. */
-  part(): void;
-  /** The next octets are a message's. */
-  receive(receiver: Receiver): void;
-  /** Sends what has gathered, drops what the client has sent, and begins TLS; `begun` when the handshake is done. */
-  startTls(begun: (tls: Session["tls"]) => MaybePromise<void>): void;
-}
-
-/** Where an objection was raised. */
-export interface Occasion {
-  readonly stage: string;
-  /** As in the log: "CONNECT", "RCPT", "END-OF-MESSAGE". */
-  readonly command: string;
-  readonly recipient?: Recipient;
-  /** Of a MAIL that is refused. */
-  readonly sender?: string;
-  /** As it would have been, when HELO is refused. */
-  readonly session?: Session;
-  /** The session ends with the reply. */
-  readonly ends?: boolean;
-}
-
-/** What a dialogue gets from its listener. */
-export interface Place {
-  readonly settings: ListenerSettings;
-  readonly xclient: NetworkList;
-  /** There is a key. */
-  readonly tlsAvailable: boolean;
-  /** Explaining: what a session has from its start without having done it. */
-  readonly assumed: Partial<Pick<Session, "auth" | "tls">>;
-}
+import type { Wire } from "./wire.ts";
 
 const tooManyErrors = reply(421, "4.7.0", "Too many errors, closing connection");
-/** After a pipelined group whose recipients were all refused (RFC 2920 §3.1, RFC 5321 §3.3). */
-const noValidRecipients = reply(554, "5.5.1", "No valid recipients");
-const unknownCommand = reply(500, "5.5.1", "Command not recognized");
-const notSmtp = reply(421, "4.7.0", "This is SMTP, closing connection");
 const tooEarly = reply(554, "5.5.0", "Client spoke before the greeting");
 const timedOut = reply(421, "4.4.2", "Timeout, closing connection");
 const shuttingDown = reply(421, "4.3.2", "Server is shutting down, try again later");
 
-const lineFaults: Readonly<Record<LineFault, Reply>> = {
-  tooLong: reply(500, "5.5.2", "Command line too long"),
-  bareLf: reply(500, "5.5.2", "Line ends in LF without CR"),
-  bareCr: reply(500, "5.5.2", "CR without LF in command"),
-  nul: reply(500, "5.5.2", "NUL in command"),
-};
-
-/** Commands whose reply a client has to hear before it goes on (RFC 2920 §3.1), as Postfix has them. */
-const lastOfGroup: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "DATA", "NOOP", "VRFY"]);
-
-/** Commands that lead nowhere; too many between two messages count as errors. */
-const junk: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "RSET", "NOOP", "VRFY", "STARTTLS", "XCLIENT"]);
-
-// A browser made to speak to a mail server.
-const foreign = /^(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|DELETE) \S+ HTTP\//i;
 const nonAscii = /[^\u0000-\u007f]/;
 
 export class Dialogue implements Reader {
@@ -113,11 +58,8 @@ export class Dialogue implements Reader {
   onEnd: (() => void) | undefined;
   messages = 0;
   #commands = 0;
-  #errors = 0;
-  /** Of those, whom the tarpit has heard of. */
-  #errorsTold = 0;
-  #junk = 0;
-  #endPause: (() => void) | undefined;
+  readonly #errors = new ErrorCount();
+  #pause: Pause | undefined;
   /** Calls under way; the generation is let go when none is. */
   #busy = 0;
   #released = false;
@@ -180,14 +122,14 @@ export class Dialogue implements Reader {
     const verb = (blank < 0 ? line : line.slice(0, blank)).toUpperCase();
     const argument = blank < 0 ? "" : line.slice(blank + 1).trim();
     const command = Object.hasOwn(commands, verb) ? commands[verb as Verb] : undefined;
-    if (command === undefined) return this.#unknown(line, verb);
-    if (ahead) this.#noticePipelining(verb as Verb);
+    if (command === undefined) return this.#isTooLong(line) ? this.malformed("tooLong") : unknown(this, line, verb);
+    if (ahead && isImproperlyPipelined(verb as Verb, this.session)) this.#notePipelining(verb);
     if (this.refusal !== undefined && verb !== "QUIT") return this.say(this.refusal);
     if (verb !== "AUTH" && this.#isTooLong(line)) return this.malformed("tooLong");
     const unmet = findUnmetDemand(verb as Verb, this.session, this.place.settings);
     if (unmet !== undefined) return this.say(unmet);
-    if (junk.has(verb as Verb)) this.#countJunk();
-    const misplaced = this.#findMisplacement(verb as Verb);
+    if (this.#errors.isJunk(verb as Verb, this.limits.junkCommands)) this.countError();
+    const misplaced = findMisplacement(verb as Verb, this.state, this.transaction?.attempts ?? 0);
     // The octets of a chunk come with their command, refused or not.
     if (misplaced !== undefined && verb !== "BDAT") return this.say(misplaced);
     return this.guarded(verb, command, argument, misplaced);
@@ -200,11 +142,11 @@ export class Dialogue implements Reader {
   tooEarly(): boolean {
     if (this.greeted || this.over) return this.over;
     const { session } = this;
-    const unknown = { id: undefined, sender: undefined, recipient: undefined };
-    const id = this.logRefusal(tooEarly, undefined, { session, command: "CONNECT", ...unknown });
+    const unnamed = { id: undefined, sender: undefined, recipient: undefined };
+    const said = refuseByRule(this, tooEarly, { session, command: "CONNECT", ...unnamed });
     const { rejected } = this.generation.hooks.smtp;
     if (rejected.tapped) rejected.call({ kind: "reject", reply: tooEarly }, "connect", session);
-    this.bye(this.withDecision(tooEarly, id));
+    this.bye(said);
     return true;
   }
 
@@ -252,7 +194,7 @@ export class Dialogue implements Reader {
 
   say(said: Reply): void {
     if (this.over) return;
-    this.wire.write(`${this.#printable(formatReply(said))}\r\n`);
+    this.#write(said);
     if (said.code >= 500) this.countError();
     else if (said.code === 421) this.#hangUp();
   }
@@ -269,7 +211,7 @@ export class Dialogue implements Reader {
   /** The last words. */
   bye(said: Reply): void {
     if (this.over) return;
-    this.wire.write(`${this.#printable(formatReply(said))}\r\n`);
+    this.#write(said);
     this.#hangUp();
   }
 
@@ -283,48 +225,10 @@ export class Dialogue implements Reader {
 
   /** An objection of a hook, a list, the relay guard or a scanner: logged, told to the hooks, said. */
   object(objection: Objection, occasion: Occasion): void {
-    const id = this.report(objection, occasion);
-    const said = this.withDecision(objection.reply, id);
+    const said = reportObjection(this, objection, occasion);
     // 521 promises that nothing else will be taken (RFC 7504), 421 that the connection ends.
     if (occasion.ends === true || objection.reply.code === 521) this.bye(said);
     else this.say(said);
-  }
-
-  /** Logged and told to the hooks, not said. Gives the decision's id. */
-  report(objection: Objection, { stage, command, recipient, sender, session = this.session }: Occasion): string {
-    const id = this.logRefusal(objection.reply, this.#deciderOf(objection), {
-      session,
-      command,
-      id: command === "END-OF-MESSAGE" ? this.transaction?.plain.id : undefined,
-      sender: sender ?? this.transaction?.plain.sender,
-      recipient: recipient?.address,
-    });
-    const { rejected } = this.generation.hooks.smtp;
-    if (rejected.tapped) rejected.call(objection, stage, session);
-    return id;
-  }
-
-  /** Gives the decision's id. */
-  logRefusal(
-    refusal: Reply,
-    by: Decider | undefined,
-    event: Omit<Extract<SmtpEvent, { kind: "rejected" }>, "kind" | "reply" | "decision">,
-  ): string {
-    const id = this.host.ids();
-    this.host.log({ kind: "rejected", reply: refusal, decision: { id, by }, ...event });
-    return id;
-  }
-
-  /** As the client hears it: with the id when the config says so. */
-  withDecision(refusal: Reply, id: string): Reply {
-    if (this.generation.settings.showDecision !== true) return refusal;
-    return reply(refusal.code, refusal.enhanced, `${refusal.text} [d=${id}]`);
-  }
-
-  #deciderOf(objection: Objection): Decider | undefined {
-    const tap = deciderOf(objection);
-    if (tap === undefined) return this.policy.decision;
-    return { list: "hook", path: tap.hook, word: "hook", plugin: tap.plugin };
   }
 
   /** The next octets are the transaction's content. */
@@ -332,17 +236,6 @@ export class Dialogue implements Reader {
     if (this.transaction !== undefined) this.transaction.receiving = true;
     this.watchdog.expectTransfer(withinMs, minRateBytesPerSecond, () => receiver.octets);
     this.wire.receive(receiver);
-  }
-
-  /** TLS is active: an objection answers every later command but QUIT. */
-  askTls(): MaybePromise<void> {
-    const { tls: hook } = this.generation.hooks.smtp;
-    if (!hook.tapped) return;
-    return this.proceed(hook.call(this.session), (objection) => {
-      if (objection === undefined) return;
-      this.refusal = objection.reply;
-      this.report(objection, { stage: "tls", command: "STARTTLS" });
-    });
   }
 
   note(text: string): void {
@@ -358,8 +251,7 @@ export class Dialogue implements Reader {
   }
 
   countError(): void {
-    this.#errors += 1;
-    if (this.#errors <= this.limits.errors || this.over) return;
+    if (this.#errors.add() <= this.limits.errors || this.over) return;
     this.note("too many errors");
     this.bye(tooManyErrors);
   }
@@ -367,29 +259,20 @@ export class Dialogue implements Reader {
   /** Before a refusal leaves: as long as the taps say. The session's end ends it. */
   #tarpit(): MaybePromise<void> {
     const { tarpit } = this.generation.hooks.smtp;
-    if (!tarpit.tapped || this.#errors === this.#errorsTold || this.over) return undefined;
-    this.#errorsTold = this.#errors;
-    return after(tarpit.call(this.#errors, this.session), (waitMs) => {
-      if (waitMs !== undefined && waitMs > 0 && !this.over) return this.#pause(waitMs);
+    if (!tarpit.tapped || this.over || !this.#errors.takeNews()) return undefined;
+    return after(tarpit.call(this.#errors.total, this.session), (waitMs) => {
+      if (waitMs !== undefined && waitMs > 0 && !this.over) return this.#holdBack(waitMs);
     });
   }
 
-  async #pause(waitMs: number): Promise<void> {
+  async #holdBack(waitMs: number): Promise<void> {
     this.#busy += 1;
     // The deadline of a message stands: DATA may have come behind the error.
     if (this.transaction?.receiving !== true) this.watchdog.suspend();
-    await new Promise<void>((resolve) => {
-      const timer = this.host.clock.setTimer(resolve, waitMs);
-      this.#endPause = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-    this.#endPause = undefined;
-    this.#busy -= 1;
-    if (this.over) return this.#releaseWhenIdle();
-    if (this.transaction?.receiving !== true) this.watchdog.expectCommand(this.limits.commandTimeoutMs);
-    if (this.#draining) this.shutDown();
+    this.#pause = startPause(this.host.clock, waitMs);
+    await this.#pause.over;
+    this.#pause = undefined;
+    this.#goOn();
   }
 
   /** Another session with the same client or another one: after TLS or XCLIENT nothing is known of it (RFC 3207 §4.2). */
@@ -416,9 +299,7 @@ export class Dialogue implements Reader {
     transaction.dispose();
     if (delivered) {
       this.messages += 1;
-      this.#errors = 0;
-      this.#errorsTold = 0;
-      this.#junk = 0;
+      this.#errors.reset();
       return;
     }
     const { reset } = this.generation.hooks.smtp;
@@ -430,7 +311,7 @@ export class Dialogue implements Reader {
     if (this.over) return;
     this.over = true;
     this.watchdog.stop();
-    this.#endPause?.();
+    this.#pause?.end();
     this.onEnd?.();
     // What is being judged or queued still reads its content: that transaction ends with the call.
     if (this.transaction?.received !== true) this.endTransaction(false);
@@ -448,7 +329,7 @@ export class Dialogue implements Reader {
   /** No more: at once before the greeting and between transactions, else when this one is over. */
   shutDown(): void {
     this.#draining = true;
-    this.#endPause?.();
+    this.#pause?.end();
     const isBetween = this.#busy === 0 && this.transaction === undefined;
     if (isBetween || !this.greeted) this.bye(shuttingDown);
   }
@@ -466,6 +347,11 @@ export class Dialogue implements Reader {
     } catch (error) {
       this.fail(where, error);
     }
+    this.#goOn();
+  }
+
+  /** What was waited for is at its end: the client owes a command again. */
+  #goOn(): void {
     this.#busy -= 1;
     if (this.over) return this.#releaseWhenIdle();
     if (this.#closing && this.#busy === 0) return this.wire.hangUp();
@@ -479,42 +365,16 @@ export class Dialogue implements Reader {
     return line.length * 3 > longest && this.offersAuth && Buffer.byteLength(line) > longest;
   }
 
-  #unknown(line: string, verb: string): void {
-    if (this.#isTooLong(line)) return this.malformed("tooLong");
-    if (foreign.test(line)) {
-      this.note("spoke HTTP");
-      return this.bye(notSmtp);
-    }
-    if (this.refusal !== undefined) return this.say(this.refusal);
-    this.say(unavailable.get(verb) ?? unknownCommand);
-  }
-
-  #findMisplacement(verb: Verb): Reply | undefined {
-    const misplaced = findMisplacement(verb, this.state);
-    const refusedAll = this.state === "mail" && (this.transaction?.attempts ?? 0) > 0;
-    return misplaced !== undefined && refusedAll && (verb === "DATA" || verb === "BDAT")
-      ? noValidRecipients
-      : misplaced;
-  }
-
-  /** As Postfix's reject_unauth_pipelining sees it. What is still on its way here is not seen. */
-  #noticePipelining(verb: Verb): void {
-    if (this.session.pipelinedEarly === true) return;
-    if (this.session.helo?.verb === "EHLO" && !lastOfGroup.has(verb)) return;
+  #notePipelining(verb: string): void {
     this.session = { ...this.session, pipelinedEarly: true };
     this.note(`improper command pipelining after ${verb}`);
   }
 
-  #countJunk(): void {
-    this.#junk += 1;
-    if (this.#junk > this.limits.junkCommands) this.countError();
-  }
-
   /** UTF-8 in replies only to a client that asked for it (RFC 6531 §3.5). */
-  #printable(line: string): string {
-    return nonAscii.test(line) && this.transaction?.plain.smtputf8 !== true
-      ? line.replace(/[^\u0000-\u007f]/gu, "?")
-      : line;
+  #write(said: Reply): void {
+    const line = formatReply(said);
+    const isForeign = nonAscii.test(line) && this.transaction?.plain.smtputf8 !== true;
+    this.wire.write(`${isForeign ? line.replace(/[^\u0000-\u007f]/gu, "?") : line}\r\n`);
   }
 
   #expire(expiry: Expiry): void {

@@ -1,6 +1,6 @@
 // A plugin, a scanner, the spool or the queue that fails: the client is told to try again, other sessions go on, nothing leaks.
 import { createFakeClock } from "@postern/testkit";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { PosternError } from "../errors.ts";
 import { createHooks, type PluginHooks } from "../hooks/index.ts";
 import { createNamelessFiles, createSpooler, type Spool, type Spooler } from "../message/index.ts";
@@ -265,12 +265,14 @@ test("MAIL with a size for which there is no room is refused before the content 
 
 describe("the client goes while its message is being queued", () => {
   test("the message stays, and its content is there until the queue has it", async () => {
-    let finish: () => void = () => {};
+    const queueing = Promise.withResolvers<void>();
+    const mayFinish = Promise.withResolvers<void>();
     let committed = "";
     const front = await createFront({
       spooler: createSpooler({ files: createNamelessFiles("/tmp"), thresholdBytes: 10, maxSizeBytes: 1e6 }),
       enqueue: async (_, content) => {
-        await new Promise<void>((resolve) => (finish = resolve));
+        queueing.resolve();
+        await mayFinish.promise;
         for await (const chunk of content.read()) committed += chunk.toString("latin1");
       },
     });
@@ -280,11 +282,11 @@ describe("the client goes while its message is being queued", () => {
     talk.send("x: y\r\n\r\nbody\r\n");
     await new Promise((resolve) => setTimeout(resolve, 5));
     talk.send(`${"body\r\n".repeat(99)}.\r\n`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await queueing.promise;
     talk.stream.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await vi.waitFor(() => expect(front.events.at(-1)?.kind).toBe("disconnected"));
     expect(front.held).toBe(1);
-    finish();
+    mayFinish.resolve();
     await front.idle();
     expect(committed.endsWith("body\r\n".repeat(100))).toBe(true);
     expect(front.events.map(({ kind }) => kind)).toEqual(["connected", "disconnected", "received"]);

@@ -5,7 +5,7 @@ import { ConfigError, PosternError } from "../errors.ts";
 import { createNetworkList } from "../address/index.ts";
 import { Census } from "./census.ts";
 import type { ListenerAddress, ListenerSettings, SmtpHost } from "./front.ts";
-import type { Place } from "./dialogue.ts";
+import type { Place } from "./place.ts";
 import { PosternServer } from "./server.ts";
 
 export interface SmtpListener {

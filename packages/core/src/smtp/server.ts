@@ -7,7 +7,7 @@ import { formatIp, parseIp, type NetworkList } from "../address/index.ts";
 import { isPromise, reply, formatReply, TransientMap, type MaybePromise } from "../model/index.ts";
 import type { Census, CensusRefusal } from "./census.ts";
 import { PosternConnection } from "./connection.ts";
-import type { Place } from "./dialogue.ts";
+import type { Place } from "./place.ts";
 import type { SessionGeneration, SmtpHost, SmtpSettings } from "./front.ts";
 import { isKnownAtOnce } from "./own-clients.ts";
 import { readProxyHeader } from "./proxy-reader.ts";

@@ -26,6 +26,8 @@ const greetFirst = reply(503, "5.5.1", "Send EHLO or HELO first");
 const nested = reply(503, "5.5.1", "Sender already given; RSET begins anew");
 const mailFirst = reply(503, "5.5.1", "Send MAIL first");
 const rcptFirst = reply(503, "5.5.1", "Send RCPT first");
+/** After a pipelined group whose recipients were all refused (RFC 2920 §3.1, RFC 5321 §3.3). */
+const noValidRecipients = reply(554, "5.5.1", "No valid recipients");
 const chunksBegun = reply(503, "5.5.1", "Chunks have begun; only BDAT may follow");
 const inTransaction = reply(503, "5.5.1", "Not during a mail transaction");
 
@@ -50,7 +52,8 @@ const table: Readonly<Record<Verb, Row>> = {
   XCLIENT: betweenTransactions,
 };
 
-/** Why the verb may not stand here; `undefined` when it may. */
-export function findMisplacement(verb: Verb, state: State): Reply | undefined {
-  return table[verb][state];
+/** Why the verb may not stand here; `undefined` when it may. `attempts`: RCPT commands of the transaction, refused or not. */
+export function findMisplacement(verb: Verb, state: State, attempts: number): Reply | undefined {
+  const misplaced = table[verb][state];
+  return misplaced === rcptFirst && attempts > 0 ? noValidRecipients : misplaced;
 }

@@ -2,6 +2,7 @@
 import type { AuthAnswer, Credentials } from "../../authentication/index.ts";
 import { reply, type MaybePromise } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
+import { startPause } from "../pause.ts";
 import { ResponseLine } from "../response-line.ts";
 import { beginSasl, decodeBase64, type PlainCredentials, type SaslExchange } from "../sasl.ts";
 import type { Command } from "./index.ts";
@@ -138,11 +139,7 @@ function tell(
 /** Ends early with the session. */
 function holdBack(dialogue: Dialogue, delayMs: number): MaybePromise<void> {
   if (delayMs <= 0) return undefined;
-  return new Promise((resolve) => {
-    const timer = dialogue.host.clock.setTimer(resolve, delayMs);
-    dialogue.onEnd = () => {
-      timer.cancel();
-      resolve();
-    };
-  });
+  const pause = startPause(dialogue.host.clock, delayMs);
+  dialogue.onEnd = () => pause.end();
+  return pause.over;
 }

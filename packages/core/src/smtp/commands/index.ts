@@ -1,5 +1,5 @@
-/** Every command of the transition table, one file each, and those that are known and not offered. */
-import { reply, type MaybePromise, type Reply } from "../../model/index.ts";
+/** Every command of the transition table, one file each, and what is said to the others. */
+import type { MaybePromise, Reply } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
 import type { Verb } from "../transitions.ts";
 import { auth } from "./auth.ts";
@@ -11,6 +11,8 @@ import { rcpt } from "./rcpt.ts";
 import { noop, quit, rset, vrfy } from "./simple.ts";
 import { starttls } from "./starttls.ts";
 import { xclient } from "./xclient.ts";
+
+export { unknown } from "./unknown.ts";
 
 /** `argument` is what follows the verb, trimmed. `misplaced` is for BDAT alone: why it may not stand here. */
 export type Command = (dialogue: Dialogue, argument: string, misplaced: Reply | undefined) => MaybePromise<void>;
@@ -30,13 +32,3 @@ export const commands: Readonly<Record<Verb, Command>> = {
   STARTTLS: starttls,
   XCLIENT: xclient,
 };
-
-const notOffered = reply(502, "5.5.1", "Command not implemented");
-
-/** Known, from RFC 5321, its ancestors and its extensions, and not offered here. */
-export const unavailable: ReadonlyMap<string, Reply> = new Map(
-  ["EXPN", "HELP", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "XFORWARD", "BURL"].map((verb) => [
-    verb,
-    notOffered,
-  ]),
-);

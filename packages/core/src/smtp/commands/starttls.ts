@@ -1,5 +1,7 @@
 /** STARTTLS (RFC 3207). What the client sent behind the command in clear is dropped; nothing said before is known any more. */
-import { reply } from "../../model/index.ts";
+import { reply, type MaybePromise } from "../../model/index.ts";
+import type { Dialogue } from "../dialogue.ts";
+import { reportObjection } from "../refusals.ts";
 import type { Command } from "./index.ts";
 import { noArguments } from "./simple.ts";
 
@@ -14,6 +16,17 @@ export const starttls: Command = (dialogue, argument) => {
   dialogue.say(goAhead);
   dialogue.wire.startTls((tls) => {
     dialogue.renew({ ...dialogue.session, tls, helo: undefined, auth: undefined }, "start");
-    return dialogue.guarded("STARTTLS", () => dialogue.askTls(), "");
+    return dialogue.guarded("STARTTLS", () => askTls(dialogue), "");
   });
 };
+
+/** TLS is active: an objection answers every later command but QUIT. */
+export function askTls(dialogue: Dialogue): MaybePromise<void> {
+  const { tls: hook } = dialogue.generation.hooks.smtp;
+  if (!hook.tapped) return;
+  return dialogue.proceed(hook.call(dialogue.session), (objection) => {
+    if (objection === undefined) return;
+    dialogue.refusal = objection.reply;
+    reportObjection(dialogue, objection, { stage: "tls", command: "STARTTLS" });
+  });
+}

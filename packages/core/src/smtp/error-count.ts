@@ -1,0 +1,39 @@
+/** Errors of a client between two messages: too many end the session, and the tarpit is asked about new ones. */
+import type { Verb } from "./transitions.ts";
+
+/** Commands that lead nowhere; too many between two messages count as errors. */
+const junk: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "RSET", "NOOP", "VRFY", "STARTTLS", "XCLIENT"]);
+
+export class ErrorCount {
+  total = 0;
+  /** Of those, whom the tarpit has heard of. */
+  #told = 0;
+  #junk = 0;
+
+  /** One more; gives the total. */
+  add(): number {
+    this.total += 1;
+    return this.total;
+  }
+
+  /** A command has come: does it lead nowhere, after `most` of its kind? */
+  isJunk(verb: Verb, most: number): boolean {
+    if (!junk.has(verb)) return false;
+    this.#junk += 1;
+    return this.#junk > most;
+  }
+
+  /** Are there any since it was last asked? */
+  takeNews(): boolean {
+    const isNew = this.total !== this.#told;
+    this.#told = this.total;
+    return isNew;
+  }
+
+  /** A message was accepted. */
+  reset(): void {
+    this.total = 0;
+    this.#told = 0;
+    this.#junk = 0;
+  }
+}
