@@ -76,7 +76,7 @@ function mysql(table: string): Dialect {
         version = IF(@postern_live := (expires_at > ? AND amount IS NOT NULL), ${nextVersion("version")}, ${nextVersion("version")}),
         amount = (@postern_sum := IF(@postern_live, amount, 0e0) + ?),
         value = NULL,
-        expires_at = IF(@postern_live, expires_at, VALUES(expires_at));
+        expires_at = IF(@postern_live, LEAST(expires_at, VALUES(expires_at)), VALUES(expires_at));
       SELECT @postern_sum AS amount`,
     sweep: remove(" AND expires_at <= ?", String(removeBatch)),
     trim: remove("", "?"),
@@ -106,7 +106,7 @@ function postgresql(table: string, name: string): Dialect {
       VALUES (?, ?, ?, NULL, CAST(? AS double precision), ?)
       ON CONFLICT (id) DO UPDATE SET
         amount = CASE WHEN ${live} THEN t.amount ELSE 0 END + CAST(? AS double precision),
-        expires_at = CASE WHEN ${live} THEN t.expires_at ELSE excluded.expires_at END,
+        expires_at = CASE WHEN ${live} THEN LEAST(t.expires_at, excluded.expires_at) ELSE excluded.expires_at END,
         value = NULL, version = ${nextVersion("t.version")}
       RETURNING amount`,
     sweep: remove(" AND expires_at <= ?", String(removeBatch)),

@@ -14,7 +14,7 @@ export interface RemoteEntries {
     next: Entry | undefined,
     now: number,
   ): Promise<boolean>;
-  /** Adds to a live number, else begins with `by` and this expiry; gives the sum. */
+  /** Adds to a live number, which expires at `expiresAt` at the latest, else begins with `by` and this expiry; gives the sum. */
   add(space: string, key: string, by: number, expiresAt: number, now: number): Promise<number>;
   /** Keys and texts in the order of code points. */
   range(

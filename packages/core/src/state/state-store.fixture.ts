@@ -220,6 +220,16 @@ const cases: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
     await refuses(() => space.increment("n", Number.NaN, 1000), RangeError);
   },
 
+  "a clock that is set back makes no window longer": async ({ space, pass }) => {
+    assert.equal(await space.increment("n", 1, 1000), 1);
+    pass(-60 * minute);
+    assert.equal(await space.increment("n", 1, 1000), 2);
+    pass(999);
+    assert.equal(await space.increment("n", 1, 1000), 3);
+    pass(1);
+    assert.equal(await space.increment("n", 1, 1000), 1);
+  },
+
   "a lease has one owner until it runs out or is let go": async ({ space, pass }) => {
     assert.equal(await space.lease("l", "a", 1000), true);
     assert.equal(await space.lease("l", "b", 1000), false);

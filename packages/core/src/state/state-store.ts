@@ -15,7 +15,7 @@ export interface StateSpace<V extends StateValue = StateValue> {
   delete(key: string): MaybePromise<void>;
   /** Atomic read-modify-write. `change` gets the live value and returns the new one, or `undefined` to delete it. It may run more than once. */
   update(key: string, ttlMs: number, change: (current: V | undefined) => V | undefined): MaybePromise<V | undefined>;
-  /** Adds `by` to a counter that starts anew each `windowMs`, aligned to its first increment; returns the sum. */
+  /** Adds `by` to a counter that starts anew each `windowMs`, aligned to its first increment, and no later when the clock was set back; returns the sum. */
   increment(key: string, by: number, windowMs: number): MaybePromise<number>;
   /** Takes a lease for `ttlMs` if nobody holds it or it ran out; true when `owner` holds it now. */
   lease(key: string, owner: string, ttlMs: number): MaybePromise<boolean>;

@@ -64,8 +64,9 @@ export class TableSpace<V extends StateValue> implements StateSpace<V> {
       const count = found && decodeValue(found.text);
       const counting = found !== undefined && typeof count === "number";
       sum = counting ? count + by : by;
-      const expiresAt = expiryOf(now, windowMs);
-      return { text: encodeValue(sum), expiresAt: counting ? found.expiresAt : expiresAt };
+      const latest = expiryOf(now, windowMs);
+      // A window that ends later was begun before the clock was set back.
+      return { text: encodeValue(sum), expiresAt: counting ? Math.min(found.expiresAt, latest) : latest };
     });
     return sum;
   }
