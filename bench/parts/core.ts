@@ -1,5 +1,6 @@
 /** The inside of core that the parts are measured at, one by one; `@postern/core` shows only the whole. */
-export { buildGeneration, type Generation } from "../../packages/core/src/generation.ts";
+export { buildGeneration } from "../../packages/core/src/generation.ts";
+export type { Generation } from "../../packages/core/src/generation-contract.ts";
 export { createNamelessFiles, createSpooler } from "../../packages/core/src/message/index.ts";
 export {
   retryDefaults,

@@ -1,7 +1,8 @@
 /** A config put to work without a listener or a queue: its plugins loaded, its generation built, and closed again. */
 import type { ResolvedConfig } from "./config/index.ts";
 import { createResolver } from "./dns/index.ts";
-import { buildGeneration, type GenerationListing, type GenerationParts } from "./generation.ts";
+import type { GenerationListing, GenerationParts } from "./generation-contract.ts";
+import { buildGeneration } from "./generation.ts";
 import { coreOwner, createGuard } from "./guard/index.ts";
 import { systemClock, type MaybePromise } from "./model/index.ts";
 import { createPluginHost, type PluginInstance } from "./plugin/index.ts";

@@ -3,140 +3,51 @@
  * changes; it is counted by its sessions and deliveries, and closed when it is retired and the last of them is done.
  */
 import { createAuthentication } from "./authentication/index.ts";
-import { readTlsFiles, type ResolvedConfig, type DomainClass } from "./config/index.ts";
-import type { DeliveryGeneration } from "./delivery/index.ts";
-import type { Resolver } from "./dns/index.ts";
+import { readTlsFiles, type DomainClass, type ResolvedConfig } from "./config/index.ts";
 import { ConfigError } from "./errors.ts";
-import type { Guard } from "./guard/index.ts";
+import type { Generation, GenerationListing, GenerationParts, MailGeneration } from "./generation-contract.ts";
 import { createHooks, type Hooks } from "./hooks/index.ts";
-import { createMessage, type Blob } from "./message/index.ts";
-import { after, type Clock, type Envelope, type MaybePromise, type Recipient, type Session } from "./model/index.ts";
+import type { Blob } from "./message/index.ts";
+import type { Envelope, Recipient, Session } from "./model/index.ts";
 import {
+  createOwnAddresses,
   createPluginHost,
   createRegistrations,
   createTableProvider,
-  type TableProvider,
   setUpPlugins,
-  type GatewayAddresses,
   type GatewayParts,
+  type OwnAddresses,
   type PluginInstance,
   type Registrations,
+  type TableProvider,
 } from "./plugin/index.ts";
 import {
-  compilePolicy,
+  compilePolicies,
   createVocabulary,
   ListCompiler,
   type Policy,
   type PolicyScope,
   type Vocabulary,
-  type WordListing,
-  type WordTrace,
 } from "./policy/index.ts";
-import {
-  combineRewriters,
-  createQualifier,
-  type OutboundMail,
-  type Rewriters,
-  type RewriteTrace,
-} from "./rewrite/index.ts";
+import { combineRewriters, createQualifier, rewriteReport, type Rewriters } from "./rewrite/index.ts";
 import {
   createAddressBook,
   createClientNetworks,
   createOwnEndpoints,
+  movedRoute,
   openRouting,
   withBounces,
+  withMoved,
   type AddressBook,
   type ClientNetworks,
-  type OpenAddressBook,
   type ResolveRoute,
   type Routing,
   type TransportNames,
 } from "./routing/index.ts";
 import { createScanning } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
-import type { SpaceOptions, StateSpace, StateStore, StateValue } from "./state/index.ts";
-import {
-  createTableRegistry,
-  type LookupTable,
-  type TablePurpose,
-  type TableRegistry,
-  type TableSpec,
-} from "./tables/index.ts";
-
-/** What a generation is given by the runtime, which outlives it. */
-export interface GenerationParts {
-  readonly clock: Clock;
-  readonly guard: Guard;
-  readonly resolver: Resolver;
-  /** The gateway's own state store, for as long as no plugin brings another; asked for when all plugins are set up. */
-  readonly space: GatewayParts["space"];
-  readonly log: GatewayParts["log"];
-  /** Remarks of the policy: `log` effects, and what warn_if_reject let pass. */
-  readonly note: PolicyScope["note"];
-  /** More folders in which packages are sought, after the config's. */
-  readonly searchFrom: readonly string[];
-  /** Where the gateway listens now; what the config says unless given. */
-  readonly listening?: () => readonly { readonly host: string; readonly port: number }[];
-  /** Clients are asked for their names (PTR and back). */
-  readonly lookUpClients: boolean;
-  /** Nothing will run: a config is checked or explained. */
-  readonly dry?: boolean;
-  /** Explaining: hears what is asked, and no plugin is told of it. */
-  readonly trace?: GenerationTrace | undefined;
-}
-
-/** Put round words and tables while a generation is built; one that is built without pays nothing. */
-export interface GenerationTrace {
-  readonly word: WordTrace;
-  readonly table: (table: LookupTable, label: string) => LookupTable;
-  /** A plugin's space, in place of the one in the store that a plugin brought, or of the gateway's own. */
-  readonly space: <V extends StateValue>(
-    name: string,
-    options: SpaceOptions | undefined,
-    brought: StateStore | undefined,
-  ) => StateSpace<V>;
-}
-
-/** What is in it, for commands that look and do not start. */
-export interface GenerationListing {
-  readonly hooks: Hooks;
-  readonly words: readonly WordListing[];
-  readonly plugins: readonly PluginInstance[];
-  readonly transports: readonly { readonly name: string; readonly description: string; readonly plugin: string }[];
-  readonly scanners: readonly { readonly name: string; readonly description: string; readonly plugin: string }[];
-  readonly tableTypes: ReturnType<TableRegistry["types"]>;
-  /** Those that are open; to be asked as long as the generation lives. */
-  openTables(): ReturnType<TableRegistry["opened"]>;
-  /** The lists that hold for a listener, compiled. */
-  lists(listener: string): Policy["lists"];
-  /** Who is ours, as the policy knows it. */
-  readonly addresses: AddressBook;
-  /** Our own clients. */
-  readonly networks: ClientNetworks;
-}
-
-/** A generation as deliveries and the gateway's own reports see it. */
-export interface MailGeneration extends DeliveryGeneration {
-  /** Envelope and header of a report, before it is queued. Rejects with `TableUnavailable`. */
-  rewrite(envelope: Envelope, content: Blob): Promise<{ readonly envelope: Envelope; readonly content: Blob }>;
-}
-
-export interface Generation {
-  readonly number: number;
-  readonly config: ResolvedConfig;
-  readonly hooks: Hooks;
-  readonly listing: GenerationListing;
-  /** The state store that a plugin brought; `undefined`: the gateway's own serves. */
-  readonly stateStore: StateStore | undefined;
-  /** Sessions and deliveries that hold it. */
-  readonly users: number;
-  forSession(sessionId?: string): SessionGeneration;
-  forDelivery(): MailGeneration;
-  /** Takes no new users; closes tables and plugins when the last one is done. Resolves then. */
-  retire(): Promise<void>;
-  /** Whoever is not done is not waited for any more: its session is over, and its answer is nobody's. */
-  abandon(): void;
-}
+import type { StateStore } from "./state/index.ts";
+import { createTableRegistry, type TablePurpose, type TableRegistry, type TableSpec } from "./tables/index.ts";
 
 let lastNumber = 0;
 
@@ -172,8 +83,9 @@ export async function buildGeneration(
   let own: OwnAddresses | undefined;
   const { proxyInterfaces, listeners } = config;
   const endpoints = createOwnEndpoints({ clock, proxyInterfaces, listening: parts.listening ?? (() => listeners) });
+  const ours = createOwnAddresses(config, () => own);
   const gatewayParts: GatewayParts = {
-    addresses: ownAddresses(config, () => own),
+    addresses: ours,
     routing: Object.freeze({ relayhost: config.relayhost, ...endpoints }),
     hostname,
     directory,
@@ -205,7 +117,7 @@ export async function buildGeneration(
       const { recipientDelimiter } = config;
       const book = await createAddressBook(config.domains, { ...scope, recipientDelimiter, isAlias });
       own = { book, networks };
-      const origin = config.origin ?? book.firstDomain ?? hostname;
+      const { origin } = ours;
       const smtp = await readSmtpSettings(config, origin);
       const rewriters = [...registrations.rewriters].map(([, registered]) => registered);
       const rewriter = combineRewriters(createQualifier(origin), rewriters, guard, {
@@ -237,7 +149,7 @@ export async function buildGeneration(
         note: parts.note,
         trace: parts.trace?.word,
       };
-      const policies = await compilePolicies(config, vocabulary, policyScope);
+      const policies = await compilePolicies(config.policy, listeners, vocabulary, policyScope);
       await compileLists(config, registrations, vocabulary, policyScope);
       await plugins.ready();
       return new BuiltGeneration({
@@ -293,21 +205,6 @@ async function readSmtpSettings(
   return { ...shared, tls: await readTlsFiles(tls) };
 }
 
-/** The global policy, and one for each listener that has lists of its own; by listener's name. */
-async function compilePolicies(
-  { policy, listeners }: ResolvedConfig,
-  words: Vocabulary,
-  scope: PolicyScope,
-): Promise<(listener: string) => Policy> {
-  const global = await compilePolicy(policy, words, scope);
-  const own = new Map<string, Policy>();
-  for (const [index, { name, policy: lists }] of listeners.entries()) {
-    if (Object.keys(lists).length === 0) continue;
-    own.set(name, await compilePolicy(policy, words, scope, { path: `listeners[${index}].policy`, lists }));
-  }
-  return (listener) => own.get(listener) ?? global;
-}
-
 /** The lists that plugins ask themselves; classes are those of the config. */
 async function compileLists(
   { policy: { classes = {} } }: ResolvedConfig,
@@ -320,28 +217,6 @@ async function compileLists(
   for (const list of lists) await list.compile(compiler);
 }
 
-/** What is known of addresses once domains and networks are read. */
-interface OwnAddresses {
-  readonly book: OpenAddressBook;
-  readonly networks: ClientNetworks;
-}
-
-/** For plugins, which are set up before it is known which domains are ours. */
-function ownAddresses({ hostname, origin }: ResolvedConfig, own: () => OwnAddresses | undefined): GatewayAddresses {
-  const known = (): OwnAddresses => {
-    const found = own();
-    if (found === undefined) throw new ConfigError("our domains and networks are not known before ready");
-    return found;
-  };
-  return Object.freeze({
-    get origin() {
-      return origin ?? known().book.firstDomain ?? hostname;
-    },
-    classOf: (domain: string) => known().book.classOf(domain),
-    inNetworks: (address: string | undefined) => known().networks.contains(address),
-  });
-}
-
 function transportNames({ transports }: Registrations): TransportNames {
   return {
     has: (name) => transports.get(name) !== undefined,
@@ -350,51 +225,6 @@ function transportNames({ transports }: Registrations): TransportNames {
 }
 
 const hasItems = (items: DomainClass["domains"]): boolean => !Array.isArray(items) || items.length > 0;
-
-/** As Postfix's own notices: as if a client of ours had sent it. */
-async function rewriteReport(
-  rewriter: Rewriters,
-  envelope: Envelope,
-  content: Blob,
-): Promise<{ envelope: Envelope; content: Blob }> {
-  const ask = { session: undefined };
-  const rewritten = await rewriter.rewrite(envelope, ask);
-  if (rewriter.rewriteHeader === undefined) return { envelope: rewritten, content };
-  const { raw } = await rewriter.rewriteHeader(createMessage(content), ask);
-  return { envelope: rewritten, content: raw };
-}
-
-function outboundOf({ rewriteOutbound }: Rewriters): MailGeneration["rewriteOutbound"] {
-  if (rewriteOutbound === undefined) return undefined;
-  return <M extends OutboundMail>(mail: M, trace?: RewriteTrace) =>
-    rewriteOutbound(mail, trace === undefined ? { session: undefined } : { session: undefined, trace });
-}
-
-/** Whose owner has moved is told so, whatever else a table says of the address (Postfix's relocated_maps). */
-function movedRoute(route: ResolveRoute, { movedTo }: Rewriters): ResolveRoute {
-  if (movedTo === undefined) return route;
-  return (ask) =>
-    after(route(ask), (found) =>
-      after(movedTo(ask.address), (place) =>
-        place === undefined ? found : { ...found, transport: "error", nextHop: movedText(place) },
-      ),
-    );
-}
-
-/** What would bounce is refused before it is taken; an alias goes elsewhere. */
-function withMoved(book: AddressBook, { movedTo, isAlias }: Rewriters): AddressBook {
-  if (movedTo === undefined) return book;
-  return Object.freeze({
-    ...book,
-    bounceText: (address: string, sender: string) =>
-      after(movedTo(address), (place): MaybePromise<string | undefined> => {
-        if (place === undefined) return book.bounceText?.(address, sender);
-        return after(isAlias(address), (alias) => (alias ? undefined : movedText(place)));
-      }),
-  });
-}
-
-const movedText = (place: string): string => `5.1.6 User has moved to ${place}`;
 
 interface Built {
   readonly config: ResolvedConfig;
@@ -446,7 +276,7 @@ class BuiltGeneration implements Generation {
       routeFor,
       transport: (name: string) => registrations.transports.get(name),
       rewrite: (envelope: Envelope, content: Blob) => rewriteReport(rewriter, envelope, content),
-      rewriteOutbound: outboundOf(rewriter),
+      rewriteOutbound: rewriter.rewriteOutbound,
       release: () => this.#leave(),
     });
   }

@@ -119,7 +119,7 @@ export type * from "./control/index.ts";
 export type * from "./delivery/index.ts";
 export type * from "./dns/index.ts";
 export type * from "./explain/index.ts";
-export type * from "./generation.ts";
+export type * from "./generation-contract.ts";
 export type * from "./guard/index.ts";
 export type * from "./hooks/index.ts";
 export type * from "./message/index.ts";

@@ -28,6 +28,7 @@ const layers = [
   "plugin",
   "smtp",
   "control",
+  "generation-contract.ts",
   "generation.ts",
   "runtime-contract.ts",
   "config-check.ts",

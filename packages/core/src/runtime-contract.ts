@@ -2,7 +2,7 @@
 import type { ResolvedConfig } from "./config/index.ts";
 import type { MailEvent } from "./delivery/index.ts";
 import type { Resolver } from "./dns/index.ts";
-import type { Generation } from "./generation.ts";
+import type { Generation } from "./generation-contract.ts";
 import type { Blob } from "./message/index.ts";
 import type { Clock, QueuedMessage } from "./model/index.ts";
 import type { PluginInstance } from "./plugin/index.ts";

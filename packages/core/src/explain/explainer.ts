@@ -5,7 +5,8 @@
 import { loadInstances } from "../config-check.ts";
 import type { ResolvedConfig } from "../config/index.ts";
 import { createResolver } from "../dns/index.ts";
-import { buildGeneration, type Generation, type GenerationListing } from "../generation.ts";
+import type { Generation, GenerationListing } from "../generation-contract.ts";
+import { buildGeneration } from "../generation.ts";
 import { logText, systemClock, type Envelope } from "../model/index.ts";
 import type { RuntimeOptions } from "../runtime-contract.ts";
 import type { Explained, ExplainedStep, Question } from "./explained.ts";

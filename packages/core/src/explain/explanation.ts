@@ -2,7 +2,7 @@
 import { tmpdir } from "node:os";
 import type { ResolvedConfig } from "../config/index.ts";
 import { ConfigError } from "../errors.ts";
-import type { Generation, MailGeneration } from "../generation.ts";
+import type { Generation, MailGeneration } from "../generation-contract.ts";
 import { createHooks } from "../hooks/index.ts";
 import { createMemoryBlob, createNamelessFiles, createSpooler, type Blob } from "../message/index.ts";
 import {

@@ -1,6 +1,6 @@
 /** Where a recipient would go, and why. */
 import type { ResolvedConfig } from "../config/index.ts";
-import type { MailGeneration } from "../generation.ts";
+import type { MailGeneration } from "../generation-contract.ts";
 import { logText, type QueuedMessage, type Recipient } from "../model/index.ts";
 import type { ExplainedRoute } from "./explained.ts";
 import type { Frame } from "./tracing.ts";

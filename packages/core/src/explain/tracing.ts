@@ -1,7 +1,7 @@
 /** Hears what a generation asks while it is asked dry: words, tables, DNS and state, each under what asked for it. */
 import { createGuard, type Failed, type Guard } from "../guard/index.ts";
 import type { Resolver } from "../dns/index.ts";
-import type { GenerationTrace } from "../generation.ts";
+import type { GenerationTrace } from "../generation-contract.ts";
 import {
   formatReply,
   isPromise,

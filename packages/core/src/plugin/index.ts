@@ -5,6 +5,7 @@ export { hostKeys, hostOptions } from "./entry.ts";
 export type * from "./gateway.ts";
 export * from "./host.ts";
 export { importPlugin } from "./import.ts";
+export { createOwnAddresses, type OwnAddresses } from "./own-addresses.ts";
 export * from "./registrations.ts";
 export * from "./registry.ts";
 export { resolvePlugin } from "./resolve.ts";

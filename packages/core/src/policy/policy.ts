@@ -74,6 +74,23 @@ export async function compilePolicy(
   return policy;
 }
 
+/** The global policy, and one for each listener that has lists of its own; by listener's name. Throws as `compilePolicy`. */
+export async function compilePolicies(
+  config: PolicyConfig,
+  listeners: readonly { readonly name: string; readonly policy: PolicyLists }[],
+  vocabulary: Vocabulary,
+  scope: PolicyScope,
+): Promise<(listener: string) => Policy> {
+  const global = await compilePolicy(config, vocabulary, scope);
+  const own = new Map<string, Policy>();
+  for (const [index, { name, policy: lists }] of listeners.entries()) {
+    if (Object.keys(lists).length === 0) continue;
+    const path = `listeners[${index}].policy`;
+    own.set(name, await compilePolicy(config, vocabulary, scope, { path, lists }));
+  }
+  return (listener) => own.get(listener) ?? global;
+}
+
 function source(
   stage: Stage,
   { lists }: PolicyConfig,

@@ -3,5 +3,6 @@ export * from "./envelope-edits.ts";
 export * from "./header-addresses.ts";
 export * from "./outbound.ts";
 export * from "./qualify.ts";
+export * from "./report.ts";
 export * from "./rewriter.ts";
 export * from "./rewriting.ts";

@@ -9,7 +9,7 @@ import { after, isPromise, logText, type Envelope, type MaybePromise, type Recip
 import { uniqueRecipients } from "./envelope-edits.ts";
 import { rewriteHeader } from "./header-addresses.ts";
 import { rewriteOutbound, type OutboundMail } from "./outbound.ts";
-import type { RewriteAsk, Rewriter } from "./rewriter.ts";
+import type { RewriteAsk, Rewriter, RewriteTrace } from "./rewriter.ts";
 import { checkAddress } from "./sound-address.ts";
 
 export interface OwnedRewriter {
@@ -24,7 +24,7 @@ export interface Rewriters {
   /** The same of its header; the same message when nothing changes. */
   readonly rewriteHeader: ((message: Message, ask: RewriteAsk) => MaybePromise<Message>) | undefined;
   /** What a transport that says `outbound` is given; the queue keeps what it has. */
-  readonly rewriteOutbound: (<M extends OutboundMail>(mail: M, ask: RewriteAsk) => Promise<M>) | undefined;
+  readonly rewriteOutbound: (<M extends OutboundMail>(mail: M, trace?: RewriteTrace) => Promise<M>) | undefined;
   readonly isAlias: (address: string) => MaybePromise<boolean>;
   readonly movedTo: ((address: string) => MaybePromise<string | undefined>) | undefined;
 }
@@ -66,7 +66,8 @@ export function combineRewriters(
     return after(answer, (rewritten) => headerFrom(at + 1, sound(rewritten, point), ask));
   }
 
-  async function outbound<M extends OutboundMail>(mail: M, ask: RewriteAsk): Promise<M> {
+  async function outbound<M extends OutboundMail>(mail: M, trace?: RewriteTrace): Promise<M> {
+    const ask: RewriteAsk = trace === undefined ? { session: undefined } : { session: undefined, trace };
     let rewritten = mail;
     for (const { owner, value } of leaving) {
       const point = `rewriter ${value.name}`;

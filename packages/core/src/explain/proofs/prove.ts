@@ -2,7 +2,7 @@
 import { canonicalDomain } from "../../address/index.ts";
 import type { ResolvedConfig } from "../../config/index.ts";
 import type { DomainClass } from "../../config/index.ts";
-import type { GenerationListing } from "../../generation.ts";
+import type { GenerationListing } from "../../generation-contract.ts";
 import type { MaybePromise } from "../../model/index.ts";
 import { createExplainer, type ExplainOptions } from "../explainer.ts";
 import { findBackscatter } from "./backscatter.ts";

@@ -1,6 +1,6 @@
 /** Words that nobody ever comes to, or that can say nothing new: only what is certain from the words themselves. */
 import type { ResolvedConfig } from "../../config/index.ts";
-import type { GenerationListing } from "../../generation.ts";
+import type { GenerationListing } from "../../generation-contract.ts";
 import { stages, type CompiledWord, type Stage } from "../../policy/index.ts";
 import type { Finding } from "./finding.ts";
 
