@@ -232,6 +232,18 @@ describe("why", () => {
     expect((await postern(["why", "a b"], cwd)).err).toMatch(/"a b" is no id/);
   });
 
+  test("--now asks the listener whose own list refused", async () => {
+    const printers = { name: "printers", host: "127.0.0.1", port: 0, policy: { rcpt: ["reject"] } };
+    const cwd = folder({
+      "postern.config.json": JSON.stringify({ ...config, listeners: [...plain.listeners, printers] }),
+      senders,
+    });
+    const line =
+      "NOQUEUE: reject: RCPT from c.test[127.0.0.1]: 554 5.7.1 no; from=<a@b.test> to=<user@example.test> d=SomeDecision by=rcpt path=<listeners[1].policy.rcpt[0]> word=<reject> plugin=<access>";
+    const now = await postern(["why", "SomeDecision", "--now"], cwd, line);
+    expect(now.out).toMatch(/\nNow: REFUSED {2}c\.test\[127\.0\.0\.1\], in networks, listener printers\n/);
+  });
+
   test("every refusal of a session has its own id, and each is found", async () => {
     for (const [to, decider] of [
       ["x@elsewhere.test", "reject_unauth_destination of plugin access"],

@@ -1,6 +1,13 @@
 /** `postern why`: a decision or a message found in the log and explained, and asked again of the config as it is now. */
 import { resolve } from "node:path";
-import { createExplainer, parseRefusalLine, type Explained, type LoadedConfig, type RefusalLine } from "@postern/core";
+import {
+  createExplainer,
+  parseRefusalLine,
+  type Explained,
+  type LoadedConfig,
+  type Question,
+  type RefusalLine,
+} from "@postern/core";
 import { loadIfFound, type ConfigOptions } from "../config-source.ts";
 import { findPlace, type DecisionPlace } from "../decision-place.ts";
 import { exitCodes } from "../exit-codes.ts";
@@ -105,6 +112,7 @@ async function askAgain({ client, address, fields }: RefusalLine, { file, config
         from: fields["from"] ?? "",
         to: [fields["to"] ?? "postmaster"],
         auth: fields["auth"],
+        ...whereOf(fields["path"], config),
       });
     } catch (error) {
       if (error instanceof RangeError) throw new UsageError(`--now: ${error.message}`);
@@ -115,6 +123,13 @@ async function askAgain({ client, address, fields }: RefusalLine, { file, config
   } finally {
     clearInterval(alive);
   }
+}
+
+/** A listener's own list names the listener; who came to it in time to be refused there spoke TLS where it is asked for. */
+function whereOf(path: string | undefined, { listeners }: LoadedConfig["config"]): Pick<Question, "listener" | "tls"> {
+  const [, index] = /^listeners\[(\d+)\]/.exec(path ?? "") ?? [];
+  const listener = index === undefined ? undefined : listeners[Number(index)];
+  return listener === undefined ? {} : { listener: listener.name, tls: listener.tls === "required" };
 }
 
 function format({ id, lines, decisions }: Answer, loaded: LoadedConfig | undefined): string {
