@@ -1,6 +1,6 @@
-/** Words about how the client talks, and one that keeps it waiting. */
+/** Words about how the client talks. */
 import { describeSubject, defer, reject, rejectedText, stages, type Ask, type Restriction } from "@postern/core";
-import { longestSleepSeconds, noArguments, seconds } from "./arguments.ts";
+import { noArguments } from "./arguments.ts";
 import { fromMail } from "./stages.ts";
 
 export const rejectUnauthPipelining: Restriction<[]> = {
@@ -38,18 +38,4 @@ export const rejectPlaintextSession: Restriction<[]> = {
   description: "Rejects (450 4.7.1) clients that do not speak TLS.",
   compile: () => (ask) =>
     ask.session.tls === undefined ? defer("Session encryption is required", "4.7.1", 450) : undefined,
-};
-
-export const sleep: Restriction<[number]> = {
-  name: "sleep",
-  stages,
-  args: seconds,
-  description: `Waits that many seconds, at most ${longestSleepSeconds}, before the next word.`,
-  deadlineMs: (longestSleepSeconds + 5) * 1000,
-  compile:
-    ([delay], { clock }) =>
-    ({ dry }) =>
-      dry || delay === 0
-        ? undefined
-        : new Promise((resolve) => void clock.setTimer(() => resolve(undefined), delay * 1000)),
 };

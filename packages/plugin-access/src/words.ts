@@ -2,7 +2,7 @@
 import type { Gateway, Restriction } from "@postern/core";
 import { accessWords } from "./access.ts";
 import type { WordContext } from "./context.ts";
-import { rejectMultiRecipientBounce, rejectPlaintextSession, rejectUnauthPipelining, sleep } from "./conversation.ts";
+import { rejectMultiRecipientBounce, rejectPlaintextSession, rejectUnauthPipelining } from "./conversation.ts";
 import {
   deferUnauthDestination,
   permitAuthDestination,
@@ -19,6 +19,7 @@ import { rejectNonFqdnRecipient, rejectNonFqdnSender } from "./non-fqdn.ts";
 import type { Options } from "./options.ts";
 import { senderLoginWords } from "./sender-logins.ts";
 import { serverAccessWords } from "./server-access.ts";
+import { createSleep } from "./sleep.ts";
 import {
   rejectUnknownClientHostname,
   rejectUnknownForwardClientHostname,
@@ -34,6 +35,7 @@ const defaultDeadlineMs = 10_000;
 export function registerWords(
   gateway: Pick<Gateway, "restriction" | "dns" | "clock" | "deadlineMs">,
   options: Options,
+  sleep: Restriction<[number]> = createSleep().word,
 ): void {
   const { dns, clock, deadlineMs = defaultDeadlineMs } = gateway;
   const context: WordContext = { dns, clock, dnsBudgetMs: Math.floor(deadlineMs * dnsShare), options };
