@@ -5,7 +5,7 @@
 import { TransientSet } from "../model/transient-map.ts";
 import createDebug from "debug";
 import { internalFault } from "./fault.ts";
-import { coreOwner, type Guard, type Owner } from "../guard/index.ts";
+import type { Guard } from "../guard/index.ts";
 import {
   after,
   bounced,
@@ -26,19 +26,13 @@ import {
   type ScheduleEvent,
 } from "../queue/index.ts";
 import { attemptDelivery } from "./attempt.ts";
-import type { DeliveryGeneration, DeliveryHost, DeliveryOptions, Failure } from "./delivery-host.ts";
-import { discardTransport } from "./discard-transport.ts";
-import { errorTransport } from "./error-transport.ts";
+import type { DeliveryGeneration, DeliveryHost, DeliveryOptions } from "./delivery-host.ts";
+import { failuresOf, headOf, isHeld } from "./entry.ts";
+import { findTransport } from "./own-transports.ts";
 import { routeAtOnce, routeRecipients } from "./routing-round.ts";
-import type { DeliveryReport, Transport } from "./transport.ts";
+import type { DeliveryReport } from "./transport.ts";
 
 const debug = createDebug("postern:delivery");
-
-/** Core's, which no plugin brings. */
-const ownTransports: Readonly<Record<string, Transport>> = Object.freeze({
-  [errorTransport.name]: errorTransport,
-  [discardTransport.name]: discardTransport,
-});
 
 type StartCommand = Extract<ScheduleCommand, { kind: "start" }>;
 
@@ -80,14 +74,14 @@ export class DeliveryDriver {
   /** A message was committed just now, and is not to be delivered yet. */
   enqueued(message: QueuedMessage): void {
     const generation = this.#host.acquire();
-    if (generation.hooks.queue.enqueued.tapped) generation.hooks.queue.enqueued.call(message);
+    tellEnqueued(message, generation);
     generation.release();
   }
 
   /** A message was committed just now. */
   added(message: QueuedMessage): void {
     const generation = this.#host.acquire();
-    if (generation.hooks.queue.enqueued.tapped) generation.hooks.queue.enqueued.call(message);
+    tellEnqueued(message, generation);
     const later = (): void => this.#feed({ kind: "restored", id: message.id, dueAt: this.#host.clock.now() });
     try {
       const pending = message.envelope.recipients.map((_, index) => index);
@@ -205,6 +199,7 @@ export class DeliveryDriver {
     let entry: QueueEntry | undefined;
     try {
       entry = await this.#host.store.entry(id);
+      // Held where the scheduler does not look for single messages, or while its command was under way.
       if (entry === undefined || isHeld(entry)) return this.#feed({ kind: "forgotten", id });
       const { message, pending, schedule, settled } = entry;
       if (settled.some(({ outcome }) => outcome.status === "bounced")) this.#failed.add(id);
@@ -272,7 +267,7 @@ export class DeliveryDriver {
       .map((index) => message.envelope.recipients[index])
       .filter((known) => known !== undefined);
     const route = parseDestination(destination);
-    const { owner, value: transport } = this.#transport(route.transport, generation);
+    const { owner, value: transport } = findTransport(route.transport, generation);
     const { hooks } = generation;
     const known = { class: "default" as const, ...route };
     if (hooks.delivery.attempt.tapped) hooks.delivery.attempt.call(message, recipients, known);
@@ -290,14 +285,6 @@ export class DeliveryDriver {
     });
     if (hooks.delivery.finished.tapped) hooks.delivery.finished.call(message, known, result.report.destination);
     return { report: result.report, pending: result.pending.map((position) => indexes[position] as number) };
-  }
-
-  #transport(name: string, generation: DeliveryGeneration): { readonly owner: Owner; readonly value: Transport } {
-    const own = ownTransports[name];
-    if (own !== undefined) return { owner: coreOwner, value: own };
-    const found = generation.transport(name);
-    if (found === undefined) throw new Error(`no plugin brings the transport "${name}"`);
-    return found;
   }
 
   /** One recipient's outcome: persisted, told and logged as it comes. */
@@ -340,13 +327,10 @@ export class DeliveryDriver {
     }
   }
 
-  async #bounce({ message, settled }: QueueEntry): Promise<void> {
-    const failures: Failure[] = [];
-    for (const { index, outcome } of settled) {
-      const recipient = message.envelope.recipients[index];
-      if (recipient !== undefined && outcome.status === "bounced") failures.push({ recipient, outcome });
-    }
+  async #bounce(entry: QueueEntry): Promise<void> {
+    const failures = failuresOf(entry);
     if (failures.length === 0) return;
+    const { message } = entry;
     const content = await this.#host.store.content(message.id);
     const reportId = await this.#host.bounce(message, failures, content);
     if (reportId !== undefined) this.#host.log({ kind: "bounceSent", id: message.id, reportId });
@@ -400,11 +384,6 @@ export class DeliveryDriver {
   }
 }
 
-/** Put on hold where the scheduler does not look for single messages, or while its command was under way. */
-function isHeld({ schedule }: QueueEntry): boolean {
-  return schedule?.nextAttemptAt === onHold;
-}
-
-function headOf({ id, arrivedAt, envelope }: QueuedMessage) {
-  return { id, arrivedAt, bounce: envelope.sender === "" };
+function tellEnqueued(message: QueuedMessage, { hooks }: DeliveryGeneration): void {
+  if (hooks.queue.enqueued.tapped) hooks.queue.enqueued.call(message);
 }

@@ -3,6 +3,7 @@ import { ConfigError } from "../errors.ts";
 import type { Clock } from "../model/index.ts";
 import { onHold, type QueueEntry, type QueueStore, type WaitingMessage } from "../queue/index.ts";
 import type { DeliveryDriver } from "./driver.ts";
+import { isHeld } from "./entry.ts";
 
 export interface QueueListing {
   readonly id: string;
@@ -69,9 +70,9 @@ export class QueueDesk {
 
   /** It is tried at once. Throws `ConfigError` when it is not in the queue or not held. */
   async release(id: string): Promise<void> {
-    const { schedule } = await this.#find(id);
-    if (schedule?.nextAttemptAt !== onHold) throw new ConfigError(`message ${id} is not on hold`);
-    this.#store.reschedule(id, { attempts: schedule.attempts, nextAttemptAt: this.#clock.now() });
+    const entry = await this.#find(id);
+    if (!isHeld(entry)) throw new ConfigError(`message ${id} is not on hold`);
+    this.#store.reschedule(id, { attempts: entry.schedule?.attempts ?? 0, nextAttemptAt: this.#clock.now() });
     this.#driver.resume(id);
   }
 
@@ -88,9 +89,10 @@ export class QueueDesk {
   }
 }
 
-function describe({ message, pending, schedule }: QueueEntry): QueueListing {
+function describe(entry: QueueEntry): QueueListing {
+  const { message, pending, schedule } = entry;
   const { id, arrivedAt, sizeBytes, envelope } = message;
-  const held = schedule?.nextAttemptAt === onHold;
+  const held = isHeld(entry);
   const state = held ? "held" : schedule === undefined ? "active" : "deferred";
   return {
     id,
