@@ -239,9 +239,9 @@ describe("why", () => {
       senders,
     });
     const line =
-      "NOQUEUE: reject: RCPT from c.test[127.0.0.1]: 554 5.7.1 no; from=<a@b.test> to=<user@example.test> d=SomeDecision by=rcpt path=<listeners[1].policy.rcpt[0]> word=<reject> plugin=<access>";
+      "NOQUEUE: reject: RCPT from c.test[192.0.2.1]: 554 5.7.1 no; from=<a@b.test> to=<user@example.test> d=SomeDecision by=rcpt path=<listeners[1].policy.rcpt[0]> word=<reject> plugin=<access>";
     const now = await postern(["why", "SomeDecision", "--now"], cwd, line);
-    expect(now.out).toMatch(/\nNow: REFUSED {2}c\.test\[127\.0\.0\.1\], in networks, listener printers\n/);
+    expect(now.out).toMatch(/\nNow: REFUSED {2}c\.test\[192\.0\.2\.1\], not in networks, listener printers\n/);
   });
 
   test("every refusal of a session has its own id, and each is found", async () => {
