@@ -106,6 +106,7 @@ test("hostile senders and names break no edge", async () => {
 test.each([
   ["an unknown key", { dealy: "5m" }, /dealy/],
   ["a bare number", { delay: 300 }, /duration/],
+  ["a window that closes before the delay is over", { delay: "1h", retryWindow: "30m" }, /retryWindow.*more than/s],
 ])("%s is refused", async (_, options, message) => {
   await expect(openPlugin(greylist, options)).rejects.toThrow(message);
 });

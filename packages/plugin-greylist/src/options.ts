@@ -2,7 +2,7 @@
 import { addressList, clientList, duration } from "@postern/core";
 import { z } from "zod";
 
-export const options = z.strictObject({
+const settings = z.strictObject({
   delay: duration({ max: "1d" }).default("5m").describe("How long a new triplet is put off."),
   retryWindow: duration({ min: "10m" })
     .default("2d")
@@ -49,6 +49,11 @@ export const options = z.strictObject({
     .max(200)
     .default("Greylisted, try again later")
     .describe("What a client is told with 450 4.7.1."),
+});
+
+export const options = settings.refine(({ delay, retryWindow }) => retryWindow > delay, {
+  path: ["retryWindow"],
+  error: "expected more than the delay: nobody could come back in between, and no stranger's mail would ever come in",
 });
 
 export type Options = z.output<typeof options>;
