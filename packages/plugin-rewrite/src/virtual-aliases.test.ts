@@ -219,3 +219,20 @@ describe("a list of a thousand, written to by many extensions", () => {
     expect(turnsAmong).toBeGreaterThanOrEqual(extensions / 4);
   });
 });
+
+test("members of many lists are one recipient each, however many lists there are", async () => {
+  const lists = Array.from({ length: 300 }, (_, at) => `list${at}@alias.test`);
+  const members = Array.from({ length: 400 }, (_, at) => `u${at}@box.test`);
+  const table = {
+    ...Object.fromEntries(lists.map((list) => [list, "all@alias.test"])),
+    "all@alias.test": members.join(),
+  };
+  const open = { ...config, domains: { virtualAlias: ["alias.test"], virtualMailbox: ["box.test"] } };
+  await using gateway = await createTestGateway(open, { plugins: [[rewrite, { virtual: table }]] });
+  expect((await send(gateway, lists)).at(-1)).toMatch(/^250 /);
+  const told = new Set<string>();
+  for (let count = 1; told.size < members.length; count += 1)
+    for (const { recipients } of await gateway.delivered(count))
+      for (const recipient of recipients) told.add(recipient);
+  expect([...told].toSorted()).toEqual(members.toSorted());
+});

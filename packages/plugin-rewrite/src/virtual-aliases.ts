@@ -31,6 +31,9 @@ class Expanding<E extends Envelope> {
   readonly #envelope: E;
   readonly #expand: (address: string) => MaybePromise<readonly string[]>;
   readonly #done: Recipient[] = [];
+  /** Many lists have members in common; the first of them stays. */
+  readonly #seen = new Set<string>();
+  #found = 0;
 
   constructor(envelope: E, tables: AddressTables, trace: RewriteTrace | undefined) {
     this.#envelope = envelope;
@@ -41,9 +44,9 @@ class Expanding<E extends Envelope> {
 
   run(start = 0): MaybePromise<E> {
     const { recipients } = this.#envelope;
-    const turnAt = this.#done.length + addressesPerTurn;
+    const turnAt = this.#found + addressesPerTurn;
     for (let at = start; at < recipients.length; at++) {
-      if (this.#done.length >= turnAt) return turn().then(() => this.run(at));
+      if (this.#found >= turnAt) return turn().then(() => this.run(at));
       const recipient = recipients[at] as Recipient;
       const expanded = this.#expand(recipient.address);
       if (isPromise(expanded)) return this.#late(at, expanded);
@@ -63,11 +66,14 @@ class Expanding<E extends Envelope> {
   }
 
   #take(recipient: Recipient, addresses: readonly string[]): void {
-    if (this.#done.length + addresses.length > mostRecipients) {
-      throw new TableUnavailable("virtual aliases", `one message would have more than ${mostRecipients} recipients`);
-    }
+    this.#found += addresses.length;
     for (const address of addresses) {
+      if (this.#seen.has(address)) continue;
+      this.#seen.add(address);
       this.#done.push(address === recipient.address ? recipient : { ...recipient, address });
+    }
+    if (this.#done.length > mostRecipients) {
+      throw new TableUnavailable("virtual aliases", `one message would have more than ${mostRecipients} recipients`);
     }
   }
 }
