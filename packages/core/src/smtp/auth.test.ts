@@ -266,6 +266,27 @@ describe("authenticators", () => {
     gone.stream.destroy();
     await slow.idle();
   });
+
+  test.each([
+    ["while its password is looked at", true],
+    ["while its refusal is held back", false],
+  ])("a client that goes away %s has failed all the same", async (_, whileAsked) => {
+    let asked = false;
+    const verify = ({ signal }: Credentials): AuthAnswer | Promise<AuthAnswer> => {
+      asked = true;
+      if (!whileAsked) return { kind: "no", delayMs: 30_000 };
+      return new Promise((resolve) => signal?.addEventListener("abort", () => resolve({ kind: "no" })));
+    };
+    const front = await open({ authenticators: [knows(verify).authenticator] });
+    const talk = await front.greeted();
+    talk.send(`${plain("user", "wrong")}\r\n`);
+    while (!asked) await turn();
+    talk.stream.destroy();
+    await front.idle();
+    expect(front.events.filter(({ kind }) => kind === "login")).toMatchObject([
+      { identity: "user", outcome: "refused" },
+    ]);
+  });
 });
 
 describe("hooks", () => {

@@ -1,6 +1,6 @@
 /** AUTH (RFC 4954): the exchange, its limits, and what its end is for the session. Nothing the client says in it is logged but its name. */
-import type { AuthAnswer, Credentials } from "../../authentication/index.ts";
-import { reply, type MaybePromise } from "../../model/index.ts";
+import type { Credentials } from "../../authentication/index.ts";
+import { after, reply, type MaybePromise } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
 import { startPause } from "../pause.ts";
 import { ResponseLine } from "../response-line.ts";
@@ -55,7 +55,7 @@ function step(dialogue: Dialogue, exchange: SaslExchange, response: Buffer | und
         new ResponseLine((line) => dialogue.guarded("AUTH", () => continued(dialogue, exchange, line), "")),
       );
     case "malformed":
-      return refuse(dialogue, exchange, next.identity, false);
+      return refuse(dialogue, exchange, next.identity);
     case "credentials":
       return verify(dialogue, exchange, next.credentials);
   }
@@ -79,31 +79,24 @@ function verify(
   const { authenticate } = dialogue.generation;
   // RFC 4616 §2: nobody acts for somebody else here.
   if (authenticate === undefined || (authzid !== "" && authzid !== identity)) {
-    return refuse(dialogue, exchange, identity, false);
+    return refuse(dialogue, exchange, identity);
   }
   const gone = new AbortController();
   dialogue.onEnd = () => gone.abort();
   const { mechanism } = exchange;
   const { session } = dialogue;
   const credentials: Credentials = { identity, authzid, password, mechanism, session, signal: gone.signal };
-  return dialogue.proceed(authenticate(credentials), (answer) =>
-    dialogue.proceed(holdBack(dialogue, answer.delayMs ?? 0), () => {
+  return after(authenticate(credentials), (answer) => {
+    // Before it is held back: who does not stay to hear it has failed all the same.
+    if (answer.kind !== "ok") tell(dialogue, exchange, identity, answer.kind === "no" ? "refused" : "unavailable");
+    if (dialogue.over) return;
+    return dialogue.proceed(holdBack(dialogue, answer.delayMs ?? 0), () => {
       dialogue.onEnd = undefined;
-      return conclude(dialogue, exchange, identity, answer);
-    }),
-  );
-}
-
-function conclude(
-  dialogue: Dialogue,
-  exchange: SaslExchange,
-  identity: string,
-  answer: AuthAnswer,
-): MaybePromise<void> {
-  if (answer.kind === "ok") return accept(dialogue, exchange, answer.identity);
-  if (answer.kind === "no") return refuse(dialogue, exchange, identity, answer.ends === true);
-  tell(dialogue, exchange, identity, "unavailable");
-  dialogue.say(unavailable);
+      if (answer.kind === "ok") return accept(dialogue, exchange, answer.identity);
+      if (answer.kind === "later") return dialogue.say(unavailable);
+      return answer.ends === true ? dialogue.bye(tooManyFailures) : dialogue.say(failed);
+    });
+  });
 }
 
 /** The hook has the last word. */
@@ -118,10 +111,10 @@ function accept(dialogue: Dialogue, { mechanism }: SaslExchange, identity: strin
   });
 }
 
-function refuse(dialogue: Dialogue, exchange: SaslExchange, identity: string | undefined, ends: boolean): void {
+/** What nobody is asked about. */
+function refuse(dialogue: Dialogue, exchange: SaslExchange, identity: string | undefined): void {
   tell(dialogue, exchange, identity ?? "", "refused");
-  if (ends) dialogue.bye(tooManyFailures);
-  else dialogue.say(failed);
+  dialogue.say(failed);
 }
 
 function tell(
