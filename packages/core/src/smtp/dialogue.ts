@@ -197,6 +197,9 @@ export class Dialogue implements Reader {
     this.#write(said);
     if (said.code >= 500) this.countError();
     else if (said.code === 421) this.#hangUp();
+    // Of recipients a large message may have many that are put off, and RCPT has a bound of its own.
+    else if (said.code >= 400 && this.transaction === undefined && this.#errors.isJunkToo(this.limits.junkCommands))
+      this.countError();
   }
 
   /** Several lines of one reply, all with the first one's code. */

@@ -18,7 +18,11 @@ export class ErrorCount {
 
   /** A command has come: does it lead nowhere, after `most` of its kind? */
   isJunk(verb: Verb, most: number): boolean {
-    if (!junk.has(verb)) return false;
+    return junk.has(verb) && this.isJunkToo(most);
+  }
+
+  /** Something else that leads nowhere: is it after `most` of its kind? */
+  isJunkToo(most: number): boolean {
     this.#junk += 1;
     return this.#junk > most;
   }

@@ -97,6 +97,17 @@ describe("smtp-server faults", () => {
       expect(said).toMatch(/^(?:250 2\.0\.0 Ok\r\n){12}421 4\.7\.0 Too many errors[^\r]*\r\n$/);
     });
 
+    test("refusals for now, but of recipients", async () => {
+      const limits = { junkCommands: 10, errors: 3 };
+      const talk = await (await createFront({ limits, hasRoom: () => false })).greeted();
+      talk.send("MAIL FROM:<a@there.test>\r\n".repeat(100));
+      expect(await talk.rest()).toMatch(/^(?:452 4\.3\.1 [^\r]*\r\n){13}421 4\.7\.0 Too many errors[^\r]*\r\n$/);
+      const putOff = await createFront({ limits, taps: ({ smtp }) => smtp.rcpt.tap(() => defer("later")) });
+      const patient = await putOff.greeted();
+      patient.send(`MAIL FROM:<a@there.test>\r\n${"RCPT TO:<b@ours.test>\r\n".repeat(100)}QUIT\r\n`);
+      expect(await patient.rest()).toMatch(/^250 [^\r]*\r\n(?:450 4\.7\.1 later\r\n){100}221 /);
+    });
+
     test("the same recipient again and again", async () => {
       const talk = await (await createFront({ limits: { recipients: 2, errors: 3 } })).greeted();
       talk.send(`MAIL FROM:<a@there.test>\r\n${"RCPT TO:<b@ours.test>\r\n".repeat(2000)}`);
