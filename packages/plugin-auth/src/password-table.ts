@@ -53,16 +53,14 @@ export class PasswordTable {
     const identity = this.#nameOf(said);
     const before = await failures.standing(address, identity);
     if (before.shutOut) return { kind: "later", delayMs: before.delayMs };
-    const note = (): ReturnType<Failures["note"]> => failures.note(address, identity, countInSession(session));
-    let right: boolean;
+    let right = false;
     try {
       right = await this.#isRight(identity, password, signal);
     } catch (error) {
-      // Who leaves before the answer has cost as much as who hears it.
-      if (signal?.aborted === true) await note();
-      throw error;
+      // Who leaves before the answer has cost as much as who hears it, and has failed.
+      if (signal?.aborted !== true) throw error;
     }
-    const noted = right ? undefined : await note();
+    const noted = right ? undefined : await failures.note(address, identity, countInSession(session));
     // Other sessions of the network may have failed meanwhile: it hears no more answers than its limit, and no right one beyond.
     const { shutOut } = noted ?? (await failures.standing(address, identity));
     const delayMs = Math.max(before.delayMs, noted?.delayMs ?? 0);
