@@ -19,7 +19,6 @@ export {
   nextHop,
   onError,
   parseDuration,
-  parseSize,
   Secret,
   secret,
   size,
@@ -27,12 +26,11 @@ export {
 } from "./config/index.ts";
 export { createFileBlob, createMemoryBlob, createMessage, formatDate, header, openMessage } from "./message/index.ts";
 export { definePlugin } from "./plugin/index.ts";
-export { createOwnEndpoints, type OwnEndpoints } from "./routing/index.ts";
+export { createRemoteStateStore } from "./state/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";
 export {
   accessAddressKeys,
   addressKeys,
-  aliasKeys,
   checkEntries,
   createMemoryTable,
   domainForms,
@@ -44,25 +42,19 @@ export {
   logicalLines,
   longestAnswer,
   networkKeys,
-  nullSenderKey,
   parseTemplate,
   readAnswerRules,
   readSqlQuery,
   readTableFile,
-  refuseParameters,
   readTableParameters,
   searchOrders,
   senderKeys,
   Shared,
   splitWords,
-  tlsPolicyKeys,
-  transportKeys,
   unmatchedExtension,
   withExtension,
   withoutBraces,
 } from "./tables/index.ts";
-
-export { createRemoteStateStore, stateLimits } from "./state/index.ts";
 
 // For the command line and those who embed a gateway.
 export {
@@ -108,7 +100,7 @@ export {
   stages,
 } from "./policy/index.ts";
 export { createMemoryStore, createSegmentStore } from "./queue/index.ts";
-export { createAddressBook } from "./routing/index.ts";
+export { createAddressBook, createOwnEndpoints } from "./routing/index.ts";
 export { connectInProcess } from "./smtp/index.ts";
 export { createMemoryStateStore } from "./state/index.ts";
 export { createTableRegistry } from "./tables/index.ts";

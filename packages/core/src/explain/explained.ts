@@ -1,5 +1,6 @@
 /** What explaining a question tells: plain data, the JSON of `postern explain --json`. Fields are added, never renamed. */
 import type { AddressClass } from "../model/index.ts";
+import type { RewriteStep } from "../rewrite/index.ts";
 import type { Decider } from "../smtp/index.ts";
 
 /** A session that nobody had. */
@@ -123,16 +124,8 @@ export interface ExplainedDns {
   readonly ms: number;
 }
 
-export interface ExplainedStep {
-  readonly name: string;
-  readonly place: string;
-  readonly before: string;
-  readonly after: readonly string[];
-  readonly table?: string;
-  readonly key?: string;
-  readonly file?: string;
-  readonly line?: number;
-}
+/** In order. */
+export type ExplainedStep = RewriteStep;
 
 export interface ExplainedRoute {
   readonly recipient: string;

@@ -38,7 +38,7 @@ export interface Policy {
 }
 
 /** Stands when the config gives no `relay`. Words that no plugin taught are left out: then only the relay guard decides. */
-export const defaultRelayList = Object.freeze([
+const defaultRelayList = Object.freeze([
   "permit_mynetworks",
   "permit_sasl_authenticated",
   "reject_unauth_destination",

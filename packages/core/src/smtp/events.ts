@@ -64,7 +64,7 @@ export type SmtpEvent =
   | { readonly kind: "failed"; readonly session: Session | undefined; readonly where: string; readonly error: unknown };
 
 /** `name[192.0.2.1]`. */
-export function formatClient({ client }: Session): string {
+function formatClient({ client }: Session): string {
   return `${logText(client.name, 255)}[${client.address ?? "unknown"}]`;
 }
 

@@ -9,6 +9,5 @@ export type { RemoteEntries } from "./remote-entries.ts";
 export { createRemoteStateStore } from "./remote-state-store.ts";
 export { createMemoryStateStore, type MemoryStateStoreOptions } from "./memory-state-store.ts";
 export { openSqliteStateStore, type SqliteStateStoreOptions } from "./sqlite-state-store.ts";
-export { stateLimits } from "./limits.ts";
 export { OverlaySpace } from "./overlay-space.ts";
 export { openStateReader, type StateReader } from "./sqlite-reader.ts";

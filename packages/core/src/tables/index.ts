@@ -15,6 +15,5 @@ export * from "./registry.ts";
 export * from "./search-order.ts";
 export * from "./split-words.ts";
 export * from "./table-file.ts";
-export { refuseParameters } from "./table-object.ts";
 export { isTableName } from "./table-spec.ts";
 export * from "./table.ts";

@@ -35,7 +35,7 @@ function shadowed({ policy }: ResolvedConfig, own: ResolvedConfig["listeners"][n
   return stages.filter((stage) => own[stage] !== undefined && policy.lists[stage] !== undefined);
 }
 
-export function findInList(words: readonly CompiledWord[]): readonly Finding[] {
+function findInList(words: readonly CompiledWord[]): readonly Finding[] {
   const findings: Finding[] = [];
   const known = new Map<string, CompiledWord>();
   let strangersAreGone: CompiledWord | undefined;
