@@ -62,15 +62,25 @@ describe("effects", () => {
   };
 
   it("REDIRECT, BCC and FILTER concern all recipients; a redirect goes before a filter", async () => {
-    await send("moved", "one@example.test", "moved@example.test");
-    await send("copied", "copied@example.test", "two@example.test");
-    await send("filtered", "three@example.test", "filtered@example.test");
-    await send("both", "both@example.test");
+    const ids = [
+      await send("moved", "one@example.test", "moved@example.test"),
+      await send("copied", "copied@example.test", "two@example.test"),
+      await send("filtered", "three@example.test", "filtered@example.test"),
+      await send("both", "both@example.test"),
+    ];
     await until(() => sink.transactions.length === 3 && filter.transactions.length === 1);
     expect(addressed(sink, "moved")).toEqual(["keeper@example.test"]);
     expect(addressed(sink, "copied")).toEqual(["archive@example.test", "copied@example.test", "two@example.test"]);
     expect(addressed(filter, "filtered")).toEqual(["filtered@example.test", "three@example.test"]);
     expect(addressed(sink, "both")).toEqual(["keeper@example.test"]);
+    // The log says why the mail is not where its envelope would have it.
+    const told = ids.map((id) => new RegExp(`${id}: client=.*, nrcpt=\\d+(.*)`).exec(gateway.log())?.[1]);
+    expect(told).toEqual([
+      ", redirect: keeper@example.test",
+      ", bcc: archive@example.test",
+      `, filter: smtp:${filter.nextHop}`,
+      ", redirect: keeper@example.test",
+    ]);
   });
 
   it("a held message stays over a restart until it is released; removed ones are gone", async () => {

@@ -21,6 +21,7 @@ import {
   connectInProcess,
   createSmtpListener,
   formatSmtpEvent,
+  describeEffects,
   redirectEnvelope,
   type SessionGeneration,
   type SmtpHost,
@@ -146,11 +147,9 @@ export class Explanation {
         maxHeaderBytes: headerSizeBytes,
       }),
       hasRoom: () => true,
-      enqueue: async (message, content, held) => {
+      enqueue: async (message, content) => {
         this.#queued = message;
         this.#content = content;
-        if (held !== undefined) this.#effects.push(`hold: ${held}`);
-        if (message.filter !== undefined) this.#effects.push(`filter: ${message.filter}`);
       },
       log: (event) => {
         if (event.kind === "rejected") {
@@ -160,6 +159,8 @@ export class Explanation {
           asked.refused = true;
         } else if (event.kind === "noted" || event.kind === "failed" || event.kind === "turnedAway") {
           this.#parts.notes.push(formatSmtpEvent(event));
+        } else if (event.kind === "received") {
+          this.#effects.push(...describeEffects(event.effects));
         } else if (event.kind === "discarded") {
           this.#effects.push(`discard: ${logText(event.text)}`);
         }
@@ -309,7 +310,7 @@ export class Explanation {
     const isTaken = recipients.some(({ verdict }) => verdict === "accepted");
     if (!isTaken || this.#question.message !== undefined || session === undefined || transaction === undefined) return;
     const effects = this.#gathered();
-    this.#effects.push(...effects.filter(({ kind }) => kind !== "prepend").map(({ kind }) => kind));
+    this.#effects.push(...describeEffects(effects));
     if (effects.some(({ kind }) => kind === "discard")) return;
     this.#parts.tracing.begin();
     const generation = this.#traced(this.#parts.generation.forSession());

@@ -169,7 +169,7 @@ function queue(
   return after(host.enqueue(queued, finished.raw, held), () => {
     // Said even when the client is gone: the message stays.
     const { sizeBytes } = finished;
-    host.log({ kind: "received", session, id, sender, recipients: recipients.length, sizeBytes, held });
+    host.log({ kind: "received", session, id, sender, recipients: recipients.length, sizeBytes, effects });
     taken(dialogue, id);
   });
 }

@@ -26,6 +26,25 @@ export function redirectEnvelope(envelope: Transaction, effects: readonly Messag
   return withRecipients(envelope, [{ address: redirect.address, original: redirect.address }]);
 }
 
+/** As the log and `explain` tell them: what becomes of the message otherwise than its envelope says. A redirect goes before a filter (access(5)). */
+export function describeEffects(effects: readonly MessageEffect[]): string[] {
+  if (effects.length === 0) return [];
+  const [discard, hold, redirect, filter] = [
+    lastEffect(effects, "discard"),
+    lastEffect(effects, "hold"),
+    lastEffect(effects, "redirect"),
+    lastEffect(effects, "filter"),
+  ];
+  if (discard !== undefined) return [`discard: ${discard.text ?? "discarded"}`];
+  const copies = new Set(effects.flatMap((effect) => (effect.kind === "bcc" ? [effect.address] : [])));
+  return [
+    ...(hold === undefined ? [] : [`hold: ${hold.text ?? "by the policy"}`]),
+    ...(redirect === undefined ? [] : [`redirect: ${redirect.address}`]),
+    ...(filter === undefined || redirect !== undefined ? [] : [`filter: ${filter.destination}`]),
+    ...(copies.size === 0 ? [] : [`bcc: ${[...copies].join(", ")}`]),
+  ];
+}
+
 function blindly(address: string): Recipient {
   return { address, original: address, notify: ["never"] };
 }

@@ -1,5 +1,6 @@
 /** What the SMTP front tells the log: typed events, and each as one line in the manner of Postfix. Built only when told. */
-import type { Decision, PolicyNote, Stage } from "../policy/index.ts";
+import type { Decision, MessageEffect, PolicyNote, Stage } from "../policy/index.ts";
+import { describeEffects } from "./effects.ts";
 import { foreignField } from "./log-line.ts";
 import { formatReply, logText, type Reply, type Session } from "../model/index.ts";
 
@@ -37,8 +38,8 @@ export type SmtpEvent =
       readonly sender: string;
       readonly recipients: number;
       readonly sizeBytes: number;
-      /** Why it is on hold. */
-      readonly held: string | undefined;
+      /** What the policy made of it. */
+      readonly effects: readonly MessageEffect[];
     }
   | {
       readonly kind: "discarded";
@@ -76,6 +77,14 @@ function formatLogin({ auth }: Session): string {
   return auth === undefined ? "" : `, sasl_method=${auth.mechanism}, sasl_username=${logText(auth.identity, 255)}`;
 }
 
+function formatEffects(effects: readonly MessageEffect[]): string {
+  return effects.length === 0
+    ? ""
+    : describeEffects(effects)
+        .map((effect) => `, ${logText(effect)}`)
+        .join("");
+}
+
 /** One line, safe and bounded. */
 export function formatSmtpEvent(event: SmtpEvent): string {
   switch (event.kind) {
@@ -91,7 +100,7 @@ export function formatSmtpEvent(event: SmtpEvent): string {
       return `${event.id ?? "NOQUEUE"}: reject: ${command} from ${formatClient(session)}: ${logText(formatReply(reply))}; ${fields}`;
     }
     case "received":
-      return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}${formatLogin(event.session)}${event.held === undefined ? "" : `, hold: ${logText(event.held)}`}`;
+      return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}${formatLogin(event.session)}${formatEffects(event.effects)}`;
     case "discarded":
       return `${event.id}: discard: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.text)}; from=<${logText(event.sender, 256)}> nrcpt=${event.recipients}`;
     case "login": {

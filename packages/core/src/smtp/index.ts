@@ -4,7 +4,7 @@
  */
 export { formatSmtpEvent, type Decider, type RefusalDecision, type SmtpEvent } from "./events.ts";
 export { parseRefusalLine, type RefusalLine } from "./log-line.ts";
-export { addBlindCopies, lastEffect, redirectEnvelope } from "./effects.ts";
+export { addBlindCopies, describeEffects, lastEffect, redirectEnvelope } from "./effects.ts";
 export * from "./front.ts";
 export { connectInProcess, type InProcessClient } from "./in-process.ts";
 export { createSmtpListener, type SmtpListener } from "./listener.ts";
