@@ -11,6 +11,8 @@ import { storeFault } from "./store-fault.ts";
 const flushMs = 200;
 /** Written in one transaction: some two milliseconds. */
 const batchSize = 200;
+/** When more wait they go in several batches a turn: however long turns are under load, ten of them write what there is. */
+const manyWaiting = 2000;
 /** More do not wait: whoever writes the next also writes a batch. */
 const maxWaiting = 20_000;
 /** For one checkpoint writing waits so long, and so often. */
@@ -114,13 +116,13 @@ export class LazyEntries implements EntryTable {
     this.#timer = undefined;
     // When a checkpoint has caught up with all that is written the journal begins anew; else it grows without end under load.
     if (!this.#isBusy()) this.#putOff = 0;
-    else if (this.#putOff < maxPutOff && this.#count < maxWaiting / 2) {
+    else if (this.#putOff < maxPutOff && this.#count < 2 * manyWaiting) {
       this.#putOff += 1;
       this.#timer = setTimeout(() => this.#flushInTurns(), putOffMs).unref();
       return;
     }
     try {
-      this.writeBatch();
+      for (let batches = Math.floor(this.#count / manyWaiting); batches >= 0; batches--) this.writeBatch();
     } catch {
       // Whoever writes meanwhile hears of it.
       this.#timer = setTimeout(() => this.#flushInTurns(), retryMs).unref();
@@ -131,9 +133,10 @@ export class LazyEntries implements EntryTable {
     this.#turn = setImmediate(() => this.#flushInTurns());
   }
 
-  /** Writes some of it. */
+  /** Writes some of it, of each space in its turn: what floods one does not keep another's from the disk. */
   writeBatch(): void {
     const batch: Change[] = [];
+    const [first] = this.#waiting.keys();
     for (const [space, waiting] of this.#waiting) {
       for (const [key, entry] of waiting) {
         batch.push([space, key, entry]);
@@ -152,5 +155,9 @@ export class LazyEntries implements EntryTable {
     }
     for (const [space, key] of batch) this.#waiting.get(space)?.delete(key);
     this.#count -= batch.length;
+    const last = first === undefined ? undefined : this.#waiting.get(first);
+    if (first === undefined || last === undefined) return;
+    this.#waiting.delete(first);
+    this.#waiting.set(first, last);
   }
 }
