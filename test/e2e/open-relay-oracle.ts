@@ -16,9 +16,10 @@ export interface Asked {
 
 /**
  * "never": no address at all. "routing": a second destination inside. "postmaster" has no domain and is ours. "below" is a
- * subdomain of ours: ours where domains are relay domains, foreign otherwise.
+ * subdomain of ours: ours where domains are relay domains, foreign otherwise. "bare" has no domain: the origin's when one of our own
+ * clients writes it, no address at all when a stranger does.
  */
-export type RecipientKind = "ours" | "foreign" | "routing" | "never" | "postmaster" | "below";
+export type RecipientKind = "ours" | "foreign" | "routing" | "never" | "postmaster" | "below" | "bare";
 
 export interface Recipient {
   /** As written behind `RCPT TO:`. */
@@ -50,7 +51,7 @@ export function settleKind(recipient: Recipient, addressClass: string): Recipien
 }
 
 export function isOurs({ kind }: Recipient): boolean {
-  return kind === "ours" || kind === "postmaster";
+  return kind === "ours" || kind === "postmaster" || kind === "bare";
 }
 
 /**
@@ -60,8 +61,9 @@ export function isOurs({ kind }: Recipient): boolean {
 export function mayPass(lists: Lists, asked: Asked): boolean {
   const { recipient } = asked;
   if (recipient.kind === "never") return false;
+  if (recipient.kind === "bare" && !asked.inNetworks && asked.login !== true) return false;
   // Whose it is cannot be told: nobody may send there, not even those who may send anywhere, until it can.
-  if (asked.down === true && recipient.kind !== "postmaster") return false;
+  if (asked.down === true && recipient.kind !== "postmaster" && recipient.kind !== "bare") return false;
   let authorized = false;
   for (const stage of untilRecipient) {
     for (const entry of lists[stage] ?? []) {
