@@ -30,14 +30,16 @@ export { createRemoteStateStore } from "./state/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";
 export {
   accessAddressKeys,
+  addressForms,
   addressKeys,
   checkEntries,
   createMemoryTable,
-  domainForms,
+  describeEntry,
   domainKeys,
   EntryMap,
   findFirst,
   foldKey,
+  hostOf,
   isGrouped,
   logicalLines,
   longestAnswer,

@@ -1,5 +1,5 @@
 /** Who is not greylisted because the config says so. */
-import { after, type Ask, type Gateway, type MaybePromise } from "@postern/core";
+import { after, hostOf, type Ask, type Gateway, type MaybePromise } from "@postern/core";
 import type { Options } from "./options.ts";
 
 type Test = (ask: Ask) => MaybePromise<boolean>;
@@ -13,8 +13,8 @@ export function createExemptions({ lists }: Pick<Gateway, "lists">, { allow, onl
   const tests: Test[] = [];
   if (!isEmpty(allow.clients))
     tests.push(({ session: { client } }) => {
-      const { address, name, nameStatus } = client;
-      return address !== undefined && clients.matches(nameStatus === "ok" ? { address, name } : { address });
+      const host = hostOf(client);
+      return host !== undefined && clients.matches(host);
     });
   if (!isEmpty(allow.recipients))
     tests.push(({ recipient }) => recipient !== undefined && recipients.matches(recipient.address));

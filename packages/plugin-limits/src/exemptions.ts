@@ -1,5 +1,5 @@
 /** Who is not limited. */
-import { after, type Gateway, type MaybePromise, type Session } from "@postern/core";
+import { after, hostOf, type Gateway, type MaybePromise, type Session } from "@postern/core";
 import type { Options } from "./options.ts";
 
 export interface Exemptions {
@@ -15,10 +15,10 @@ export function createExemptions({ lists }: Pick<Gateway, "lists">, { allow }: O
   const recipients = lists.addresses(allow.recipients, "allow.recipients");
   const users = new Set(allow.users);
   return {
-    client({ client: { address, name, nameStatus, inNetworks } }) {
-      if (allow.networks && inNetworks) return true;
-      if (address === undefined) return false;
-      return clients.matches(nameStatus === "ok" ? { address, name } : { address });
+    client({ client }) {
+      if (allow.networks && client.inNetworks) return true;
+      const host = hostOf(client);
+      return host !== undefined && clients.matches(host);
     },
     sender: (address) => senders.matches(address),
     user: (identity) => users.has(identity),

@@ -1,10 +1,11 @@
 /** The tables of one kind, asked for an address in Postfix's order (mail_addr_find), and what they say of it (mail_addr_map). */
 import {
+  addressForms,
   addressKeys,
   after,
   checkEntries,
   ConfigError,
-  domainForms,
+  describeEntry,
   findFirst,
   splitExtension,
   TableUnavailable,
@@ -73,9 +74,8 @@ export function createAddressTables(options: AddressTablesOptions): AddressTable
   function find(address: string): MaybePromise<Found | undefined> {
     const at = address.lastIndexOf("@");
     // Without a domain it is nobody's but ours.
-    if (at < 0 || address.endsWith('"')) return findForm(address, [""], 0, false);
-    const domain = address.slice(at + 1);
-    return after(isLocal(domain), (local) => findForm(address, domainForms(domain), 0, local));
+    if (at < 0 || address.endsWith('"')) return findForm([address], 0, false);
+    return after(isLocal(address.slice(at + 1)), (local) => findForm(addressForms(address), 0, local));
   }
 
   function isLocal(domain: string): MaybePromise<boolean> {
@@ -83,17 +83,12 @@ export function createAddressTables(options: AddressTablesOptions): AddressTable
     return after(addresses.classOf(domain), (known) => known === "local");
   }
 
-  function findForm(
-    address: string,
-    forms: readonly string[],
-    at: number,
-    local: boolean,
-  ): MaybePromise<Found | undefined> {
-    if (at === forms.length) return undefined;
-    const form = at === 0 ? address : `${address.slice(0, address.lastIndexOf("@"))}@${forms[at]}`;
+  function findForm(forms: readonly string[], at: number, local: boolean): MaybePromise<Found | undefined> {
+    const form = forms[at];
+    if (form === undefined) return undefined;
     const keys = addressKeys(form, { recipientDelimiter, isLocal: local });
     return after(findFirst(tables, keys), (match) =>
-      match === undefined ? findForm(address, forms, at + 1, local) : { ...match, form },
+      match === undefined ? findForm(forms, at + 1, local) : { ...match, form },
     );
   }
 
@@ -148,12 +143,11 @@ export function createAddressTables(options: AddressTablesOptions): AddressTable
     async check(most = Number.POSITIVE_INFINITY) {
       const read = (written: string): string | undefined => formOf(written, { origin: "origin.invalid" });
       for (const table of tables) {
-        await checkEntries(table, ({ file, line, key, value }) => {
-          const targets = parseAliasValue(value, "user", read);
+        await checkEntries(table, (entry) => {
+          const targets = parseAliasValue(entry.value, "user", read);
           const wrong = "wrong" in targets ? targets.wrong : tooMany(targets.length, most);
           if (wrong === undefined) return;
-          const where = file === undefined ? `table ${table.type}:${table.name}` : `${file}, line ${line ?? "?"}`;
-          throw new ConfigError(`${name}: ${where}, key "${key}": ${wrong}`);
+          throw new ConfigError(`${name}: ${describeEntry(table, entry)}: ${wrong}`);
         });
       }
     },

@@ -5,6 +5,7 @@ import { after, type Answer, type Effect, type MaybePromise, type Verdict } from
 import { defer, permit, reject } from "../model/verdict.ts";
 import {
   checkEntries,
+  describeEntry,
   findFirst,
   type Located,
   type LookupTable,
@@ -56,7 +57,7 @@ export class AccessTable {
       this.#read.set(entry.value, await this.#readValue(entry.value));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      throw new ConfigError(`${place(this.#table, entry)}: ${error.message}`, { cause: error });
+      throw new ConfigError(`${describeEntry(this.#table, entry)}: ${error.message}`, { cause: error });
     }
   }
 
@@ -207,10 +208,4 @@ function textFor({ text }: AccessReply, subject: Subject, fallback: string): str
 
 function codeFor({ enhanced }: AccessReply, { label }: Subject): string {
   return fitEnhanced(enhanced, label);
-}
-
-/** `/etc/clients, line 3, key "192.0.2.1"`. */
-function place({ type, name }: LookupTable, { file, line, key }: Located): string {
-  const where = file === undefined ? `table ${type}:${name}` : `${file}${line === undefined ? "" : `, line ${line}`}`;
-  return `${where}, key "${key}"`;
 }

@@ -2,6 +2,7 @@
 import { ConfigError, TableUnavailable } from "../errors.ts";
 import {
   checkEntries,
+  describeEntry,
   type Located,
   type LookupTable,
   type Match,
@@ -36,13 +37,11 @@ export async function openCheckedTables(
   return tables;
 }
 
-function checkEntry({ type, name }: LookupTable, entry: Located, parse: (value: string) => unknown): void {
-  const { file, line, key, value } = entry;
+function checkEntry(table: LookupTable, entry: Located, parse: (value: string) => unknown): void {
   try {
-    parse(value);
+    parse(entry.value);
   } catch (error) {
-    const where = file === undefined ? `table ${type}:${name}` : `${file}${line === undefined ? "" : `, line ${line}`}`;
-    throw new ConfigError(`${where}, key "${key}": ${(error as Error).message}`, { cause: error });
+    throw new ConfigError(`${describeEntry(table, entry)}: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 /** `routes` of the config: transport tables, asked for each recipient in transport(5)'s order. */
 import { after, type Clock, type MaybePromise } from "../model/index.ts";
-import { domainForms, findFirst, transportKeys, type Match, type SearchTurn, type TableSpec } from "../tables/index.ts";
+import { addressForms, findFirst, findInTurns, transportKeys, type Match, type TableSpec } from "../tables/index.ts";
 import { openCheckedTables, parseMatch, type OpenTable } from "./checked-table.ts";
 import { parseRouteResult, type RouteResult, type TransportNames } from "./route-result.ts";
 
@@ -29,17 +29,9 @@ export async function openRouteTables(
   let wildcard: { readonly match: Match | undefined; readonly until: number } | undefined;
 
   function find(address: string): MaybePromise<RouteResult | undefined> {
-    const at = address.lastIndexOf("@");
-    const forms =
-      at < 0 ? [address] : domainForms(address.slice(at + 1)).map((form) => `${address.slice(0, at)}@${form}`);
-    const turns = forms.map((form) => transportKeys(form, recipientDelimiter));
-    return after(findIn(turns, 0), (match) => (match === undefined ? undefined : parseMatch(match, parse)));
-  }
-
-  function findIn(turns: readonly SearchTurn[], turn: number): MaybePromise<Match | undefined> {
-    const keys = turns[turn];
-    if (keys === undefined) return findWildcard();
-    return after(findFirst(tables, keys), (match) => match ?? findIn(turns, turn + 1));
+    const turns = addressForms(address).map((form) => transportKeys(form, recipientDelimiter));
+    const found = after(findInTurns(tables, turns), (match) => match ?? findWildcard());
+    return after(found, (match) => (match === undefined ? undefined : parseMatch(match, parse)));
   }
 
   function findWildcard(): MaybePromise<Match | undefined> {

@@ -4,12 +4,12 @@
  */
 import { after, type MaybePromise } from "../model/index.ts";
 import {
+  addressForms,
   addressKeys,
-  domainForms,
   findFirst,
+  findInTurns,
   nullSenderKey,
   type Match,
-  type SearchTurn,
   type TableSpec,
 } from "../tables/index.ts";
 import { openCheckedTables, parseMatch, type OpenTable } from "./checked-table.ts";
@@ -41,20 +41,12 @@ export async function openSenderTables<T>(
 
   function find(sender: string, isLocal: boolean): MaybePromise<T | undefined> {
     if (sender === "") return resultOf(findFirst(tables, [nullSenderKey]));
-    const at = sender.lastIndexOf("@");
-    const forms = at < 0 ? [sender] : domainForms(sender.slice(at + 1)).map((form) => `${sender.slice(0, at)}@${form}`);
-    const turns = forms.map((form) => addressKeys(form, { recipientDelimiter, isLocal }));
-    return resultOf(findIn(turns, 0));
+    const turns = addressForms(sender).map((form) => addressKeys(form, { recipientDelimiter, isLocal }));
+    return resultOf(findInTurns(tables, turns));
   }
 
   function resultOf(match: MaybePromise<Match | undefined>): MaybePromise<T | undefined> {
     return after(match, (found) => (found === undefined ? undefined : parseMatch(found, read)));
-  }
-
-  function findIn(turns: readonly SearchTurn[], turn: number): MaybePromise<Match | undefined> {
-    const keys = turns[turn];
-    if (keys === undefined) return undefined;
-    return after(findFirst(tables, keys), (match) => match ?? findIn(turns, turn + 1));
   }
 
   return Object.freeze({ find });

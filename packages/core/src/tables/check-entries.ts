@@ -20,3 +20,12 @@ export async function checkEntries(
     await turn();
   }
 }
+
+/** For messages: `/etc/clients, line 3, key "192.0.2.1"`. */
+export function describeEntry(
+  { type, name }: Pick<LookupTable, "type" | "name">,
+  { file, line, key }: Located,
+): string {
+  const where = file === undefined ? `table ${type}:${name}` : `${file}${line === undefined ? "" : `, line ${line}`}`;
+  return `${where}, key "${key}"`;
+}

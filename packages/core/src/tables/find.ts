@@ -1,5 +1,6 @@
 /** Several tables asked as one: each key goes to every table before the next key is tried (maps_find). */
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import type { SearchTurn } from "./search-order.ts";
 import type { LookupTable } from "./table.ts";
 
 /** What is needed of a table to ask it. */
@@ -17,6 +18,20 @@ export interface Match {
  */
 export function findFirst(tables: readonly AskedTable[], keys: readonly string[]): MaybePromise<Match | undefined> {
   return findFrom(tables, keys, 0);
+}
+
+/** The same for several search orders in turn, such as those of each form of an address. */
+export function findInTurns(
+  tables: readonly AskedTable[],
+  turns: readonly SearchTurn[],
+  start = 0,
+): MaybePromise<Match | undefined> {
+  for (let at = start; at < turns.length; at++) {
+    const found = findFirst(tables, turns[at] as SearchTurn);
+    if (isPromise(found)) return found.then((late) => late ?? findInTurns(tables, turns, at + 1));
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function findFrom(

@@ -6,6 +6,7 @@ export * from "./check-entries.ts";
 export * from "./database/index.ts";
 export * from "./find.ts";
 export * from "./fold.ts";
+export * from "./forms.ts";
 export type { LookupObserver, LookupResult } from "./guarded-table.ts";
 export * from "./logical-lines.ts";
 export * from "./match-flavours.ts";

@@ -1,20 +1,13 @@
 /** What the items of a match list mean: domains, hosts and networks, or mail addresses. All without regard to case. */
-import { canonicalDomain, domainToAscii, domainToUnicode } from "../address/index.ts";
+import { canonicalDomain } from "../address/index.ts";
 import { canonicalAddress } from "../address/mailbox.ts";
 import { createNetworkList, parseCidr } from "../address/network.ts";
 import type { ConfigError } from "../errors.ts";
+import type { Client } from "../model/session.ts";
 import { foldKey } from "./fold.ts";
+import { addressForms, domainForms } from "./forms.ts";
 import type { MatchFlavour } from "./match-list.ts";
 import { addressKeys, domainKeys, type GenericOrder, type ParentStyle } from "./search-order.ts";
-
-/** A domain as given, then by its other form: A-labels or U-labels. */
-export function domainForms(domain: string): readonly string[] {
-  if (domain.startsWith("[")) return [domain];
-  const ascii = domainToAscii(domain);
-  // Nearly every domain has one form.
-  if (ascii === domain && !domain.includes("xn--")) return [domain];
-  return [...new Set([domain, ascii ?? domain, domainToUnicode(domain) ?? domain])];
-}
 
 /**
  * Domains. A subdomain of a listed domain matches by `parent`; by `dotted` when the list has `.domain`; otherwise only the domain itself,
@@ -76,6 +69,12 @@ export interface Host {
   readonly name?: string | undefined;
 }
 
+/** `undefined`: a client without an address is in no list. */
+export function hostOf({ address, name, nameStatus }: Client): Host | undefined {
+  if (address === undefined) return undefined;
+  return nameStatus === "ok" ? { address, name } : { address };
+}
+
 /** Clients by address, network or name, as in Postfix's namadr lists; a name's parents match by `style`. */
 export function hostFlavour(style: ParentStyle): MatchFlavour<Host> {
   const names = domainFlavour(style);
@@ -95,12 +94,7 @@ export function hostFlavour(style: ParentStyle): MatchFlavour<Host> {
 
 /** Mail addresses: `user@domain`, `@domain` for everybody there, and, where users have accounts, `user`. */
 export function addressFlavour(order: GenericOrder): MatchFlavour<string> {
-  const turns = (address: string): readonly string[][] => {
-    const at = address.lastIndexOf("@");
-    const forms =
-      at < 0 ? [address] : domainForms(address.slice(at + 1)).map((form) => `${address.slice(0, at)}@${form}`);
-    return forms.map((form) => addressKeys(form, order));
-  };
+  const turns = (address: string): readonly string[][] => addressForms(address).map((form) => addressKeys(form, order));
   return {
     compile(literals, fault) {
       const known = new Set(literals.map((literal) => foldKey(canonicalLiteral(literal, fault))));

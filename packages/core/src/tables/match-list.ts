@@ -6,8 +6,8 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { MatchItem, MatchItems } from "../config/match-items.ts";
 import { ConfigError } from "../errors.ts";
-import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
-import { findFirst } from "./find.ts";
+import { after, isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import { findInTurns, type Match } from "./find.ts";
 import { isTableName } from "./table-spec.ts";
 import type { SearchTurn } from "./search-order.ts";
 import { splitWords } from "./split-words.ts";
@@ -146,7 +146,10 @@ function compileSegments<Question>(items: readonly Item[], flavour: MatchFlavour
   for (let at = 0; at < items.length;) {
     const item = items[at] as Item;
     if ("table" in item) {
-      segments.push({ match: item.match, test: (asked) => isInTable(item.table, flavour.turns(asked), 0) });
+      segments.push({
+        match: item.match,
+        test: (asked) => after(findInTurns([item.table], flavour.turns(asked)), isFound),
+      });
       at++;
       continue;
     }
@@ -165,11 +168,4 @@ function compileSegments<Question>(items: readonly Item[], flavour: MatchFlavour
   return segments;
 }
 
-function isInTable(table: LookupTable, turns: readonly SearchTurn[], start: number): MaybePromise<boolean> {
-  for (let at = start; at < turns.length; at++) {
-    const found = findFirst([table], turns[at] as SearchTurn);
-    if (isPromise(found)) return found.then((late) => late !== undefined || isInTable(table, turns, at + 1));
-    if (found !== undefined) return true;
-  }
-  return false;
-}
+const isFound = (match: Match | undefined): boolean => match !== undefined;
