@@ -83,6 +83,7 @@ describe("tables", () => {
     ["{PLAIN}", { "user@example.test": "{PLAIN}hunter2" }, /"user@example\.test".*\{PLAIN\} is not taken/],
     ["no hash", { "user@example.test": "hunter2" }, /"user@example\.test".*no hash/],
     ["one that strangers fill", "tcp:127.0.0.1:9", /tcp/],
+    ["one that knows every name", `static:${hash}`, /anybody in as anybody/],
   ])("%s keeps the gateway from starting, and nobody reads the value", async (_, table, message) => {
     const error = await gatewayWith({ passwords: table }).then(
       () => undefined,

@@ -31,10 +31,15 @@ export class PasswordTable {
     this.#parts = parts;
   }
 
-  /** Looks at all hashes of a table in memory. Throws `ConfigError` that names the key and not the hash. */
-  check(): Promise<void> {
+  /** Looks at all hashes of a table in memory. Rejects with `ConfigError` that names the key and not the hash. */
+  async check(): Promise<void> {
     const { table } = this.#parts;
-    return checkEntries(table, ({ key, value, file, line }) => {
+    if (table.type === "static") {
+      throw new ConfigError(
+        'a "static" table has an answer for every name: one password would let anybody in as anybody',
+      );
+    }
+    await checkEntries(table, ({ key, value, file, line }) => {
       try {
         this.#costs.note(parseHash(value).cost);
       } catch (error) {
