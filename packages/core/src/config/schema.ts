@@ -269,7 +269,11 @@ export const configSchema = z.strictObject({
       sessions: count().default(1000).describe("Sessions at one time."),
       sessionsPerClient: countOrNone().default(50).describe("Sessions of one client address at one time; 0: no limit."),
       errors: count().default(20).describe("Commands refused for good after which a session is ended."),
-      junkCommands: count().default(100).describe("NOOP, RSET, VRFY and the like, and refusals for now but of recipients, after which a session is ended."),
+      junkCommands: count()
+        .default(100)
+        .describe(
+          "NOOP, RSET, VRFY and the like, and refusals for now but of recipients, after which a session is ended.",
+        ),
       commandLine: size({ min: "512B", max: "64KB" }).default("2KB").describe("Longest command line."),
       commandTimeout: duration({ min: "1s" }).default("5m").describe("Wait for the next command."),
       dataTimeout: duration({ min: "1s" }).default("1h").describe("Longest time for the content of one message."),
