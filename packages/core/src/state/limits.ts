@@ -1,6 +1,4 @@
 /** What a state store takes. The same for every store, so that a plugin that works with one works with the next. */
-import type { StateValue } from "./state-store.ts";
-
 export const stateLimits = Object.freeze({
   /** UTF-16 units, as `length` counts. */
   maxKeyLength: 1024,
@@ -47,24 +45,4 @@ export function checkQuota(maxEntries: number): number {
 export function expiryOf(now: number, ttlMs: number): number {
   if (!Number.isFinite(ttlMs) || ttlMs < 0) throw new RangeError("a lifetime is a number of milliseconds, 0 or more");
   return Math.min(Math.ceil(now + ttlMs), Number.MAX_SAFE_INTEGER);
-}
-
-/** The JSON of a value. Throws TypeError for what has none, RangeError for what is too large. */
-export function encodeValue(value: StateValue): string {
-  const text: string | undefined = JSON.stringify(value);
-  if (text === undefined) throw new TypeError("a value is JSON");
-  const { maxValueBytes } = stateLimits;
-  // One unit of UTF-16 is at most three octets: most values need no counting.
-  if (text.length * 3 > maxValueBytes && Buffer.byteLength(text) > maxValueBytes)
-    throw new RangeError(`a value has at most ${maxValueBytes} octets of JSON`);
-  return text;
-}
-
-/** `undefined` for what is no JSON: an entry that a bad disk has changed counts as lost. */
-export function decodeValue(text: string): StateValue | undefined {
-  try {
-    return JSON.parse(text) as StateValue;
-  } catch {
-    return undefined;
-  }
 }

@@ -2,18 +2,10 @@
 import { PosternError } from "../errors.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Entry } from "./entry-table.ts";
-import {
-  checkKey,
-  checkLimit,
-  checkPrefix,
-  checkQuota,
-  checkSpaceName,
-  decodeValue,
-  encodeValue,
-  expiryOf,
-} from "./limits.ts";
+import { checkKey, checkLimit, checkPrefix, checkQuota, checkSpaceName, expiryOf } from "./limits.ts";
 import type { RemoteEntries } from "./remote-entries.ts";
 import type { SpaceOptions, StateSpace, StateStore, StateValue } from "./state-store.ts";
+import { decodeFound, encodeValue, valueOf } from "./values.ts";
 
 /** Somebody succeeds each time another fails, so this many failures in a row are no accident. */
 const maxTries = 100;
@@ -98,12 +90,10 @@ class RemoteSpace<V extends StateValue> implements StateSpace<V> {
   async scan(prefix: string, limit: number): Promise<readonly (readonly [key: string, value: V])[]> {
     checkPrefix(prefix);
     checkLimit(limit);
-    const found: (readonly [string, V])[] = [];
-    for (const [key, text] of await this.#entries.range(this.#name, prefix, limit, this.#clock.now())) {
-      const value = decodeValue(text);
-      if (value !== undefined) found.push([key, value as V]);
-    }
-    return found;
+    return decodeFound(await this.#entries.range(this.#name, prefix, limit, this.#clock.now())) as readonly (readonly [
+      string,
+      V,
+    ])[];
   }
 
   /** Puts what `next` makes of the live entry in its place; asks again when another was faster. The same entry again: nothing to do. */
@@ -136,8 +126,4 @@ class Turns {
     turn.then(over, over);
     return turn;
   }
-}
-
-function valueOf(entry: Entry | undefined): StateValue | undefined {
-  return entry && decodeValue(entry.text);
 }

@@ -2,9 +2,9 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Clock } from "../model/clock.ts";
-import { decodeValue } from "./limits.ts";
 import type { StateSpace, StateValue } from "./state-store.ts";
 import { storeFault } from "./store-fault.ts";
+import { decodeFound, decodeValue } from "./values.ts";
 
 export interface StateReader {
   space<V extends StateValue>(name: string): Pick<StateSpace<V>, "get" | "scan">;
@@ -43,10 +43,9 @@ export function openStateReader(directory: string, clock: Pick<Clock, "now">): S
       scan(prefix: string, limit: number): readonly (readonly [key: string, value: V])[] {
         const end = Buffer.concat([Buffer.from(prefix), Buffer.of(0xff)]);
         const rows = guarded(() => scan.all(name, prefix, end, clock.now(), limit));
-        return (rows as unknown as { key: string; value: string }[]).flatMap(({ key, value }) => {
-          const decoded = decodeValue(value);
-          return decoded === undefined ? [] : [[key, decoded as V] as const];
-        });
+        return decodeFound(
+          (rows as unknown as { key: string; value: string }[]).map(({ key, value }) => [key, value]),
+        ) as readonly (readonly [string, V])[];
       },
     }),
     close: () => database.close(),

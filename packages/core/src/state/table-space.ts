@@ -2,17 +2,9 @@
 import { PosternError } from "../errors.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Entry, EntryTable } from "./entry-table.ts";
-import {
-  checkKey,
-  checkLimit,
-  checkPrefix,
-  checkQuota,
-  checkSpaceName,
-  decodeValue,
-  encodeValue,
-  expiryOf,
-} from "./limits.ts";
+import { checkKey, checkLimit, checkPrefix, checkQuota, checkSpaceName, expiryOf } from "./limits.ts";
 import type { SpaceOptions, StateSpace, StateValue } from "./state-store.ts";
+import { decodeFound, encodeValue, valueOf } from "./values.ts";
 
 /** Somebody succeeds each time another fails, so this many failures in a row are no accident. */
 const maxTries = 1000;
@@ -61,7 +53,7 @@ export class TableSpace<V extends StateValue> implements StateSpace<V> {
     if (!Number.isFinite(by)) throw new RangeError("a counter grows by a number");
     let sum = by;
     this.#swap(key, (found, now) => {
-      const count = found && decodeValue(found.text);
+      const count = valueOf(found);
       const counting = found !== undefined && typeof count === "number";
       sum = counting ? count + by : by;
       const latest = expiryOf(now, windowMs);
@@ -84,12 +76,10 @@ export class TableSpace<V extends StateValue> implements StateSpace<V> {
   scan(prefix: string, limit: number): readonly (readonly [key: string, value: V])[] {
     checkPrefix(prefix);
     checkLimit(limit);
-    const found: (readonly [string, V])[] = [];
-    for (const [key, text] of this.#table.range(this.#name, prefix, limit, this.#clock.now())) {
-      const value = decodeValue(text);
-      if (value !== undefined) found.push([key, value as V]);
-    }
-    return found;
+    return decodeFound(this.#table.range(this.#name, prefix, limit, this.#clock.now())) as readonly (readonly [
+      string,
+      V,
+    ])[];
   }
 
   /** Puts what `next` makes of the live entry in its place; asks again when another was faster. The same entry again: nothing to do. */
@@ -103,8 +93,4 @@ export class TableSpace<V extends StateValue> implements StateSpace<V> {
     }
     throw new PosternError("STORE_UNAVAILABLE", "the state store cannot change an entry that others keep changing");
   }
-}
-
-function valueOf(entry: Entry | undefined): StateValue | undefined {
-  return entry && decodeValue(entry.text);
 }
