@@ -316,7 +316,7 @@ describe("DNS lists", () => {
       rblReplies: {
         "bl.example": "450 4.7.9 not now, $recipient",
         "bl.example=127.0.0.4": "521 ${rbl_txt:no}",
-        "other.example": "all wrong",
+        "other.example": "$rbl_reason is no code",
       },
     };
     for (const [list, reply] of [
@@ -329,6 +329,7 @@ describe("DNS lists", () => {
     }
     for (const [wrong, message] of [
       [{ rblReply: "554 $nothing" }, /rblReply: unknown name "\$nothing"/],
+      [{ rblReply: "go away" }, /rblReply: expected a code and a text such as "554 5\.7\.1 Go away", got "go away"$/],
       [{ rblReply: "554 ${rbl_what" }, /rblReply: missing "}"/],
       [{ rblReplies: { "bl.example": "554 $" } }, /rblReplies, key "bl\.example": "\$" without a name/],
     ] as const) {

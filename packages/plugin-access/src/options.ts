@@ -4,7 +4,9 @@ import { z } from "zod";
 
 export const options = z.strictObject({
   senderLogins: z
-    .union([tableSpec(), z.array(tableSpec())])
+    .union([tableSpec(), z.array(tableSpec())], {
+      error: 'expected a table such as "texthash:./logins", or a list of tables',
+    })
     .optional()
     .describe(
       "Who may send as whom, for `reject_sender_login_mismatch` and its like: a table, or several in order, of sender addresses and the login names that own them.",

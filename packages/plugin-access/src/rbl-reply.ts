@@ -55,16 +55,25 @@ const names: Readonly<Record<string, Values>> = {
 
 /** Throws `ConfigError` for a reply that cannot be one. */
 export async function openRblReply(options: Options, scope: Pick<CompileScope, "table">): Promise<RblReply> {
-  const standard = readReply(options.rblReply, "rblReply");
+  const standard = readOwnReply(options.rblReply, "rblReply");
   if (options.rblReplies === undefined) return standard;
   const table = await scope.table(options.rblReplies);
   const read = new Map<string, RblReply>();
-  for (const { key, value } of table.entries?.() ?? []) read.set(value, readReply(value, `rblReplies, key "${key}"`));
+  for (const { key, value } of table.entries?.() ?? [])
+    read.set(value, readOwnReply(value, `rblReplies, key "${key}"`));
   return (listed, ask) =>
     after(table.lookup(listed.list.written), (value) => {
       if (value === undefined) return standard(listed, ask);
       return (read.get(value) ?? readReply(value, "rblReplies"))(listed, ask);
     });
+}
+
+/** What is known at the start begins with a code, or with a name that may be one. */
+function readOwnReply(text: string, where: string): RblReply {
+  if (/^(?:\$|[45]\d\d )/.test(text)) return readReply(text, where);
+  throw new ConfigError(
+    `${where}: expected a code and a text such as "554 5.7.1 Go away", got ${JSON.stringify(text)}`,
+  );
 }
 
 function readReply(text: string, where: string): RblReply {

@@ -43,7 +43,11 @@ export type ServiceOptions = z.output<typeof serviceOptions>;
 const listOptions = z.strictObject({
   address: address.describe("Where it listens: `inet:host:port`, or `unix:path` from the config's folder."),
   list: z
-    .array(z.union([z.string(), z.tuple([z.string()], z.unknown())]))
+    .array(
+      z.union([z.string(), z.tuple([z.string()], z.unknown())], {
+        error: 'expected a word such as "permit_mynetworks", or ["word", argument, …]',
+      }),
+    )
     .min(1)
     .transform((entries) => entries as unknown as readonly PolicyEntry[])
     .describe(

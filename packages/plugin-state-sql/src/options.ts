@@ -28,7 +28,10 @@ const connection = z.strictObject({
     .describe("The database's user. It needs SELECT, INSERT, UPDATE, DELETE and, the first time, CREATE."),
   password: secret().optional().describe("Its password. Read again for each connection."),
   database: z.string().min(1).describe("The database."),
-  ssl: z.union([z.boolean(), tls]).default(false).describe("TLS: `true`, or which certificates; not on a unix socket."),
+  ssl: z
+    .union([z.boolean(), tls], { error: "expected true, false, or an object of certificates" })
+    .default(false)
+    .describe("TLS: `true`, or which certificates; not on a unix socket."),
 });
 
 export const options = z.strictObject({
