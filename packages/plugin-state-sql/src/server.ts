@@ -146,16 +146,7 @@ export class Server {
           };
           connections.add(connection);
           (client === "mysql" ? created : created.connection.stream).on("end", () => connections.delete(connection));
-          const wait = Math.ceil(timeout / 1000);
-          const opening =
-            client === "mysql"
-              ? `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, innodb_lock_wait_timeout = ${wait}`
-              : `SET statement_timeout = ${timeout}; SET synchronous_commit = off`;
-          const statements =
-            client === "mysql"
-              ? opening.split(", ").map((text) => text.replace(/^inno/, "SET SESSION inno"))
-              : [opening];
-          runAll(created, statements, (error) => done(error, created));
+          runAll(created, openingOf(options), (error) => done(error, created));
         },
       },
       acquireConnectionTimeout: timeout,
@@ -214,6 +205,15 @@ interface RawMysql {
 }
 interface RawPostgres {
   readonly connection: { readonly stream: { destroy(): void; on(event: "end", listener: () => void): unknown } };
+}
+
+/** What a new connection is told: an answer that nobody waits for any more is not to keep locks. */
+function openingOf({ client, timeout }: Pick<Options, "client" | "timeout">): readonly string[] {
+  if (client === "pg") return [`SET statement_timeout = ${timeout}; SET synchronous_commit = off`];
+  return [
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    `SET SESSION innodb_lock_wait_timeout = ${Math.ceil(timeout / 1000)}`,
+  ];
 }
 
 function runAll(connection: RawMysql, [first, ...rest]: readonly string[], done: (error: Error | null) => void): void {
