@@ -2,6 +2,7 @@
 import {
   addressKeys,
   after,
+  ConfigError,
   findFirst,
   reject,
   rejectedText,
@@ -64,6 +65,10 @@ function loginWord(name: string, description: string, { options }: WordContext, 
     async compile(_, scope) {
       const { senderLogins = [] } = options;
       const specs = Array.isArray(senderLogins) ? senderLogins : [senderLogins];
+      if (specs.length === 0)
+        throw new ConfigError(
+          'it needs the option "senderLogins" of @postern/plugin-access, which says who owns a sender',
+        );
       const tables: LookupTable[] = [];
       for (const spec of specs) tables.push(await scope.table(spec));
       const ownersOf = ownersBy(tables, scope);

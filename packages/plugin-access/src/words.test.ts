@@ -248,11 +248,15 @@ describe("senderLogins", () => {
     expect(await askRcpt(`reject_${word}_login_mismatch`, asked, setup)).toBe(reply);
   });
 
-  test("without tables nobody owns anything", async () => {
-    const asked: Asked = { session: loggedIn("bob"), sender: "bob@here.example" };
-    expect(await askRcpt("reject_sender_login_mismatch", asked)).toBe(notOwned("bob@here.example", "bob"));
-    expect(await askRcpt("reject_known_sender_login_mismatch", asked)).toBe("ok");
-  });
+  test.each(["sender", "known_sender", "authenticated_sender", "unauthenticated_sender"])(
+    "without tables reject_%s_login_mismatch is a mistake",
+    async (word) => {
+      const asked: Asked = { session: loggedIn("bob"), sender: "bob@here.example" };
+      await expect(askRcpt(`reject_${word}_login_mismatch`, asked)).rejects.toThrow(
+        /it needs the option "senderLogins" of @postern\/plugin-access/,
+      );
+    },
+  );
 });
 
 describe("the vocabulary", () => {

@@ -79,6 +79,11 @@ describe("logins", () => {
 });
 
 describe("tables", () => {
+  test.each(["!", "*", `!${hash}`])("%.20s locks a name: it sounds like any wrong password", async (value) => {
+    await using gateway = await gatewayWith({ passwords: { "user@example.test": value } });
+    expect(await smtp(gateway).say(login("user@example.test", "right"))).toMatch(/^535 5\.7\.8 Authentication failed$/);
+  });
+
   test.each([
     ["{PLAIN}", { "user@example.test": "{PLAIN}hunter2" }, /"user@example\.test".*\{PLAIN\} is not taken/],
     ["no hash", { "user@example.test": "hunter2" }, /"user@example\.test".*no hash/],

@@ -40,6 +40,7 @@ export class PasswordTable {
       );
     }
     await checkEntries(table, ({ key, value, file, line }) => {
+      if (isLocked(value)) return;
       try {
         this.#costs.note(parseHash(value).cost);
       } catch (error) {
@@ -76,9 +77,10 @@ export class PasswordTable {
   async #isRight(identity: string, password: string, signal: AbortSignal | undefined): Promise<boolean> {
     const { table, pool } = this.#parts;
     const found = await table.lookup(identity, signal === undefined ? undefined : { signal });
-    const hash = found === undefined ? dummyHash(this.#costs.usual) : this.#parse(identity, found);
+    const known = found === undefined || isLocked(found) ? undefined : found;
+    const hash = known === undefined ? dummyHash(this.#costs.usual) : this.#parse(identity, known);
     const same = await pool.verify(password, hash.text, signal);
-    return found !== undefined && same;
+    return known !== undefined && same;
   }
 
   /** As tables fold their keys, so that a login is one name however it is written. */
@@ -99,3 +101,6 @@ export class PasswordTable {
     }
   }
 }
+
+/** As in shadow(5): what begins so matches no password. */
+const isLocked = (value: string): boolean => value.startsWith("!") || value.startsWith("*");
