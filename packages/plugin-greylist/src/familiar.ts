@@ -1,7 +1,8 @@
 /** Who was known a moment ago, without asking the store again: bounded, and forgotten before the store forgets. */
+import { dropOldest } from "@postern/core";
 
 const maxKept = 20_000;
-/** The oldest go together: to find the oldest of a map takes as long as it has lost entries since it last grew. */
+/** Of too many. */
 const dropped = 200;
 
 export class Familiar {
@@ -16,11 +17,7 @@ export class Familiar {
   }
 
   add(key: string, until: number): void {
-    if (this.#until.size >= maxKept)
-      for (const oldest of this.#until.keys()) {
-        this.#until.delete(oldest);
-        if (this.#until.size <= maxKept - dropped) break;
-      }
+    if (this.#until.size >= maxKept) dropOldest(this.#until, dropped);
     this.#until.set(key, until);
   }
 }

@@ -1,9 +1,9 @@
 /** How many new triplets each client network has brought within the hour: one network alone cannot fill the store. */
+import { dropOldest } from "@postern/core";
 
 const hourMs = 3_600_000;
 /** Networks that are counted; of more the first ones begin anew, and the store's quota holds. */
 const maxNetworks = 50_000;
-/** So many together: to find the first of a map takes as long as it has lost entries since it last grew. */
 const dropped = 500;
 
 export class Newcomers {
@@ -24,11 +24,7 @@ export class Newcomers {
     const count = this.#counts.get(network) ?? 0;
     if (count >= this.#most) return false;
     this.#counts.set(network, count + 1);
-    if (this.#counts.size > maxNetworks)
-      for (const first of this.#counts.keys()) {
-        this.#counts.delete(first);
-        if (this.#counts.size <= maxNetworks - dropped) break;
-      }
+    if (this.#counts.size > maxNetworks) dropOldest(this.#counts, dropped);
     return true;
   }
 }

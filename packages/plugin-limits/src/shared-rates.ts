@@ -3,7 +3,7 @@
  * session waits for a store and gateways that share one know of each other's counts a second later. Without the store the
  * counting goes on alone.
  */
-import { isPromise, type Clock, type StateSpace, type Timer } from "@postern/core";
+import { dropOldest, isPromise, type Clock, type StateSpace, type Timer } from "@postern/core";
 import type { Rate } from "./rate.ts";
 
 export type RateSpace = Pick<StateSpace<number>, "increment">;
@@ -20,6 +20,7 @@ interface Count {
 
 /** Keys that are counted here; of more the oldest are forgotten, which the store still has. */
 const mostKeys = 100_000;
+const dropped = 500;
 const flushEveryMs = 1000;
 /** Written in one turn of the event loop. */
 const perTurn = 100;
@@ -84,9 +85,6 @@ export class SharedRates {
   }
 
   #forgetOldest(): void {
-    const [oldest] = this.#counts.keys();
-    if (oldest === undefined) return;
-    this.#counts.delete(oldest);
-    this.#dirty.delete(oldest);
+    for (const oldest of dropOldest(this.#counts, dropped)) this.#dirty.delete(oldest);
   }
 }

@@ -1,5 +1,6 @@
 /** Plain types of the mail field. This folder does no I/O and decides nothing. */
 export * from "./clock.ts";
+export * from "./drop-oldest.ts";
 export * from "./envelope.ts";
 export * from "./foreign-text.ts";
 export * from "./ids.ts";
