@@ -190,6 +190,13 @@ const cases: readonly (readonly [name: string, rule: string, found: Case, findin
     { patch: { networks: ["127.0.0.0/8", "172.31.5.0/24"] } },
   ],
   [
+    "a network so wide that it has many bridges",
+    "networks",
+    { patch: { networks: ["127.0.0.0/8", "10.0.0.0/8"] } },
+    /^warning networks networks: what bridges of containers usually have \(10\..*; 10\..*\) is in "networks"/,
+    { patch: { networks: ["127.0.0.0/8", "10.77.0.0/16"] } },
+  ],
+  [
     "this machine's own bridge in networks",
     "networks",
     { patch: { networks: ["198.18.7.0/24"] }, machine: { interfaces: [{ name: "br-1a2b", address: "198.18.7.1" }] } },

@@ -89,11 +89,15 @@ export async function findStandIns(
   }
   const covered = createNetworkList(told);
   const seen = new Set<string>();
+  const isNew = async (plain: string): Promise<boolean> => {
+    if (seen.has(plain) || covered.contains(plain) || !(await isIn(networks, plain))) return false;
+    seen.add(plain);
+    return true;
+  };
   const warn = async (address: string, what: string, remedy: string): Promise<void> => {
     const ip = parseIp(address);
     const plain = ip === undefined ? address : formatIp(ip);
-    if (seen.has(plain) || covered.contains(plain) || !(await isIn(networks, plain))) return;
-    seen.add(plain);
+    if (!(await isNew(plain))) return;
     const message = `${plain}, ${what}, is in "networks": whoever comes through it may send anywhere`;
     findings.push({ level: "warning", rule, place: "networks", message, remedy });
   };
@@ -105,7 +109,16 @@ export async function findStandIns(
   if (machine.gateway !== undefined && machine.isContainer) {
     await warn(machine.gateway, "this container's default gateway", takeOut);
   }
-  for (const [address, what] of bridges) await warn(address, what, takeOut);
+  const usual: string[] = [];
+  for (const [address, what] of bridges) if (await isNew(address)) usual.push(`${address}, ${what}`);
+  const [one, ...others] = usual;
+  if (one !== undefined) {
+    // A wide network holds many: one sentence for all of them.
+    const which =
+      others.length === 0 ? `${one}, is` : `what bridges of containers usually have (${usual.join("; ")}) is`;
+    const message = `${which} in "networks": whoever comes through it may send anywhere`;
+    findings.push({ level: "warning", rule, place: "networks", message, remedy: takeOut });
+  }
   for (const [index, { proxy }] of config.listeners.entries()) {
     for (const network of proxy) {
       const parsed = parseCidr(network);
