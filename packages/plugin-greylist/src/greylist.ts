@@ -5,6 +5,7 @@
 import {
   after,
   formatDate,
+  isOwnClient,
   networkOf,
   reply,
   type Answer,
@@ -141,8 +142,7 @@ export function createGreylist(parts: GreylistParts): (ask: Ask) => MaybePromise
 
   return (ask) => {
     const { session, transaction, recipient } = ask;
-    if (session.client.inNetworks || session.auth !== undefined || transaction === undefined || recipient === undefined)
-      return undefined;
+    if (isOwnClient(session) || transaction === undefined || recipient === undefined) return undefined;
     return after(isExempt(ask), (exempt) => (exempt ? undefined : judge(ask, transaction.sender, recipient.address)));
   };
 }

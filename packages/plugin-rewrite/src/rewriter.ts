@@ -3,6 +3,7 @@ import {
   after,
   canonicalAddress,
   foldKey,
+  isOwnClient,
   type AddressPlace,
   type MaybePromise,
   type RewriteAddress,
@@ -81,7 +82,7 @@ export function createRewriting(options: RewriteOptions, { use, ...scope }: Rewr
   /** The domains for incomplete addresses in this message's header; `undefined`: it is left alone. */
   function headerForm({ session }: RewriteAsk): FormOptions | undefined {
     const { headerClients, remoteHeaderDomain, appendOrigin, swapBangpath, percentHack } = options;
-    const own = session === undefined || session.client.inNetworks || session.auth !== undefined;
+    const own = session === undefined || isOwnClient(session);
     if (headerClients === "all" || (headerClients === "own" && own)) {
       return { origin: appendOrigin ? addresses.origin : undefined, domain: appendDomain, swapBangpath, percentHack };
     }

@@ -43,3 +43,8 @@ export interface Session {
    */
   readonly pipelinedEarly?: boolean;
 }
+
+/** Of `networks`, or logged in: one whose mail we complete, and whom nobody greylists. */
+export function isOwnClient({ client, auth }: Pick<Session, "client" | "auth">): boolean {
+  return client.inNetworks || auth !== undefined;
+}

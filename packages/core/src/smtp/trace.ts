@@ -9,8 +9,7 @@ import {
   type FieldText,
   type Message,
 } from "../message/index.ts";
-import type { Effect, Origin, Transaction } from "../model/index.ts";
-import { isOwnClient } from "./client-path.ts";
+import { isOwnClient, type Effect, type Origin, type Transaction } from "../model/index.ts";
 import type { Dialogue } from "./dialogue.ts";
 
 function protocolOf({ session }: Dialogue, { smtputf8 }: Pick<Transaction, "smtputf8">): string {
@@ -51,7 +50,7 @@ export function finishMessage(
   for (const effect of effects) {
     if (effect.kind === "prepend") fields.push(header(effect.name, effect.value, { utf8: smtputf8 }));
   }
-  if (isOwnClient(dialogue)) {
+  if (isOwnClient(dialogue.session)) {
     if (!message.headers.has("date")) fields.push(dateHeader(nowMs));
     if (!message.headers.has("message-id")) fields.push(messageIdHeader({ id, hostname, nowMs }));
   }
@@ -67,6 +66,6 @@ export function describeOrigin(dialogue: Dialogue, transaction: Transaction): Or
     helo: session.helo?.name ?? "",
     protocol: protocolOf(dialogue, transaction),
     listener: session.listener,
-    trusted: isOwnClient(dialogue),
+    trusted: isOwnClient(dialogue.session),
   };
 }
