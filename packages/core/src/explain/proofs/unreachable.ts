@@ -63,7 +63,7 @@ function findInList(words: readonly CompiledWord[]): readonly Finding[] {
       rule: "unreachable",
       place: first.path,
       message: `nobody comes to ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""}: ${word.word} (${word.path}) ends the list before`,
-      remedy: ends === "permit" ? `put ${names[0] ?? ""} before ${word.word}` : `take one of the two out`,
+      remedy: ends === "permit" ? `put ${names[0] ?? ""} before ${word.word}` : "take one of the two out",
     });
     break;
   }
