@@ -19,9 +19,9 @@ export interface Credentials {
 }
 
 /**
- * `ok`: it is who it says; `identity` is the name under which it is known from now on (1 to 255 characters). `no`: not by this
- * authenticator; never says why. `later`: not to be asked now, the client is told 454. `delayMs` holds the reply back, 30 seconds at
- * most; `ends` closes the session with it.
+ * `ok`: it is who it says; `identity` is the name under which it is known from now on (1 to 255 octets without control characters).
+ * `no`: not by this authenticator; never says why. `later`: not to be asked now, the client is told 454. `delayMs` holds the reply
+ * back, 30 seconds at most; `ends` closes the session with it.
  */
 export type AuthAnswer =
   | { readonly kind: "ok"; readonly identity: string; readonly delayMs?: number }

@@ -15,7 +15,7 @@ import {
   type TlsInfo,
   type Transaction,
 } from "../model/index.ts";
-import type { MessageEffect } from "../policy/index.ts";
+import { isMessageEffect, type MessageEffect } from "../policy/index.ts";
 import {
   addBlindCopies,
   connectInProcess,
@@ -330,8 +330,7 @@ export class Explanation {
     const words: AskedWord[] = this.#commands
       .filter((asked) => verdictOf(asked) === "accepted")
       .flatMap(({ frame }) => frame.words);
-    const kinds = new Set(["prepend", "discard", "hold", "redirect", "bcc", "filter"]);
-    return words.flatMap(({ parts }) => parts).filter((part): part is MessageEffect => kinds.has(part.kind));
+    return words.flatMap(({ parts }) => parts).filter(isMessageEffect);
   }
 }
 

@@ -44,7 +44,7 @@ export interface Session {
   readonly pipelinedEarly?: boolean;
 }
 
-/** Of `networks`, or logged in: one whose mail we complete, and whom nobody greylists. */
+/** Of `networks`, or logged in. */
 export function isOwnClient({ client, auth }: Pick<Session, "client" | "auth">): boolean {
   return client.inNetworks || auth !== undefined;
 }
