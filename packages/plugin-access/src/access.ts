@@ -6,6 +6,7 @@ import {
   domainKeys,
   isSenderSpecifiedRouting,
   networkKeys,
+  partsOf,
   stages,
   subjectOf,
   type Answer,
@@ -142,7 +143,8 @@ function hostOrders(name: string, address: string | undefined): readonly (readon
 }
 
 function withoutPermit(answer: Answer): Answer {
-  const parts = Array.isArray(answer) ? (answer as Extract<Answer, readonly unknown[]>) : undefined;
-  if (parts !== undefined) return parts.filter(({ kind }) => kind !== "permit");
-  return (answer as Exclude<Answer, readonly unknown[]>)?.kind === "permit" ? undefined : answer;
+  const parts = partsOf(answer);
+  const others = parts.filter(({ kind }) => kind !== "permit");
+  if (others.length === parts.length) return answer;
+  return others.length === 0 ? undefined : others;
 }

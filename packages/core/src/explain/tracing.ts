@@ -6,6 +6,7 @@ import {
   formatReply,
   isPromise,
   logText,
+  partsOf,
   type Answer,
   type Clock,
   type Effect,
@@ -252,9 +253,7 @@ function placeOf(table: LookupTable, key: string): { file?: string; line?: numbe
 }
 
 function describeAnswer(answer: Answer): Pick<AskedWord, "answer" | "reason" | "effects" | "parts"> {
-  const parts = (Array.isArray(answer) ? answer : answer === undefined ? [] : [answer]) as readonly (
-    Effect | Verdict
-  )[];
+  const parts = partsOf(answer);
   const verdict = parts.find((part) => part.kind === "permit" || part.kind === "reject" || part.kind === "defer");
   const effects = parts.filter((part) => part !== verdict).map((part) => describeEffect(part as Effect));
   if (verdict === undefined) {

@@ -39,6 +39,14 @@ export type Effect =
 /** The whole vocabulary of a judge's answer. */
 export type Answer = undefined | Verdict | Effect | readonly (Effect | Verdict)[];
 
+const nothing: readonly (Effect | Verdict)[] = Object.freeze([]);
+
+/** An answer as a list; no opinion is the empty one. */
+export function partsOf(answer: Answer): readonly (Effect | Verdict)[] {
+  if (answer === undefined) return nothing;
+  return Array.isArray(answer) ? (answer as readonly (Effect | Verdict)[]) : [answer as Effect | Verdict];
+}
+
 export const permit: Permit = Object.freeze({ kind: "permit" });
 
 /** A permanent no. Codes outside 5yz become 550. */

@@ -1,7 +1,7 @@
 /** An access table as a word uses it: its values are read once, wrong ones named with file and line before the gateway starts. */
 import { didYouMean } from "../config/nearest.ts";
 import { ConfigError } from "../errors.ts";
-import { after, type Answer, type Effect, type MaybePromise, type Verdict } from "../model/index.ts";
+import { after, partsOf, type Answer, type MaybePromise } from "../model/index.ts";
 import { defer, permit, reject } from "../model/verdict.ts";
 import {
   checkEntries,
@@ -122,10 +122,7 @@ const noPermit = "OK is not taken here, since strangers choose the names that ar
 
 /** A discarded message may be permitted: it goes nowhere. */
 function isPermit(answer: Answer): boolean {
-  const parts: readonly (Effect | Verdict | undefined)[] = Array.isArray(answer)
-    ? (answer as readonly (Effect | Verdict)[])
-    : [answer as Effect | Verdict | undefined];
-  const kinds = parts.map((part) => part?.kind);
+  const kinds = partsOf(answer).map(({ kind }) => kind);
   return kinds.includes("permit") && !kinds.includes("discard");
 }
 
@@ -135,10 +132,7 @@ function misplaced({ name }: Subject): Answer {
 
 /** A refusal's log line names the entry; what permits or says nothing costs nothing here. */
 function told(answer: Answer, { table, key }: Match, ask: Ask): Answer {
-  const parts = Array.isArray(answer)
-    ? (answer as readonly (Effect | Verdict)[])
-    : [answer as Effect | Verdict | undefined];
-  if (parts.some((part) => part !== undefined && refusals.has(part.kind))) {
+  if (partsOf(answer).some(({ kind }) => refusals.has(kind))) {
     tellMatch(ask, { table: table.name === "" ? table.type : `${table.type}:${table.name}`, key });
   }
   return answer;

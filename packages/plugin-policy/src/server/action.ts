@@ -2,14 +2,13 @@
  * What a list said, as the one action that the protocol has room for. Of several things the one that keeps most mail out is told:
  * a refusal, a deferral that is remembered, and only then what is to be done with the message, and a header last.
  */
-import { formatReply, type Answer, type Effect, type Reply, type Verdict } from "@postern/core";
+import { formatReply, partsOf, type Answer, type Effect, type Reply, type Verdict } from "@postern/core";
 
 type Part = Verdict | Effect;
 
 /** Never with a line break in it. `permit`: how a permit is told. */
 export function toAction(answer: Answer, permit: "DUNNO" | "OK"): string {
-  if (answer === undefined) return "DUNNO";
-  const parts: readonly Part[] = Array.isArray(answer) ? (answer as readonly Part[]) : [answer as Part];
+  const parts = partsOf(answer);
   const find = <Kind extends Part["kind"]>(kind: Kind) =>
     parts.find((part): part is Extract<Part, { readonly kind: Kind }> => part.kind === kind);
   const rejected = find("reject");
