@@ -15,10 +15,11 @@ import {
 import { findUnmetDemand } from "./demands.ts";
 import { commands, unknown, type Command } from "./commands/index.ts";
 import type { Reader, Receiver } from "./command-stream.ts";
-import { ErrorCount } from "./error-count.ts";
+import { ErrorCount, junk } from "./error-count.ts";
 import { replyForError } from "./failure.ts";
 import type { SessionGeneration, SmtpHost } from "./front.ts";
 import { lineFaults, type LineFault } from "./line-faults.ts";
+import { offersAuth } from "./offers.ts";
 import { startPause, type Pause } from "./pause.ts";
 import { isImproperlyPipelined } from "./pipelining.ts";
 import type { Place } from "./place.ts";
@@ -95,25 +96,6 @@ export class Dialogue implements Reader {
     return this.generation.settings.hostname;
   }
 
-  get offersTls(): boolean {
-    return this.place.tlsAvailable && this.session.tls === undefined;
-  }
-
-  /** The listener takes logins, and somebody knows passwords. */
-  get offersAuth(): boolean {
-    const { auth = "off" } = this.place.settings;
-    return auth !== "off" && this.generation.authenticate !== undefined;
-  }
-
-  /** A password may be sent now. */
-  get mayAuthenticate(): boolean {
-    return this.offersAuth && (this.session.tls !== undefined || this.place.settings.authWithoutTls === true);
-  }
-
-  get mayUseXclient(): boolean {
-    return this.place.xclient.contains(this.peerAddress);
-  }
-
   // Reader
 
   command(line: string, ahead = false): MaybePromise<void> {
@@ -128,7 +110,7 @@ export class Dialogue implements Reader {
     if (verb !== "AUTH" && this.#isTooLong(line)) return this.malformed("tooLong");
     const unmet = findUnmetDemand(verb as Verb, this.session, this.place.settings);
     if (unmet !== undefined) return this.say(unmet);
-    if (this.#errors.isJunk(verb as Verb, this.limits.junkCommands)) this.countError();
+    if (junk.has(verb as Verb)) this.#countJunk();
     const misplaced = findMisplacement(verb as Verb, this.state, this.transaction?.attempts ?? 0);
     // The octets of a chunk come with their command, refused or not.
     if (misplaced !== undefined && verb !== "BDAT") return this.say(misplaced);
@@ -160,7 +142,7 @@ export class Dialogue implements Reader {
 
   get longestLineBytes(): number {
     const { commandLineBytes } = this.limits;
-    return this.offersAuth ? Math.max(commandLineBytes, longestSaslLine) : commandLineBytes;
+    return offersAuth(this) ? Math.max(commandLineBytes, longestSaslLine) : commandLineBytes;
   }
 
   broken(error: unknown): void {
@@ -198,8 +180,7 @@ export class Dialogue implements Reader {
     if (said.code >= 500) this.countError();
     else if (said.code === 421) this.#hangUp();
     // Of recipients a large message may have many that are put off, and RCPT has a bound of its own.
-    else if (said.code >= 400 && this.transaction === undefined && this.#errors.isJunkToo(this.limits.junkCommands))
-      this.countError();
+    else if (said.code >= 400 && this.transaction === undefined) this.#countJunk();
   }
 
   /** Several lines of one reply, all with the first one's code. */
@@ -257,6 +238,11 @@ export class Dialogue implements Reader {
     if (this.#errors.add() <= this.limits.errors || this.over) return;
     this.note("too many errors");
     this.bye(tooManyErrors);
+  }
+
+  /** Too much between two messages counts as errors. */
+  #countJunk(): void {
+    if (this.#errors.addJunk() > this.limits.junkCommands) this.countError();
   }
 
   /** Before a refusal leaves: as long as the taps say. The session's end ends it. */
@@ -365,7 +351,7 @@ export class Dialogue implements Reader {
   /** Where AUTH may have long lines, the other commands may not. */
   #isTooLong(line: string): boolean {
     const longest = this.limits.commandLineBytes - 2;
-    return line.length * 3 > longest && this.offersAuth && Buffer.byteLength(line) > longest;
+    return line.length * 3 > longest && offersAuth(this) && Buffer.byteLength(line) > longest;
   }
 
   #notePipelining(verb: string): void {

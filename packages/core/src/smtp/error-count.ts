@@ -1,8 +1,8 @@
 /** Errors of a client between two messages: too many end the session, and the tarpit is asked about new ones. */
 import type { Verb } from "./transitions.ts";
 
-/** Commands that lead nowhere; too many between two messages count as errors. */
-const junk: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "RSET", "NOOP", "VRFY", "STARTTLS", "XCLIENT"]);
+/** Commands that lead nowhere. */
+export const junk: ReadonlySet<Verb> = new Set(["HELO", "EHLO", "RSET", "NOOP", "VRFY", "STARTTLS", "XCLIENT"]);
 
 export class ErrorCount {
   total = 0;
@@ -16,15 +16,10 @@ export class ErrorCount {
     return this.total;
   }
 
-  /** A command has come: does it lead nowhere, after `most` of its kind? */
-  isJunk(verb: Verb, most: number): boolean {
-    return junk.has(verb) && this.isJunkToo(most);
-  }
-
-  /** Something else that leads nowhere: is it after `most` of its kind? */
-  isJunkToo(most: number): boolean {
+  /** One more command that led nowhere; gives how many. */
+  addJunk(): number {
     this.#junk += 1;
-    return this.#junk > most;
+    return this.#junk;
   }
 
   /** Are there any since it was last asked? */

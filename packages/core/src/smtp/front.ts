@@ -84,7 +84,7 @@ export interface SmtpLimits {
   readonly sessionsPerMinute?: number | undefined;
   /** Refusals for good in one session before 421. A delivered message begins anew. */
   readonly errors: number;
-  /** NOOP, RSET, VRFY, EHLO… between two messages; each one more counts as an error. */
+  /** NOOP, RSET, VRFY, EHLO… and refusals for now outside of a transaction, between two messages; each one more counts as an error. */
   readonly junkCommands: number;
   /** Octets of a command line with its CRLF. */
   readonly commandLineBytes: number;

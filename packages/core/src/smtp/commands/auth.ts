@@ -5,6 +5,7 @@ import type { Dialogue } from "../dialogue.ts";
 import { startPause } from "../pause.ts";
 import { ResponseLine } from "../response-line.ts";
 import { beginSasl, decodeBase64, type PlainCredentials, type SaslExchange } from "../sasl.ts";
+import { mayAuthenticate, offersAuth } from "../offers.ts";
 import type { Command } from "./index.ts";
 
 const notEnabled = reply(503, "5.5.1", "Authentication not enabled");
@@ -24,10 +25,10 @@ const unavailable = reply(454, "4.7.0", "Temporary authentication failure");
 
 export const auth: Command = (dialogue, argument) => {
   const { session } = dialogue;
-  if (!dialogue.offersAuth) return dialogue.say(notEnabled);
+  if (!offersAuth(dialogue)) return dialogue.say(notEnabled);
   if (session.helo?.verb !== "EHLO") return dialogue.say(ehloFirst);
   if (session.auth !== undefined) return dialogue.say(already);
-  if (!dialogue.mayAuthenticate) return dialogue.say(tlsFirst);
+  if (!mayAuthenticate(dialogue)) return dialogue.say(tlsFirst);
   const [name = "", initial, ...more] = argument.split(" ");
   if (name === "" || more.length > 0) return dialogue.say(syntax);
   const exchange = beginSasl(name);

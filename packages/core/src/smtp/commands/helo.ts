@@ -5,6 +5,7 @@
 import { reply, type MaybePromise, type Reply, type Session } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
 import { offeredMechanisms } from "../sasl.ts";
+import { mayAuthenticate, mayUseXclient, offersTls } from "../offers.ts";
 import type { Command } from "./index.ts";
 
 const nameless = reply(501, "5.5.4", "A host name or address literal must follow");
@@ -48,9 +49,9 @@ function line(text: string): Reply {
 
 function extensions(dialogue: Dialogue): readonly Reply[] {
   const lines = [line(dialogue.hostname), pipelining, line(`SIZE ${dialogue.limits.messageSizeBytes}`)];
-  if (dialogue.offersTls) lines.push(starttls);
-  if (dialogue.mayAuthenticate) lines.push(auth);
+  if (offersTls(dialogue)) lines.push(starttls);
+  if (mayAuthenticate(dialogue)) lines.push(auth);
   lines.push(...fixed);
-  if (dialogue.mayUseXclient) lines.push(xclient);
+  if (mayUseXclient(dialogue)) lines.push(xclient);
   return lines;
 }

@@ -5,6 +5,7 @@ import { noSpace } from "../failure.ts";
 import { OpenTransaction } from "../open-transaction.ts";
 import { isRefused, parseMailParameters } from "../parameters.ts";
 import { readPath } from "../client-path.ts";
+import { offersAuth } from "../offers.ts";
 import type { Command } from "./index.ts";
 
 const syntax = reply(501, "5.5.4", "Syntax: MAIL FROM:<address>");
@@ -15,7 +16,7 @@ export const mail: Command = (dialogue, argument) => {
   if (argument.slice(0, 5).toUpperCase() !== "FROM:") return dialogue.say(syntax);
   const taken = takePath(argument.slice(5));
   if (!taken.ok) return dialogue.say(senderFault(taken.reason));
-  const parameters = parseMailParameters(taken.rest, dialogue.limits.messageSizeBytes, dialogue.offersAuth);
+  const parameters = parseMailParameters(taken.rest, dialogue.limits.messageSizeBytes, offersAuth(dialogue));
   if (isRefused(parameters)) return dialogue.say(parameters.refusal);
   const path = readPath(dialogue, taken.path, { allowNull: true, smtputf8: parameters.smtputf8 });
   if (!path.ok) return dialogue.say(senderFault(path.reason));

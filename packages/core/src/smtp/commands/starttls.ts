@@ -2,6 +2,7 @@
 import { reply, type MaybePromise } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
 import { reportObjection } from "../refusals.ts";
+import { offersTls } from "../offers.ts";
 import type { Command } from "./index.ts";
 import { noArguments } from "./simple.ts";
 
@@ -11,7 +12,7 @@ const goAhead = reply(220, "2.0.0", "Ready to start TLS");
 
 export const starttls: Command = (dialogue, argument) => {
   if (dialogue.session.tls !== undefined) return dialogue.say(already);
-  if (!dialogue.offersTls) return dialogue.say(unavailable);
+  if (!offersTls(dialogue)) return dialogue.say(unavailable);
   if (argument !== "") return dialogue.say(noArguments);
   dialogue.say(goAhead);
   dialogue.wire.startTls((tls) => {

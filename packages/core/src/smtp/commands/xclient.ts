@@ -12,6 +12,7 @@ import type { Dialogue } from "../dialogue.ts";
 import { greet } from "../greeting.ts";
 import { askNetworks, type Membership } from "../own-clients.ts";
 import { decodeXtext } from "../../address/xtext.ts";
+import { mayUseXclient } from "../offers.ts";
 import type { Command } from "./index.ts";
 import { askHelo } from "./helo.ts";
 
@@ -98,7 +99,7 @@ const attributes: Readonly<Record<string, Reader>> = {
 };
 
 export const xclient: Command = (dialogue, argument) => {
-  if (!dialogue.mayUseXclient) return dialogue.say(notAllowed);
+  if (!mayUseXclient(dialogue)) return dialogue.say(notAllowed);
   if (argument === "") return dialogue.say(syntax);
   const override: Override = {};
   for (const word of argument.split(/ +/)) {
