@@ -16,7 +16,7 @@ import { talk, type Client } from "./client.ts";
 import { misdeeds, tooLate, type Misdeed } from "./misdeeds.ts";
 
 const stages = ["connect", "helo", "mail", "relay", "rcpt", "data", "message"] as const;
-const steps = ["connect", "helo", "mail", "rcpt", "message"] as const;
+const steps = ["connect", "helo", "auth", "mail", "rcpt", "message"] as const;
 type Step = (typeof steps)[number];
 const policies = ["defer", "reject", "skip"] as const;
 
@@ -38,6 +38,20 @@ class Trigger {
   };
 }
 
+/** Everybody may log in who knows the word; nobody has to. */
+const logins = definePlugin({
+  name: "logins",
+  apiVersion: 1,
+  options: z.strictObject({}),
+  setup: (gateway) =>
+    gateway.authenticator({
+      name: "logins",
+      description: "Knows one password.",
+      verify: ({ identity, password }) => (password === "right" ? { kind: "ok", identity } : { kind: "no" }),
+    }),
+});
+const listeners = [{ name: "test", host: "127.0.0.1", port: 25, auth: "offered", authWithoutTls: true }] as const;
+
 const plugin = (setup: (gateway: Gateway) => void): PluginDefinition =>
   definePlugin({ name: "hostile", apiVersion: 1, options: z.strictObject({}), setup });
 
@@ -47,6 +61,8 @@ interface Heard {
   readonly client: Client;
 }
 
+const login = (password: string): string => `AUTH PLAIN ${Buffer.from(`\0user\0${password}`).toString("base64")}`;
+
 /** A whole session with a message; ends at the first refusal. */
 async function converse(gateway: TestGateway): Promise<Heard> {
   const client = talk(gateway.connect());
@@ -54,6 +70,10 @@ async function converse(gateway: TestGateway): Promise<Heard> {
   const say: Readonly<Record<Step, () => Promise<string>>> = {
     connect: () => client.reply(),
     helo: () => client.say("EHLO client.test"),
+    auth: async () => {
+      await client.say(login("wrong"));
+      return client.say(login("right"));
+    },
     mail: () => client.say("MAIL FROM:<sender@source.test>"),
     rcpt: () => client.say("RCPT TO:<user@example.test>"),
     message: () => client.data(),
@@ -104,6 +124,7 @@ interface Place {
 const stepOf: Readonly<Record<string, Step>> = {
   "smtp.connect": "connect",
   "smtp.helo": "helo",
+  "smtp.auth": "auth",
   "smtp.mail": "mail",
   "smtp.rcpt": "rcpt",
 };
@@ -118,8 +139,16 @@ const hookPlaces = catalogue
       const points = hooks as unknown as Record<string, Record<string, { tap(call: unknown): void }>>;
       points[group]?.[point]?.tap(trigger.call);
     };
-    const heard = decides && name.startsWith("smtp.");
-    return { name, decides, refusals: kind === "first", setup, ...(heard ? { step: stepOf[name] ?? "message" } : {}) };
+    // The tarpit's answers are no replies: what fails waits for nothing.
+    const isTarpit = name === "smtp.tarpit";
+    const heard = decides && name.startsWith("smtp.") && !isTarpit;
+    return {
+      name,
+      decides,
+      refusals: kind === "first" && !isTarpit,
+      setup,
+      ...(heard ? { step: stepOf[name] ?? "message" } : {}),
+    };
   });
 
 const wordPlaces = stages.map((stage): Place => ({
@@ -162,8 +191,8 @@ describe.each(policies)("onError %s", (onError) => {
       const domains = { relay: { domains: ["example.test"], recipients: { "user@example.test": "listed" } } };
       const hostile = plugin((given) => place.setup(given, trigger));
       gateway = await createTestGateway(
-        { domains, ...place.config, limits: { sessionsPerClient: 0 } },
-        { clock, plugins: [[hostile, { onError, deadline: "5s" }]] },
+        { domains, listeners: [...listeners], ...place.config, limits: { sessionsPerClient: 0 } },
+        { clock, plugins: [logins, [hostile, { onError, deadline: "5s" }]] },
       );
     });
     afterAll(() => gateway.close());

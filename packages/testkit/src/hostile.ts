@@ -30,7 +30,7 @@ export function hostileAnswers(): readonly unknown[] {
   return [
     null,
     true,
-    0,
+    -1,
     Number.NaN,
     "reject",
     Symbol("reject"),
