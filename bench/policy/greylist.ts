@@ -30,6 +30,28 @@ function askOf(number: number): Ask {
   };
 }
 
+type Stranger = readonly [number: number, expected: string | undefined];
+
+function* some(first: number, count: number, expected: string | undefined): Generator<Stranger> {
+  for (let at = first; at < first + count; at += 1) yield [at, expected];
+}
+
+/** Of ten, four are new, one of them comes again too early, one comes back in time, and four are known. */
+function* streamOf(from: {
+  readonly waiting: number;
+  readonly known: number;
+  readonly fresh: number;
+  readonly count: number;
+}): Generator<Stranger> {
+  for (let tenth = 0; tenth < from.count / 10; tenth += 1) {
+    const fresh = from.fresh + 4 * tenth;
+    yield* some(fresh, 4, "deferIfPermit");
+    yield [fresh, "deferIfPermit"];
+    yield* some(from.known + 4 * tenth, 4, undefined);
+    yield [from.waiting + tenth, "prepend"];
+  }
+}
+
 async function measure(store: "sqlite" | "memory", scale: number): Promise<readonly Figure[]> {
   using folder = temporaryFolder();
   let now = Date.now();
@@ -55,32 +77,35 @@ async function measure(store: "sqlite" | "memory", scale: number): Promise<reado
   delays.enable();
   const figures: Figure[] = [];
 
-  /** Decides about `count` strangers from `first` on; the kinds of the answers are checked. */
-  async function decide(first: number, count: number, expected: string | undefined): Promise<number> {
+  /** Decisions a second about these strangers; the kinds of the answers are checked. */
+  async function decide(strangers: Iterable<Stranger>): Promise<number> {
     const from = performance.now();
-    for (let at = first; at < first + count; at += 1) {
-      const answer = judge(askOf(at)) as { readonly kind: string } | undefined;
-      if (answer?.kind !== expected) throw new Error(`stranger ${at} heard ${answer?.kind}`);
-      if (at % together === 0) await nextTurn();
+    let count = 0;
+    for (const [number, expected] of strangers) {
+      const answer = judge(askOf(number)) as { readonly kind: string } | undefined;
+      if (answer?.kind !== expected) throw new Error(`stranger ${number} heard ${answer?.kind}`);
+      count += 1;
+      if (count % together === 0) await nextTurn();
     }
     return count / ((performance.now() - from) / 1000);
   }
-  async function report(what: string, first: number, count: number, expected?: string): Promise<void> {
+  async function report(what: string, strangers: Iterable<Stranger>): Promise<void> {
     delays.reset();
-    const rate = await decide(first, count, expected);
+    const rate = await decide(strangers);
     figures.push({ what: `${store}, ${what}`, value: rate, unit: "/s", goal: { least: 20_000 } });
     figures.push({ what: `${store}, ${what}, longest turn`, value: delays.max / 1e6, unit: "ms" });
   }
 
   const stored = 2_000_000 * scale;
   const count = 200_000 * scale;
-  await decide(0, stored, "deferIfPermit");
-  await report("new triplets", stored, count, "deferIfPermit");
+  await decide(some(0, stored, "deferIfPermit"));
+  await report("nothing but new triplets", some(stored, count, "deferIfPermit"));
   now += minute;
-  await report("waiting, too early", stored, count, "deferIfPermit");
+  await report("nothing but waiting, too early", some(stored, count, "deferIfPermit"));
   now += 5 * minute;
-  await report("waiting, come back", stored, count, "prepend");
-  await report("known", stored, count);
+  await report("nothing but waiting, come back", some(stored, count, "prepend"));
+  await report("nothing but known", some(stored, count, undefined));
+  await report("a stream of mail", streamOf({ waiting: 0, known: stored, fresh: stored + count, count }));
   now += 3 * 24 * 60 * minute;
   // What waits to be written is not what is measured here.
   await nextTurn();
