@@ -24,14 +24,14 @@ export function createGreetPause(
   const waiting = new Map<string, () => void>();
 
   async function greet(network: string, { id }: Session): Promise<undefined> {
-    if (await tried(() => known.get(network))) return;
-    const hasStayed = await new Promise<boolean>((resolve) => {
-      const timer = clock.setTimer(() => resolve(true), delay);
-      waiting.set(id, () => {
-        timer.cancel();
-        resolve(false);
-      });
-    });
+    // Who leaves may do so before the store has answered.
+    const gone = Promise.withResolvers<boolean>();
+    waiting.set(id, () => gone.resolve(false));
+    const isKnown = await tried(() => known.get(network));
+    const stayed = Promise.withResolvers<boolean>();
+    const timer = isKnown === undefined ? clock.setTimer(() => stayed.resolve(true), delay) : undefined;
+    const hasStayed = timer !== undefined && (await Promise.race([gone.promise, stayed.promise]));
+    timer?.cancel();
     waiting.delete(id);
     // Who spoke meanwhile, or did not stay, has not waited.
     if (hasStayed) await tried(() => known.put(network, clock.now(), remember));

@@ -52,7 +52,7 @@ export default definePlugin({
       hooks.smtp.closed.tap((session) => pause.closed(session));
     }
     gateway.onClose(async () => {
-      await rates.flush();
+      await rates.close();
       await sessions.close();
     });
   },

@@ -52,23 +52,37 @@ export class SharedRates {
     }
     count.pending += 1;
     this.#dirty.add(key);
-    this.#timer ??= this.#clock.setTimer(() => void this.flush(), flushEveryMs);
+    this.#arm();
     return count.stored + count.pending > most;
   }
 
-  /** Adds to the store what it does not know. Never rejects. */
+  /** Adds to the store what it does not know; what it does not take now is tried again. Never rejects. */
   flush(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#flushing ??= this.#flush().finally(() => (this.#flushing = undefined));
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+      // Counted meanwhile, or not taken.
+      if (this.#dirty.size > 0) this.#arm();
+    });
     return this.#flushing;
   }
 
+  /** The last flush; what the store does not take is lost. */
+  async close(): Promise<void> {
+    await this.#flushing;
+    await this.flush();
+    this.#timer?.cancel();
+  }
+
+  #arm(): void {
+    this.#timer ??= this.#clock.setTimer(() => void this.flush(), flushEveryMs);
+  }
+
   async #flush(): Promise<void> {
-    const keys = [...this.#dirty];
-    this.#dirty.clear();
-    for (const [at, key] of keys.entries()) {
+    for (const [at, key] of [...this.#dirty].entries()) {
       const count = this.#counts.get(key);
+      this.#dirty.delete(key);
       if (count === undefined) continue;
       const { pending } = count;
       try {
@@ -77,7 +91,7 @@ export class SharedRates {
         count.pending -= pending;
       } catch (error) {
         this.#troubled(error);
-        // Each goes on counting by itself; the next one may get through.
+        this.#dirty.add(key);
         return;
       }
       if (at % perTurn === perTurn - 1) await new Promise((resolve) => setImmediate(resolve));
