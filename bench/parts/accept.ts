@@ -15,6 +15,7 @@ export async function openAccept({ folder, sizeBytes }: PartScope): Promise<Part
     spooler: createSpooler({ files: createNamelessFiles(folder), maxSizeBytes: 50 * 2 ** 20 }),
     hasRoom: () => true,
     enqueue: () => Promise.resolve(),
+    quarantine: () => Promise.resolve(),
     log: (event) => void (logged += formatSmtpEvent(event).length),
   };
   const listener = createSmtpListener(

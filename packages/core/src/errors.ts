@@ -107,8 +107,19 @@ export class DnsUnavailable extends PosternError {
   }
 }
 
-/** Why a call into a plugin gave no answer. */
-export const failureReasons = Object.freeze(["error", "timeout", "invalid", "down", "tooLarge"] as const);
+/**
+ * Why a call into a plugin gave no answer. A scanner's own: `down` cannot be reached, `tooLarge` refuses the size, `unscannable` cannot make
+ * sense of the content (damaged, nested too deep, over a limit of the engine), `encrypted` could not look inside.
+ */
+export const failureReasons = Object.freeze([
+  "error",
+  "timeout",
+  "invalid",
+  "down",
+  "tooLarge",
+  "unscannable",
+  "encrypted",
+] as const);
 export type FailureReason = (typeof failureReasons)[number];
 
 /** A scanner's own word for why it gave no verdict; `onError` may tell the reasons apart. */

@@ -96,6 +96,7 @@ export async function buildGeneration(
     tables,
     vocabulary,
     registrations,
+    guard,
     ...(parts.dry === true && { dry: true }),
     space: (name, options) => {
       const brought = broughtStore(registrations);

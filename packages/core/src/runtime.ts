@@ -300,6 +300,7 @@ class RunningGateway implements Runtime {
       }),
       hasRoom: (bytes) => this.#store.hasRoom(bytes),
       enqueue: (message, content, held) => this.submit(message, content, held),
+      quarantine: (message, content, reason) => this.submit(message, content, `quarantine: ${reason}`),
       log: (event) => this.#tell(event, formatSmtpEvent),
     };
   }

@@ -57,7 +57,7 @@ export interface ResolvedConfig {
     readonly lists: PolicyLists;
     readonly classes: Readonly<Record<string, readonly PolicyListEntry[]>>;
     readonly delayReject: boolean;
-    readonly mixed: "reject-all" | "discard";
+    readonly mixed: "reject-all" | "discard" | "quarantine";
     /** Refusals end in the decision's id. */
     readonly showDecision: boolean;
   };
@@ -154,7 +154,6 @@ export function resolveConfig(written: object, options: ResolveOptions): Resolve
 /** Values, beside keys, that the design has and this version has not. */
 const unavailableValues: readonly (readonly [path: readonly string[], value: (found: unknown) => boolean])[] = [
   [["processes"], (found) => typeof found === "string" && found !== "single"],
-  [["policy", "mixed"], (found) => found === "quarantine"],
 ];
 
 function findUnavailable(written: object, file: string): Problem[] {

@@ -161,9 +161,11 @@ export const configSchema = z.strictObject({
         .default(false)
         .describe("End refusals with ` [d=id]`, the id by which `postern why` finds the decision in the log."),
       mixed: z
-        .enum(["reject-all", "discard"])
+        .enum(["reject-all", "discard", "quarantine"])
         .default("reject-all")
-        .describe("A message refused for some recipients only: refuse it for all, or drop it for the refused."),
+        .describe(
+          "A message refused for some recipients only: refuse it for all, or drop it or put it aside for the refused.",
+        ),
     })
     .prefault({})
     .describe(

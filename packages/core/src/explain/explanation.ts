@@ -151,6 +151,10 @@ export class Explanation {
         this.#queued = message;
         this.#content = content;
       },
+      quarantine: async (message, content) => {
+        this.#queued = message;
+        this.#content = content;
+      },
       log: (event) => {
         if (event.kind === "rejected") {
           const asked = this.#commands.at(-1);

@@ -1,7 +1,7 @@
 /** A failed call as an answer: the owner's `onError` in the words of a verdict. The peer hears a bland text only. */
 import type { Answer, Objection } from "../model/verdict.ts";
 import { isObjection } from "../model/verdict.ts";
-import { internalError, reply } from "../model/reply.ts";
+import { internalError, reply, replyLines } from "../model/reply.ts";
 import { InvalidAnswer, type Failed } from "./guard.ts";
 import { policyFor } from "./owner.ts";
 
@@ -34,7 +34,9 @@ export function checkObjection(answer: unknown): Objection | undefined {
 }
 
 export function soundObjection({ kind, reply: given }: Objection): Objection {
-  const sound = reply(given?.code, given?.enhanced, given?.text ?? "");
+  const { more = [] } = given ?? {};
+  if (!Array.isArray(more)) throw new InvalidAnswer("the further lines of a reply are a list");
+  const sound = replyLines(given?.code, given?.enhanced, [given?.text ?? "", ...(more as readonly string[])]);
   const wanted = kind === "reject" ? 5 : 4;
   if (Math.floor(sound.code / 100) !== wanted) throw new InvalidAnswer(`${kind} needs a ${wanted}yz reply`);
   return Object.freeze({ kind, reply: sound });

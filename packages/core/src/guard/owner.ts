@@ -2,7 +2,8 @@
 import type { FailureReason } from "../errors.ts";
 
 /** What stands in place of an answer that did not come. */
-export type FailurePolicy = "defer" | "reject" | "quarantine" | "skip";
+export const failurePolicies = Object.freeze(["defer", "reject", "quarantine", "skip"] as const);
+export type FailurePolicy = (typeof failurePolicies)[number];
 
 /** One policy, or one by reason; a reason not named is `defer`. */
 export type OnError = FailurePolicy | Readonly<Partial<Record<FailureReason, FailurePolicy>>>;

@@ -1,5 +1,6 @@
 /** A modifier's raw answer, checked: what is no edit is the plugin's failure, not a message left as it was. */
 import { InvalidAnswer } from "../guard/guard.ts";
+import type { Blob } from "../message/blob.ts";
 import type { Edit } from "../message/message.ts";
 
 const mostEdits = 10_000;
@@ -26,6 +27,12 @@ function checkEdit(edit: unknown): Edit {
       throw new InvalidAnswer(`"nth" of ${kind} counts from 1`);
     return { nth: value as number };
   };
+  const offset = (key: string): number => {
+    const value = given[key];
+    if (!Number.isSafeInteger(value) || (value as number) < 0)
+      throw new InvalidAnswer(`"${key}" of ${kind} counts from 0`);
+    return value as number;
+  };
   const kind = String(given["kind"]) as Edit["kind"];
   switch (kind) {
     case "prependHeader":
@@ -35,10 +42,19 @@ function checkEdit(edit: unknown): Edit {
       return { kind, name: text("name"), ...nth(), value: text("value") };
     case "deleteHeader":
       return { kind, name: text("name"), ...nth() };
+    case "insertHeader":
+      return { kind, index: offset("index"), name: text("name"), value: text("value") };
     case "replaceBody": {
       const { body } = given;
-      if (!(body instanceof Uint8Array)) throw new InvalidAnswer('edit replaceBody needs octets "body"');
+      if (!(body instanceof Uint8Array) && !isBlob(body)) {
+        throw new InvalidAnswer('edit replaceBody needs octets or a blob "body"');
+      }
       return { kind, body };
+    }
+    case "spliceBody": {
+      const { octets } = given;
+      if (!(octets instanceof Uint8Array)) throw new InvalidAnswer('edit spliceBody needs "octets"');
+      return { kind, start: offset("start"), end: offset("end"), octets };
     }
     case "addRecipient":
     case "removeRecipient":
@@ -47,4 +63,9 @@ function checkEdit(edit: unknown): Edit {
     default:
       throw new InvalidAnswer(`no edit of kind ${JSON.stringify(kind).slice(0, 40)}`);
   }
+}
+
+function isBlob(value: unknown): value is Blob {
+  const { sizeBytes, read, slice } = (value ?? {}) as Partial<Blob>;
+  return typeof sizeBytes === "number" && typeof read === "function" && typeof slice === "function";
 }

@@ -40,6 +40,11 @@ export const createSmtpHooks = (declare: Declare) =>
       ["recipient", "transaction", "session"],
       "One RCPT TO, before the recipient joins the envelope. Relaying is not decided here: the relay guard decides. RFC 5321 §4.1.1.3.",
     ),
+    recipient: declare.decision<[recipient: Recipient, transaction: Transaction, session: Session]>(
+      "smtp.recipient",
+      ["recipient", "transaction", "session"],
+      "One RCPT TO that the hook before, the lists and the relay guard let through, just before it joins the envelope. An objection is its reply.",
+    ),
     data: declare.decision<[transaction: Transaction, session: Session]>(
       "smtp.data",
       ["transaction", "session"],
@@ -54,6 +59,11 @@ export const createSmtpHooks = (declare: Declare) =>
       "smtp.message",
       ["message", "transaction", "session"],
       "The whole message, beside the `message` list and the scanners. An objection is the final reply.",
+    ),
+    unknown: declare.decision<[line: string, session: Session]>(
+      "smtp.unknown",
+      ["line", "session"],
+      "A command that is not offered or not known, before its 500 or 502: the line as it came. An objection is its reply.",
     ),
     modify: declare.edits<[transaction: Transaction, session: Session]>(
       "smtp.modify",

@@ -77,7 +77,8 @@ type ContentEdit = Exclude<Edit, EnvelopeEdit | { readonly kind: "prependHeader"
 class Draft {
   readonly fields: (ParsedField | NewField)[];
   readonly #message: ParsedMessage;
-  #body: Buffer | undefined;
+  /** What stands in place of the body as it came. */
+  #body: Blob | undefined;
 
   constructor(message: ParsedMessage) {
     this.#message = message;
@@ -101,9 +102,18 @@ class Draft {
         this.fields.splice(0, this.fields.length, ...kept);
         break;
       }
-      case "replaceBody":
-        this.#body = normalizeLineEnds(edit.body);
+      case "insertHeader":
+        this.fields.splice(edit.index, 0, newField(edit.name, edit.value, options));
         break;
+      case "replaceBody":
+        this.#body = edit.body instanceof Uint8Array ? memoryBlob(normalizeLineEnds(edit.body)) : edit.body;
+        break;
+      case "spliceBody": {
+        const body = this.#body ?? this.#message.body;
+        const octets = memoryBlob(normalizeLineEnds(edit.octets));
+        this.#body = concatBlobs([body.slice(0, edit.start), octets, body.slice(Math.max(edit.start, edit.end))]);
+        break;
+      }
     }
   }
 
@@ -112,8 +122,8 @@ class Draft {
     const chunks = this.#fieldChunks();
     if (this.#body !== undefined) {
       finishLine(chunks);
-      chunks.push(lineEnd, this.#body);
-      return new ParsedMessage(createMemoryBlob(chunks), maxHeaderBytes);
+      chunks.push(lineEnd);
+      return new ParsedMessage(concatBlobs([createMemoryBlob(chunks), this.#body]), maxHeaderBytes);
     }
     const rest = raw.slice(section.octets.length);
     const unseparated = !section.blankLine && !section.cut && chunks.length > 0 && rest.sizeBytes > 0;
@@ -157,6 +167,10 @@ class Draft {
     });
     return nth === undefined ? indexes : nth >= 1 ? indexes.slice(nth - 1, nth) : [];
   }
+}
+
+function memoryBlob(octets: Buffer): Blob {
+  return createMemoryBlob([octets]);
 }
 
 /** A message without a body may end in the middle of its last line. */

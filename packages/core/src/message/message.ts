@@ -21,9 +21,13 @@ export interface Message {
 export type Edit =
   | { readonly kind: "prependHeader"; readonly name: string; readonly value: string }
   | { readonly kind: "appendHeader"; readonly name: string; readonly value: string }
+  /** Above the field that is the `index`th from the top, 0 first, whatever its name; at the end when there are fewer. */
+  | { readonly kind: "insertHeader"; readonly index: number; readonly name: string; readonly value: string }
   | { readonly kind: "replaceHeader"; readonly name: string; readonly nth?: number; readonly value: string }
   | { readonly kind: "deleteHeader"; readonly name: string; readonly nth?: number }
-  | { readonly kind: "replaceBody"; readonly body: Uint8Array }
+  | { readonly kind: "replaceBody"; readonly body: Uint8Array | Blob }
+  /** The body's octets from `start` (inclusive) to `end` (exclusive) become `octets`; offsets into the body as the modifier saw it. */
+  | { readonly kind: "spliceBody"; readonly start: number; readonly end: number; readonly octets: Uint8Array }
   | { readonly kind: "addRecipient"; readonly address: string }
   | { readonly kind: "removeRecipient"; readonly address: string }
   | { readonly kind: "changeSender"; readonly address: string };

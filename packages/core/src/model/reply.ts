@@ -8,7 +8,11 @@ export interface Reply {
   readonly enhanced: string | undefined;
   /** One line of printable text, at most 400 octets: room for code and enhanced code in the 512 of RFC 5321 §4.5.3.1.5. */
   readonly text: string;
+  /** Further lines of the same reply, each like `text`; only `replyLines` makes them. */
+  readonly more?: readonly string[];
 }
+
+const mostLines = 32;
 
 /** Octets of UTF-8. */
 const longestText = 400;
@@ -22,12 +26,23 @@ const enhancedForm = /^[245]\.\d{1,3}\.\d{1,3}$/;
  */
 export function reply(code: number, enhanced: string | undefined, text: string): Reply {
   const sound = Number.isInteger(code) && code >= 200 && code <= 599 ? code : 451;
+  return Object.freeze({ code: sound, enhanced: soundEnhanced(sound, enhanced), text: soundText(text) });
+}
+
+/** The same with several lines, 32 at most; each is made as sound as the text of a reply. */
+export function replyLines(code: number, enhanced: string | undefined, lines: readonly string[]): Reply {
+  const [first = "", ...more] = lines.slice(0, mostLines);
+  const single = reply(code, enhanced, first);
+  return more.length === 0 ? single : Object.freeze({ ...single, more: Object.freeze(more.map(soundText)) });
+}
+
+function soundText(text: string): string {
   const printable = stringOf(text)
     .slice(0, longestText * 4)
     .toWellFormed()
     .replace(unsafe, " ")
     .trim();
-  return Object.freeze({ code: sound, enhanced: soundEnhanced(sound, enhanced), text: cut(printable) });
+  return cut(printable);
 }
 
 /** Cuts between characters. */
@@ -48,9 +63,20 @@ function soundEnhanced(code: number, enhanced: string | undefined): string | und
   return wellFormed && Number(enhanced[0]) === ownClass ? enhanced : `${ownClass}.0.0`;
 }
 
-/** `250 2.1.5 Ok`, as it stands in logs and DSNs. */
-export function formatReply({ code, enhanced, text }: Reply): string {
-  return enhanced === undefined ? `${code} ${text}` : `${code} ${enhanced} ${text}`;
+/** `250 2.1.5 Ok`, as it stands in logs and DSNs: one line, whatever there is. */
+export function formatReply({ code, enhanced, text, more }: Reply): string {
+  const all = more === undefined ? text : [text, ...more].join(" ");
+  return enhanced === undefined ? `${code} ${all}` : `${code} ${enhanced} ${all}`;
+}
+
+/** As it goes over the wire, each line with its CRLF (RFC 5321 §4.2.1). */
+export function wireReply(said: Reply): string {
+  const { code, enhanced, text, more } = said;
+  if (more === undefined) return `${formatReply(said)}\r\n`;
+  const last = more.length;
+  return [text, ...more]
+    .map((line, at) => `${code}${at < last ? "-" : " "}${enhanced === undefined ? "" : `${enhanced} `}${line}\r\n`)
+    .join("");
 }
 
 /** What the peer hears of anything that went wrong inside: nothing but "try again". */

@@ -19,7 +19,7 @@ export type Verdict = Permit | Objection;
 
 /**
  * What accumulates and ends nothing. `prepend` adds a header on top, `deferIf…` are Postfix's lattice; `hold` keeps the message in the queue
- * until it is released, `redirect` sends it to one address in place of its recipients, `bcc` to one more, `filter` by a
+ * until it is released, `quarantine` puts it aside in place of the queue, `redirect` sends it to one address in place of its recipients, `bcc` to one more, `filter` by a
  * `transport:nexthop` in place of its routes. Which of them have a sink is in `policy/effects.ts`; a config that names one without is
  * refused.
  */
@@ -33,8 +33,10 @@ export type Effect =
   | { readonly kind: "quarantine"; readonly text?: string }
   | { readonly kind: "redirect"; readonly address: string }
   | { readonly kind: "bcc"; readonly address: string }
-  | { readonly kind: "filter"; readonly destination: string }
-  | { readonly kind: "tag"; readonly name: string };
+  | { readonly kind: "filter"; readonly destination: string };
+
+/** What may be said of one recipient of a message where others may fare otherwise. `undefined` and `permit`: it is taken for it. */
+export type RecipientAnswer = undefined | Verdict | Extract<Effect, { readonly kind: "discard" | "quarantine" }>;
 
 /** The whole vocabulary of a judge's answer. */
 export type Answer = undefined | Verdict | Effect | readonly (Effect | Verdict)[];

@@ -2,6 +2,7 @@
 import createDebug from "debug";
 import { PluginError } from "../errors.ts";
 import type { Authenticator } from "../authentication/index.ts";
+import type { Guard } from "../guard/guard.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { hooksFor, type Hooks } from "../hooks/index.ts";
 import { logText, type Clock, type MaybePromise } from "../model/index.ts";
@@ -50,6 +51,8 @@ export interface GatewayParts {
   readonly routing?: GatewayRouting;
   /** A space of the state store; asked for when all plugins are set up. */
   space<V extends StateValue>(name: string, options?: SpaceOptions): StateSpace<V>;
+  /** Counts and tells failures; nobody does unless given. */
+  readonly guard?: Pick<Guard, "fail">;
   /** `text` is safe for one line. */
   log(level: "info" | "warn", plugin: string, text: string): void;
 }
@@ -91,6 +94,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
     recipientDelimiter,
     dry,
     log: createLog(name, (level, plugin, text) => parts.log(level, plugin, text)),
+    failed: (point: string, error: unknown) => void parts.guard?.fail(owner, logText(point, 80), error),
     hooks: hooksFor(parts.hooks, owner, assertOpen),
     restriction<Args extends readonly unknown[]>(restriction: Restriction<Args>): void {
       assertOpen();

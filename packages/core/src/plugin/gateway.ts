@@ -28,6 +28,11 @@ export interface Gateway {
   /** The config's `recipientDelimiter`, a set of characters, for `splitExtension`; empty for none. */
   readonly recipientDelimiter: string;
   readonly log: PluginLog;
+  /**
+   * A failure that the plugin has answered by itself, as one with several engines does: counted and told as the gateway's own, in bounded
+   * numbers. `point` names the engine.
+   */
+  failed(point: string, error: unknown): void;
   /** A config is only checked or explained: a plugin then listens on nothing and starts nothing of its own. */
   readonly dry: boolean;
   readonly hooks: PluginHooks;

@@ -2,12 +2,12 @@
 import { canonicalAddress } from "../address/mailbox.ts";
 import { InvalidAnswer } from "../guard/guard.ts";
 import { soundObjection } from "../guard/objection.ts";
-import { isObjection, permit, type Permit, type Verdict } from "../model/verdict.ts";
+import { isObjection, permit, type Effect, type Permit, type Verdict } from "../model/verdict.ts";
 import { reply, type Reply } from "../model/reply.ts";
-import { effectSinks, isEffectKind, noSink, type SunkEffect } from "./effects.ts";
+import { isEffectKind } from "./effects.ts";
 
 /** One thing that a judge said. */
-export type Part = SunkEffect | Verdict;
+export type Part = Effect | Verdict;
 
 /** A permit that came through a table from a word that may not authorise. */
 export const plainPermit: Permit = Object.freeze({ kind: "permit" });
@@ -36,16 +36,16 @@ function checkPart(part: unknown): Part {
   const { kind } = part as { kind?: unknown };
   if (kind === "permit") return permit;
   if (!isEffectKind(kind)) throw new InvalidAnswer(`answer of unknown kind ${describe(kind)}`);
-  if (!effectSinks[kind]) throw new InvalidAnswer(`effect "${kind}" ${noSink}`);
-  return checkEffect(part as SunkEffect);
+  return checkEffect(part as Effect);
 }
 
-function checkEffect(effect: SunkEffect): SunkEffect {
+function checkEffect(effect: Effect): Effect {
   switch (effect.kind) {
     case "prepend":
       if (!headerName.test(checkText(effect.name))) throw new InvalidAnswer("prepend needs a header name");
       return { kind: "prepend", name: effect.name, value: checkText(effect.value).slice(0, longestHeader) };
     case "discard":
+    case "quarantine":
     case "hold": {
       const { kind, text } = effect;
       return text === undefined ? { kind } : { kind, text: checkText(text).slice(0, longestText) };

@@ -1,9 +1,17 @@
 /** At `message` each recipient may have its own verdict, and SMTP has one answer for all of them. Pure. */
 import { reply } from "../model/reply.ts";
-import type { Defer, Objection, Verdict } from "../model/verdict.ts";
+import type { Answer, Defer, Objection, RecipientAnswer } from "../model/verdict.ts";
 
 /** What becomes of the refused when others are permitted. */
-export type MixedPolicy = "reject-all" | "discard";
+export type MixedPolicy = "reject-all" | "discard" | "quarantine";
+export const mixedPolicies = Object.freeze(["reject-all", "discard", "quarantine"] as const satisfies MixedPolicy[]);
+
+/** What the scanners said together. */
+export interface Scanned {
+  readonly answer: Answer;
+  /** By recipient, in the order of the transaction's; beside `answer`, which is about all of them. */
+  readonly recipients?: readonly RecipientAnswer[] | undefined;
+}
 
 export interface MergedVerdicts {
   /** The one answer; `undefined`: the message is taken. */
@@ -12,43 +20,48 @@ export interface MergedVerdicts {
   readonly accepted: readonly number[];
   /** Indexes of those for whom it is dropped without a word. */
   readonly discarded: readonly number[];
+  /** Indexes of those for whom it is put aside. */
+  readonly quarantined: readonly number[];
 }
 
 const nobody: readonly number[] = Object.freeze([]);
 
 /**
  * All alike: that answer. Any deferral: 451 for all, since the client will come again. Permit beside reject: by `mixed`, taken
- * for the permitted and dropped for the others, or refused for all.
+ * for the permitted and dropped or put aside for the others, or refused for all.
  */
-export function mergeVerdicts(verdicts: readonly Verdict[], mixed: MixedPolicy): MergedVerdicts {
-  const objections = verdicts.filter((verdict) => verdict.kind !== "permit");
-  const all = verdicts.map((_, index) => index);
-  if (objections.length === 0) return { objection: undefined, accepted: all, discarded: nobody };
-  const deferral = objections.find((objection) => objection.kind === "defer");
+export function mergeVerdicts(verdicts: readonly RecipientAnswer[], mixed: MixedPolicy): MergedVerdicts {
+  const deferral = verdicts.find((verdict) => verdict?.kind === "defer");
   if (deferral !== undefined) {
     const alike = verdicts.every((verdict) => sameAnswer(verdict, deferral));
     return refuse(alike ? deferral : anyDeferral(deferral));
   }
-  const refusal = objections[0] as Objection;
-  if (objections.length === verdicts.length || mixed === "reject-all") return refuse(refusal);
+  const refusal = verdicts.find((verdict) => verdict?.kind === "reject");
+  const refused = indexesOf(verdicts, "reject");
+  if (refusal !== undefined && (refused.length === verdicts.length || mixed === "reject-all")) return refuse(refusal);
   return {
     objection: undefined,
-    accepted: all.filter((index) => verdicts[index]?.kind === "permit"),
-    discarded: all.filter((index) => verdicts[index]?.kind !== "permit"),
+    accepted: indexesOf(verdicts, "permit"),
+    discarded: [...indexesOf(verdicts, "discard"), ...(mixed === "discard" ? refused : nobody)],
+    quarantined: [...indexesOf(verdicts, "quarantine"), ...(mixed === "quarantine" ? refused : nobody)],
   };
 }
 
+function indexesOf(verdicts: readonly RecipientAnswer[], kind: NonNullable<RecipientAnswer>["kind"]): number[] {
+  return verdicts.flatMap((verdict, index) => ((verdict?.kind ?? "permit") === kind ? [index] : []));
+}
+
 function refuse(objection: Objection): MergedVerdicts {
-  return { objection, accepted: nobody, discarded: nobody };
+  return { objection, accepted: nobody, discarded: nobody, quarantined: nobody };
 }
 
 function anyDeferral({ reply: { enhanced, text } }: Defer): Defer {
   return { kind: "defer", reply: reply(451, enhanced, text) };
 }
 
-function sameAnswer(a: Verdict, b: Objection): boolean {
+function sameAnswer(a: RecipientAnswer, b: Objection): boolean {
   return (
-    a.kind === b.kind &&
+    a?.kind === b.kind &&
     a.reply.code === b.reply.code &&
     a.reply.enhanced === b.reply.enhanced &&
     a.reply.text === b.reply.text

@@ -5,7 +5,7 @@ import type { Guard } from "../guard/guard.ts";
 import type { AddressBook } from "../routing/address-book.ts";
 import { ListCompiler, type PolicyScope } from "./compile.ts";
 import type { CompiledList } from "./list-run.ts";
-import type { MixedPolicy } from "./at-message.ts";
+import { mixedPolicies, type MixedPolicy } from "./at-message.ts";
 import { stages, type PolicyEntry, type Stage } from "./restriction.ts";
 import { SessionJudge } from "./session-judge.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -52,8 +52,8 @@ export async function compilePolicy(
   listener?: ListenerPolicy,
 ): Promise<Policy> {
   const { mixed = "reject-all" } = config;
-  if (mixed !== "reject-all" && mixed !== "discard") {
-    throw new ConfigError(`policy.mixed: "${String(mixed)}" is not available in this version of Postern`);
+  if (!mixedPolicies.includes(mixed)) {
+    throw new ConfigError(`policy.mixed: "${String(mixed)}" is not one of ${mixedPolicies.join(", ")}`);
   }
   const { delayReject = true } = config;
   const compiler = new ListCompiler(config.classes ?? {}, vocabulary, scope, delayReject);

@@ -2,22 +2,21 @@
  * The policy as one session asks it: runs the lists, keeps what delayed lists said, the deferrals that are remembered from stage to
  * stage, and the effects gathered on the way.
  */
-import type { Failed } from "../guard/guard.ts";
+import { Failed, InvalidAnswer } from "../guard/guard.ts";
 import { coreOwner } from "../guard/owner.ts";
 import type { Message } from "../message/message.ts";
 import {
   after,
   isPromise,
-  permit,
-  type Answer,
   type MaybePromise,
   type Objection,
   type Recipient,
+  type RecipientAnswer,
   type Session,
   type Transaction,
 } from "../model/index.ts";
 import { checkAnswer, type Part } from "./answer.ts";
-import { mergeVerdicts } from "./at-message.ts";
+import { mergeVerdicts, type Scanned } from "./at-message.ts";
 import { noteFor } from "./compile.ts";
 import type { MessageEffect } from "./effects.ts";
 import { ListRun, runWords, takeAll, type CompiledWord, type Decision, type Deferral } from "./list-run.ts";
@@ -54,6 +53,8 @@ export interface MessageRuling {
   readonly by: Decision | undefined;
   /** For whom it is taken, when it is. */
   readonly recipients: readonly Recipient[];
+  /** For whom it is put aside, when others fare otherwise; `effects` say it of a message as a whole. */
+  readonly quarantined: readonly Recipient[];
   /** Gathered over the session's and the transaction's stages, in order; each header once. */
   readonly effects: readonly MessageEffect[];
 }
@@ -124,7 +125,7 @@ export class SessionJudge {
   /** Asks the `message` list, hears the scanners, and merges both into one answer of SMTP. Never throws. */
   judge(
     question: PolicyQuestion & { readonly transaction: Transaction; readonly message: Message },
-    scanned: MaybePromise<Answer>,
+    scanned: MaybePromise<Scanned | undefined>,
   ): MaybePromise<MessageRuling> {
     // When the list has refused, nobody waits for the scanners any more.
     if (isPromise(scanned)) scanned.catch(() => undefined);
@@ -132,13 +133,15 @@ export class SessionJudge {
       const refusal = run.settleRefusal();
       if (refusal !== undefined) return this.#merge(question.transaction, run, refusal);
       const { guard } = this.#policy;
-      const settled: MaybePromise<readonly Part[] | undefined | Failed> = isPromise(scanned)
-        ? scanned.then(checkAnswer).catch((error: unknown) => guard.fail(coreOwner, "scanners", error))
-        : guard.settle(coreOwner, "scanners", checkAnswer, scanned);
+      const check = (given: unknown): CheckedScan => checkScanned(given as Scanned | undefined);
+      const settled: MaybePromise<CheckedScan | Failed> = isPromise(scanned)
+        ? scanned.then(check).catch((error: unknown) => guard.fail(coreOwner, "scanners", error))
+        : guard.settle(coreOwner, "scanners", check, scanned);
       return after(settled, (answer) => {
-        const ended = takeAll(run, scanners, answer);
+        const failed = answer instanceof Failed;
+        const ended = takeAll(run, scanners, failed ? answer : answer.parts);
         if (ended && run.by !== undefined) run.by = { ...run.by, list: "scanners" };
-        return this.#merge(question.transaction, run, run.settle());
+        return this.#merge(question.transaction, run, run.settle(), failed ? undefined : answer.recipients);
       });
     });
   }
@@ -319,18 +322,26 @@ export class SessionJudge {
     return undefined;
   }
 
-  #merge(transaction: Transaction, run: ListRun, objection: Objection | undefined): MessageRuling {
-    this.#decision = run.by;
-    const verdict = objection ?? permit;
+  #merge(
+    transaction: Transaction,
+    run: ListRun,
+    objection: Objection | undefined,
+    each?: readonly RecipientAnswer[],
+  ): MessageRuling {
     const { recipients } = transaction;
     const merged = mergeVerdicts(
-      recipients.map(() => verdict),
+      recipients.map((_, index) => objection ?? each?.[index]),
       this.#policy.mixed,
     );
+    const by = objection === undefined && merged.objection !== undefined ? byScanners : run.by;
+    this.#decision = by;
+    const pick = (indexes: readonly number[]): readonly Recipient[] =>
+      indexes.length === recipients.length ? recipients : indexes.map((index) => recipients[index] as Recipient);
     return {
       objection: merged.objection,
-      by: run.by,
-      recipients: recipients.filter((_, index) => merged.accepted.includes(index)),
+      by,
+      recipients: pick(merged.accepted),
+      quarantined: pick(merged.quarantined),
       effects: this.#gathered(transaction, run),
     };
   }
@@ -344,6 +355,20 @@ export class SessionJudge {
     ];
     return all.length === 0 ? noEffects : unique(all);
   }
+}
+
+const byScanners: Decision = Object.freeze({ list: "scanners", path: "scanners", word: "scanners", plugin: "core" });
+
+interface CheckedScan {
+  readonly parts: readonly Part[] | undefined;
+  readonly recipients: readonly RecipientAnswer[] | undefined;
+}
+
+/** Anything else is no scan at all, and must not pass as one that found nothing. Throws `InvalidAnswer`. */
+function checkScanned(scanned: Scanned | undefined): CheckedScan {
+  const isOutcome = typeof scanned === "object" && scanned !== null && "answer" in scanned;
+  if (scanned !== undefined && !isOutcome) throw new InvalidAnswer("the scanners gave no outcome");
+  return { parts: checkAnswer(scanned?.answer), recipients: scanned?.recipients };
 }
 
 function rulingOf(run: ListRun, objection: Objection | undefined): Ruling {

@@ -1,34 +1,102 @@
 /** What an engine may say about a message, checked and put in order of severity. */
 import { InvalidAnswer } from "../guard/guard.ts";
-import { isObjection, type Answer, type Effect, type Objection } from "../model/index.ts";
-import { checkAnswer } from "../policy/answer.ts";
+import { checkEdits } from "../hooks/check-edits.ts";
+import type { Edit } from "../message/message.ts";
+import { isObjection, type Effect, type Objection, type RecipientAnswer } from "../model/index.ts";
+import { checkAnswer, type Scanned } from "../policy/index.ts";
 
-/** One engine's answer: an objection, or effects that accumulate; no effects is "nothing found". */
-export type Finding = Objection | readonly Effect[];
-
-export const nothingFound: Finding = Object.freeze([]);
-
-/** Throws `InvalidAnswer`, also for an effect that has no sink: it would be lost, and the mail would pass as if scanned. */
-export function checkFinding(answer: unknown): Finding {
-  const effects: Effect[] = [];
-  for (const part of checkAnswer(answer) ?? []) {
-    if (isObjection(part)) return part;
-    if (part.kind === "deferIfPermit" || part.kind === "deferIfReject") {
-      throw new InvalidAnswer(`"${part.kind}" is an answer of words; a scanner defers or does not`);
-    }
-    if (part.kind !== "permit") effects.push(part);
-  }
-  return effects;
+/** One engine's answer, checked: an objection to the whole message, or what accumulates. */
+export interface Finding {
+  readonly objection: Objection | undefined;
+  readonly effects: readonly Effect[];
+  readonly edits: readonly Edit[];
+  /** By recipient; `undefined`: all fare alike. */
+  readonly recipients: readonly RecipientAnswer[] | undefined;
 }
 
-/** The most severe of all findings: reject, then defer, then every effect in the engines' order. */
-export function mergeFindings(findings: readonly Finding[]): Answer {
-  const effects: Effect[] = [];
-  let deferral: Objection | undefined;
-  for (const finding of findings) {
-    if (!("kind" in finding)) effects.push(...finding);
-    else if (finding.kind === "reject") return finding;
-    else deferral ??= finding;
+/** What all engines said together. */
+export interface ScanOutcome extends Scanned {
+  readonly edits: readonly Edit[];
+}
+
+const none: readonly never[] = Object.freeze([]);
+export const nothingFound: Finding = Object.freeze({
+  objection: undefined,
+  effects: none,
+  edits: none,
+  recipients: undefined,
+});
+
+const recipientKinds: ReadonlySet<string> = new Set(["permit", "reject", "defer", "discard", "quarantine"]);
+
+/** Throws `InvalidAnswer`. `recipientCount`: of the transaction. */
+export function checkFinding(answer: unknown, recipientCount: number): Finding {
+  if (answer === undefined) return nothingFound;
+  const given: readonly unknown[] = Array.isArray(answer) ? answer : [answer];
+  const edits: unknown[] = [];
+  const common: unknown[] = [];
+  let recipients: readonly RecipientAnswer[] | undefined;
+  for (const part of given) {
+    const { kind } = (part ?? {}) as { readonly kind?: unknown };
+    if (kind === "edit") edits.push((part as { readonly edit?: unknown }).edit);
+    else if (kind !== "perRecipient") common.push(part);
+    else if (recipients === undefined) recipients = checkRecipients(part, recipientCount);
+    else throw new InvalidAnswer("more than one perRecipient in one answer");
   }
-  return deferral ?? (effects.length === 0 ? undefined : effects);
+  const effects: Effect[] = [];
+  let objection: Objection | undefined;
+  for (const part of checkAnswer(common) ?? none) {
+    if (isObjection(part)) objection = part;
+    else if (part.kind === "deferIfPermit" || part.kind === "deferIfReject") {
+      throw new InvalidAnswer(`"${part.kind}" is an answer of words; a scanner defers or does not`);
+    } else if (part.kind !== "permit") effects.push(part);
+  }
+  return { objection, effects, edits: edits.length === 0 ? none : checkEdits(edits), recipients };
+}
+
+function checkRecipients(part: unknown, recipientCount: number): readonly RecipientAnswer[] {
+  const { answers } = part as { readonly answers?: unknown };
+  if (!Array.isArray(answers) || answers.length !== recipientCount) {
+    throw new InvalidAnswer("perRecipient needs an answer for each recipient");
+  }
+  return answers.map((answer: unknown) => {
+    const [checked, ...more] = checkAnswer(answer) ?? none;
+    if (checked === undefined) return undefined;
+    if (more.length > 0 || !recipientKinds.has(checked.kind)) {
+      throw new InvalidAnswer("of one recipient: permit, reject, defer, discard or quarantine");
+    }
+    return checked as RecipientAnswer;
+  });
+}
+
+/** The most severe of all findings: reject, then defer, then every effect and edit in the engines' order. */
+export function mergeFindings(findings: readonly Finding[]): ScanOutcome {
+  const objections = findings.map(({ objection }) => objection).filter((objection) => objection !== undefined);
+  const objection = objections.find(({ kind }) => kind === "reject") ?? objections[0];
+  if (objection !== undefined) return { answer: objection, edits: none };
+  const effects = findings.flatMap((finding) => finding.effects);
+  return {
+    answer: effects.length === 0 ? undefined : effects,
+    edits: findings.flatMap(({ edits }) => edits),
+    recipients: mergeRecipients(findings),
+  };
+}
+
+const severity: Readonly<Record<NonNullable<RecipientAnswer>["kind"], number>> = {
+  permit: 0,
+  quarantine: 1,
+  discard: 2,
+  defer: 3,
+  reject: 4,
+};
+
+function mergeRecipients(findings: readonly Finding[]): readonly RecipientAnswer[] | undefined {
+  const [first, ...others] = findings.map(({ recipients }) => recipients).filter((all) => all !== undefined);
+  return first?.map((answer, index) =>
+    others.reduce((worst, other) => (weight(other[index]) > weight(worst) ? other[index] : worst), answer),
+  );
+}
+
+function weight(answer: RecipientAnswer): number {
+  return severity[answer?.kind ?? "permit"];
 }

@@ -1,4 +1,14 @@
 /** The scanner seam. May not hold an engine's logic. */
+export type { ScanOutcome } from "./finding.ts";
 export { ownScanner, type OwnedScanner, type ScannerHost } from "./registration.ts";
-export type { ScanAsk, Scanner } from "./scanner.ts";
+export type {
+  EditPart,
+  IntakeAsk,
+  PerRecipient,
+  ScanAnswer,
+  ScanAsk,
+  ScanIntake,
+  Scanner,
+  ScanPart,
+} from "./scanner.ts";
 export { createScanning, type Scanning, type ScanRequest } from "./scanning.ts";

@@ -1,6 +1,6 @@
 /** A scanner as a plugin registers it, checked and bound to its owner. Mistakes are found here, before any mail. */
 import { PluginError } from "../errors.ts";
-import { defaultScannerDeadlineMs, type OnError, type Owner } from "../guard/owner.ts";
+import { defaultScannerDeadlineMs, failurePolicies, type OnError, type Owner } from "../guard/owner.ts";
 import type { Scanner } from "./scanner.ts";
 
 export interface OwnedScanner {
@@ -28,21 +28,15 @@ export function ownScanner(host: ScannerHost, scanner: Scanner): OwnedScanner {
   if (onError === undefined) {
     throw new PluginError(
       host.name,
-      `"onError" is missing: say what stands when scanner ${scanner.name} gives no verdict: defer, reject or skip`,
+      `"onError" is missing: say what stands when scanner ${scanner.name} gives no verdict: ${failurePolicies.join(", ")}`,
     );
   }
   const policies: readonly unknown[] = typeof onError === "string" ? [onError] : Object.values(onError);
-  if (policies.includes("quarantine")) {
-    throw new PluginError(
-      host.name,
-      `"onError" of scanner ${scanner.name}: there is no quarantine to put mail into yet`,
-    );
-  }
-  const wrong = policies.find((policy) => policy !== "defer" && policy !== "reject" && policy !== "skip");
+  const wrong = policies.find((policy) => !failurePolicies.some((known) => known === policy));
   if (wrong !== undefined) {
     throw new PluginError(
       host.name,
-      `"onError" of scanner ${scanner.name} is ${JSON.stringify(wrong)}; it is one of defer, reject and skip, or an object of them by reason`,
+      `"onError" of scanner ${scanner.name} is ${JSON.stringify(wrong)}; it is one of ${failurePolicies.join(", ")}, or an object of them by reason`,
     );
   }
   const deadlineMs = scanner.deadlineMs ?? host.deadlineMs ?? defaultScannerDeadlineMs;

@@ -1,15 +1,53 @@
 /** The scanner seam: one engine that looks at whole messages. Engines run side by side; the most severe answer stands. */
-import type { Answer, MaybePromise, Session, Transaction } from "../model/index.ts";
-import type { Message } from "../message/message.ts";
+import type { Effect, MaybePromise, RecipientAnswer, Session, Transaction, Verdict } from "../model/index.ts";
+import type { Edit, Message, Spool } from "../message/index.ts";
 import type { OnError } from "../guard/owner.ts";
 
-export interface ScanAsk {
+/** What is known before the content has come. */
+export interface IntakeAsk {
   readonly session: Session;
+  /** Its recipients are all there when the content begins. */
   readonly transaction: Transaction;
-  readonly message: Message;
-  /** Aborted at the deadline, when the client is gone, or when another engine has already refused the message. */
+  /** Aborted at the deadline, when the client is gone, when another engine has refused the message, and when all is over. */
   readonly signal: AbortSignal;
 }
+
+export interface ScanAsk extends IntakeAsk {
+  readonly message: Message;
+  /** What the scanner's `begin` gave for this message, now complete; `undefined` when it gave none. */
+  readonly intake?: ScanIntake | undefined;
+  /** Room for octets of the scanner's own, such as a new body: in memory while small, else in a file; let go with the message. */
+  openSpool(): Spool;
+}
+
+/**
+ * Content on its way in, given to an engine that can begin before it is complete. It is an offer and no more: the whole message is
+ * given to `scan` in any case, and an intake that fell behind or lost its engine is simply not used.
+ */
+export interface ScanIntake {
+  /**
+   * The next octets of the message as it will be read, in order; not to be written to. Must not throw. A promise asks the client to be held
+   * back; it is waited for a second at most in all, and then nothing more is given.
+   */
+  write(part: Buffer): MaybePromise<unknown>;
+}
+
+/** An answer for each recipient, in the order of `transaction.recipients`. SMTP has one reply: `policy.mixed` says what stands. */
+export interface PerRecipient {
+  readonly kind: "perRecipient";
+  readonly answers: readonly RecipientAnswer[];
+}
+
+/** A change to the message; carried out when it is taken, after those of the engines before it in the config. */
+export interface EditPart {
+  readonly kind: "edit";
+  readonly edit: Edit;
+}
+
+export type ScanPart = Verdict | Effect | EditPart | PerRecipient;
+
+/** `undefined`, `permit`, no parts: nothing found. At most one verdict, one `perRecipient`; `deferIf…` belong to words. */
+export type ScanAnswer = undefined | ScanPart | readonly ScanPart[];
 
 export interface Scanner {
   /** Lower case, digits and hyphens; unique in a gateway. */
@@ -23,8 +61,10 @@ export interface Scanner {
   /** Absent: the config entry's `deadline`, else 30 s. */
   readonly deadlineMs?: number;
   /**
-   * `undefined` or `permit`: nothing found. Objections and the effects `prepend`, `discard` and `log` are the other answers.
-   * Throws `ScannerFailure` with its reason when it could not tell.
+   * Asked when the first octets of a message come; the intake gets all of them. `undefined`: `scan` reads it afterwards. Must not wait; a
+   * throw counts as `undefined`.
    */
-  scan(ask: ScanAsk): MaybePromise<Answer>;
+  begin?(ask: IntakeAsk): ScanIntake | undefined;
+  /** Throws `ScannerFailure` with its reason when it could not tell. */
+  scan(ask: ScanAsk): MaybePromise<ScanAnswer>;
 }

@@ -5,8 +5,8 @@
 import { PluginError } from "../errors.ts";
 import { Failed, type Guard } from "../guard/guard.ts";
 import { objectionFor } from "../guard/objection.ts";
-import { internalError, isPromise, type Answer, type MaybePromise, type Objection } from "../model/index.ts";
-import { checkFinding, mergeFindings, nothingFound, type Finding } from "./finding.ts";
+import { internalError, isPromise, type MaybePromise } from "../model/index.ts";
+import { checkFinding, mergeFindings, nothingFound, type Finding, type ScanOutcome } from "./finding.ts";
 import type { OwnedScanner } from "./registration.ts";
 import type { ScanAsk } from "./scanner.ts";
 
@@ -16,10 +16,13 @@ export type ScanRequest = Omit<ScanAsk, "signal"> & { readonly signal?: AbortSig
 export interface Scanning {
   readonly scanners: readonly OwnedScanner[];
   /** The merged answer; `undefined`: nothing found. Never throws and never rejects. Without scanners it answers at once. */
-  scan(request: ScanRequest): MaybePromise<Answer>;
+  scan(request: ScanRequest): MaybePromise<ScanOutcome | undefined>;
 }
 
-const clientGone: Objection = Object.freeze({ kind: "defer", reply: internalError });
+const clientGone: ScanOutcome = Object.freeze({
+  answer: Object.freeze({ kind: "defer", reply: internalError }),
+  edits: [],
+});
 
 /** Throws `PluginError` when two scanners have one name. */
 export function createScanning(scanners: readonly OwnedScanner[], guard: Guard): Scanning {
@@ -42,19 +45,20 @@ export function createScanning(scanners: readonly OwnedScanner[], guard: Guard):
   };
 }
 
-function scanWithAll(scanners: readonly OwnedScanner[], request: ScanRequest, guard: Guard): Promise<Answer> {
+function scanWithAll(scanners: readonly OwnedScanner[], request: ScanRequest, guard: Guard): Promise<ScanOutcome> {
   return new Promise((resolve) => {
-    const { session, transaction, message } = request;
+    const { session, transaction, message, openSpool } = request;
+    const check = (answer: unknown): Finding => checkFinding(answer, transaction.recipients.length);
     const running = new Set<AbortController>();
     const findings: Finding[] = [];
     let left = scanners.length;
     let over = false;
 
-    const finish = (answer: Answer): void => {
+    const finish = (outcome: ScanOutcome): void => {
       over = true;
       request.signal?.removeEventListener("abort", onGone);
       for (const controller of running) controller.abort();
-      resolve(answer);
+      resolve(outcome);
     };
     const onGone = (): void => finish(clientGone);
     request.signal?.addEventListener("abort", onGone, { once: true });
@@ -63,10 +67,10 @@ function scanWithAll(scanners: readonly OwnedScanner[], request: ScanRequest, gu
       running.delete(controller);
       if (result instanceof Failed) controller.abort(result.error); // at a deadline it still runs
       if (over) return;
-      const finding = result instanceof Failed ? (objectionFor(result) ?? nothingFound) : result;
+      const finding = result instanceof Failed ? { ...nothingFound, objection: objectionFor(result) } : result;
       findings[index] = finding;
       left -= 1;
-      if ("kind" in finding && finding.kind === "reject") finish(finding);
+      if (finding.objection?.kind === "reject") finish(mergeFindings([finding]));
       else if (left === 0) finish(mergeFindings(findings));
     };
 
@@ -75,8 +79,9 @@ function scanWithAll(scanners: readonly OwnedScanner[], request: ScanRequest, gu
       const controller = new AbortController();
       running.add(controller);
       const { signal } = controller;
-      const scan = (): unknown => untilAborted(signal, scanner.scan({ session, transaction, message, signal }));
-      const result = guard.run(owner, `scanner ${scanner.name}`, checkFinding, scan);
+      const scan = (): unknown =>
+        untilAborted(signal, scanner.scan({ session, transaction, message, openSpool, signal }));
+      const result = guard.run(owner, `scanner ${scanner.name}`, check, scan);
       if (isPromise(result)) void result.then((late) => settle(index, controller, late));
       else settle(index, controller, result);
     }

@@ -4,9 +4,9 @@
  */
 import {
   after,
-  formatReply,
   isPromise,
   reply,
+  wireReply,
   type MaybePromise,
   type Objection,
   type Reply,
@@ -202,7 +202,7 @@ export class Dialogue implements Reader {
   /** The answer to QUIT. */
   part(said: Reply): void {
     if (this.over) return;
-    this.wire.write(`${formatReply(said)}\r\n`);
+    this.wire.write(wireReply(said));
     this.wire.part();
     this.end();
   }
@@ -361,9 +361,9 @@ export class Dialogue implements Reader {
 
   /** UTF-8 in replies only to a client that asked for it (RFC 6531 §3.5). */
   #write(said: Reply): void {
-    const line = formatReply(said);
-    const isForeign = nonAscii.test(line) && this.transaction?.plain.smtputf8 !== true;
-    this.wire.write(`${isForeign ? line.replace(/[^\u0000-\u007f]/gu, "?") : line}\r\n`);
+    const lines = wireReply(said);
+    const isForeign = nonAscii.test(lines) && this.transaction?.plain.smtputf8 !== true;
+    this.wire.write(isForeign ? lines.replace(/[^\u0000-\u007f]/gu, "?") : lines);
   }
 
   #expire(expiry: Expiry): void {

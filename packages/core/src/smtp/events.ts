@@ -49,6 +49,15 @@ export type SmtpEvent =
       readonly recipients: number;
       readonly text: string;
     }
+  | {
+      readonly kind: "quarantined";
+      readonly session: Session;
+      readonly id: string;
+      readonly sender: string;
+      readonly recipients: number;
+      readonly sizeBytes: number;
+      readonly reason: string;
+    }
   /** An AUTH that came to its end. `identity` is what the client said, and may be anything. */
   | {
       readonly kind: "login";
@@ -103,6 +112,8 @@ export function formatSmtpEvent(event: SmtpEvent): string {
       return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}${formatLogin(event.session)}${formatEffects(event.effects)}`;
     case "discarded":
       return `${event.id}: discard: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.text)}; from=<${logText(event.sender, 256)}> nrcpt=${event.recipients}`;
+    case "quarantined":
+      return `${event.id}: quarantine: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.reason)}; from=<${logText(event.sender, 256)}> size=${event.sizeBytes} nrcpt=${event.recipients}`;
     case "login": {
       // As Postfix says it, so that what reads its log reads ours.
       const { session, mechanism, identity, outcome } = event;

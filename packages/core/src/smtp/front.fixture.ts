@@ -20,7 +20,7 @@ import {
 import { compilePolicy, type PolicyConfig } from "../policy/policy.ts";
 import type { Restriction } from "../policy/restriction.ts";
 import { createVocabulary } from "../policy/vocabulary.ts";
-import type { ScanAsk } from "../scanning/scanner.ts";
+import type { ScanOutcome, ScanRequest } from "../scanning/index.ts";
 import { formatSmtpEvent, type SmtpEvent } from "./events.ts";
 import type { ListenerSettings, SessionGeneration, SmtpHost, SmtpLimits, SmtpSettings } from "./front.ts";
 import { connectInProcess, type InProcessClient } from "./in-process.ts";
@@ -52,7 +52,8 @@ export interface FrontOptions {
   readonly words?: readonly Restriction[];
   readonly taps?: (hooks: PluginHooks) => void;
   readonly owner?: Partial<Owner>;
-  readonly scan?: (ask: ScanAsk) => MaybePromise<Answer>;
+  readonly scan?: (ask: ScanRequest) => MaybePromise<ScanOutcome>;
+  readonly quarantine?: SmtpHost["quarantine"];
   readonly clock?: Clock;
   readonly resolver?: SessionGeneration["resolver"];
   readonly enqueue?: SmtpHost["enqueue"];
@@ -150,6 +151,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
     hasRoom: options.hasRoom ?? (() => true),
     enqueue:
       options.enqueue ?? (async (message, content) => void queue.push({ message, text: await readText(content) })),
+    quarantine: options.quarantine ?? (() => Promise.reject(new Error("this front has no quarantine"))),
     log: (event) => void events.push(event),
   };
   const listener = createSmtpListener(

@@ -6,11 +6,11 @@ import type { Authenticate } from "../authentication/index.ts";
 import type { Hooks } from "../hooks/index.ts";
 import type { Blob } from "../message/index.ts";
 import type { Spooler } from "../message/index.ts";
-import type { Answer, Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
+import type { Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
 import type { Rewriters } from "../rewrite/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { ClientNetworks } from "../routing/client-networks.ts";
-import type { ScanAsk } from "../scanning/scanner.ts";
+import type { ScanOutcome, ScanRequest } from "../scanning/index.ts";
 import type { SessionPolicy } from "./session-policy.ts";
 import type { SmtpEvent } from "./events.ts";
 import type { LineEndingPolicy } from "./line-endings.ts";
@@ -31,6 +31,8 @@ export interface SmtpHost {
    * delivered before somebody releases it.
    */
   enqueue(message: QueuedMessage, content: Blob, held?: string): Promise<void>;
+  /** The same for what is put aside; `reason` is one line for the operator. */
+  quarantine(message: QueuedMessage, content: Blob, reason: string): Promise<void>;
   /** Must not throw and must not wait. */
   log(event: SmtpEvent): void;
 }
@@ -48,7 +50,7 @@ export interface SessionGeneration {
   /** The accepted envelope and header, last before the queue. */
   readonly rewriter: Pick<Rewriters, "rewrite" | "rewriteHeader"> | undefined;
   /** All scanners side by side. Absent when there are none. */
-  readonly scan: ((ask: ScanAsk) => MaybePromise<Answer>) | undefined;
+  readonly scan: ((request: ScanRequest) => MaybePromise<ScanOutcome | undefined>) | undefined;
   /** Who a client is. Absent when there are no authenticators: AUTH is not offered then. */
   readonly authenticate?: Authenticate | undefined;
   /** The connection goes on as another session (XCLIENT): the state that plugins kept of the one before is freed. */

@@ -1,5 +1,6 @@
 /** A transaction while it lasts: the plain envelope that others see, and beside it the content coming in. */
 import type { Recipient, Transaction } from "../model/index.ts";
+import type { Spool, Spooler } from "../message/index.ts";
 import type { Content } from "./content.ts";
 
 export class OpenTransaction {
@@ -14,6 +15,8 @@ export class OpenTransaction {
   received = false;
   /** Monotonic, when the content began. */
   contentSince = 0;
+  /** Room that scanners asked for; what they put there may be part of the message by now. */
+  readonly #spools: Spool[] = [];
   readonly #recipients: Recipient[] = [];
   #known: Set<string> | undefined;
 
@@ -29,7 +32,14 @@ export class OpenTransaction {
     this.#recipients.push(recipient);
   }
 
+  openSpool(spooler: Spooler): Spool {
+    const spool = spooler.open();
+    this.#spools.push(spool);
+    return spool;
+  }
+
   dispose(): void {
+    for (const spool of this.#spools) void spool.dispose();
     this.content?.dispose();
     this.content = undefined;
   }

@@ -1,6 +1,6 @@
 /** Refusals as the log, the hooks and the client are told of them: each has a decision's id, by which the log names whose it was. */
 import { deciderOf } from "../hooks/index.ts";
-import { reply, type Objection, type Recipient, type Reply, type Session } from "../model/index.ts";
+import { replyLines, type Objection, type Recipient, type Reply, type Session } from "../model/index.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Decider, SmtpEvent } from "./events.ts";
 
@@ -46,7 +46,8 @@ function logRefusal({ host, generation }: Dialogue, refusal: Reply, by: Decider 
   const id = host.ids();
   host.log({ kind: "rejected", reply: refusal, decision: { id, by }, ...refused });
   if (generation.settings.showDecision !== true) return refusal;
-  return reply(refusal.code, refusal.enhanced, `${refusal.text} [d=${id}]`);
+  const { code, enhanced, text, more = [] } = refusal;
+  return replyLines(code, enhanced, [`${text} [d=${id}]`, ...more]);
 }
 
 function whoseIs(objection: Objection, { policy }: Dialogue): Decider | undefined {

@@ -21,7 +21,17 @@ function protocolOf({ session }: Dialogue, { smtputf8 }: Pick<Transaction, "smtp
   });
 }
 
-/** From the top: Received, the fields that effects prepend, Date and Message-ID where our own client left them out. */
+/** With Date and Message-ID where our own client left them out (RFC 6409 §8.1, §8.3): before anybody signs it. */
+export function completeMessage({ session, hostname, host }: Dialogue, id: string, message: Message): Message {
+  if (!isOwnClient(session)) return message;
+  const nowMs = host.clock.now();
+  const fields: FieldText[] = [];
+  if (!message.headers.has("date")) fields.push(dateHeader(nowMs));
+  if (!message.headers.has("message-id")) fields.push(messageIdHeader({ id, hostname, nowMs }));
+  return fields.length === 0 ? message : prependFields(message, ...fields);
+}
+
+/** From the top: Received, the fields that effects prepend. */
 export function finishMessage(
   dialogue: Dialogue,
   transaction: Transaction,
@@ -49,10 +59,6 @@ export function finishMessage(
   ];
   for (const effect of effects) {
     if (effect.kind === "prepend") fields.push(header(effect.name, effect.value, { utf8: smtputf8 }));
-  }
-  if (isOwnClient(dialogue.session)) {
-    if (!message.headers.has("date")) fields.push(dateHeader(nowMs));
-    if (!message.headers.has("message-id")) fields.push(messageIdHeader({ id, hostname, nowMs }));
   }
   return prependFields(message, ...fields);
 }

@@ -38,9 +38,14 @@ export const rcpt: Command = (dialogue, argument) => {
     const asked = dialogue.policy.ask("rcpt", { session, transaction: transaction.plain, recipient });
     return dialogue.proceed(asked, (refusal) => {
       if (refusal !== undefined) return dialogue.object(refusal, occasion);
-      transaction.add(recipient);
-      dialogue.state = "rcpt";
-      dialogue.say(ok);
+      const { recipient: accepted } = dialogue.generation.hooks.smtp;
+      const told = accepted.tapped ? accepted.call(recipient, transaction.plain, session) : undefined;
+      return dialogue.proceed(told, (last) => {
+        if (last !== undefined) return dialogue.object(last, occasion);
+        transaction.add(recipient);
+        dialogue.state = "rcpt";
+        dialogue.say(ok);
+      });
     });
   });
 };

@@ -1,0 +1,170 @@
+/**
+ * What becomes of a message that is judged: changed by scanners and modifiers, its envelope rewritten, given its trace fields, and then
+ * dropped, put aside, or queued. 250 is said when it is on stable storage and not before (RFC 5321 §6.1).
+ */
+import { applyEdits, type Edit, type Edited, type Message } from "../message/index.ts";
+import {
+  after,
+  reply,
+  type MaybePromise,
+  type Objection,
+  type QueuedMessage,
+  type Reply,
+  type Transaction,
+} from "../model/index.ts";
+import { applyEnvelopeEdits } from "../rewrite/index.ts";
+import type { Dialogue } from "./dialogue.ts";
+import { addBlindCopies, lastEffect, redirectEnvelope } from "./effects.ts";
+import type { OpenTransaction } from "./open-transaction.ts";
+import { refuseByRule } from "./refusals.ts";
+import type { MessageRuling } from "./session-policy.ts";
+import { describeOrigin, finishMessage } from "./trace.ts";
+
+const noRecipients = reply(554, "5.5.1", "No recipients left");
+const mixedReason = "refused for these recipients";
+
+/** A message as it was judged. */
+export interface Judged {
+  readonly message: Message;
+  readonly ruling: MessageRuling;
+  /** What the scanners want changed. */
+  readonly edits: readonly Edit[];
+}
+
+export function dispose(
+  dialogue: Dialogue,
+  transaction: OpenTransaction,
+  { message, ruling, edits }: Judged,
+): MaybePromise<void> {
+  const { modify: hook } = dialogue.generation.hooks.smtp;
+  const accepted = addBlindCopies({ ...transaction.plain, recipients: ruling.recipients }, ruling.effects);
+  const scanned: Edited = edits.length === 0 ? { message, envelope: [] } : applyEdits(message, edits);
+  const edited = hook.tapped ? hook.call(scanned, accepted, dialogue.session) : scanned;
+  return dialogue.proceed(edited, (result) => {
+    const content = result.message;
+    const settle = (): MaybePromise<void> =>
+      dialogue.proceed(rewrite(dialogue, applyEnvelopeEdits(accepted, result.envelope)), (envelope) =>
+        commit(dialogue, transaction, content, ruling, envelope),
+      );
+    if (ruling.quarantined.length === 0) return settle();
+    const refused = applyEnvelopeEdits({ ...transaction.plain, recipients: ruling.quarantined }, senderOnly(result));
+    return dialogue.proceed(rewrite(dialogue, refused), (envelope) =>
+      dialogue.proceed(putAside(dialogue, transaction, content, ruling, envelope), () => {
+        if (accepted.recipients.length === 0) return taken(dialogue, transaction.plain.id);
+        return settle();
+      }),
+    );
+  });
+}
+
+const senderOnly = ({ envelope }: Edited): Edited["envelope"] => envelope.filter(({ kind }) => kind === "changeSender");
+
+function rewrite(dialogue: Dialogue, envelope: Transaction): MaybePromise<Transaction> {
+  const { rewriter } = dialogue.generation;
+  return rewriter === undefined ? envelope : rewriter.rewrite(envelope, { session: dialogue.session });
+}
+
+/** Those of the recipients for whom it was refused go aside under an id of their own. */
+function putAside(
+  dialogue: Dialogue,
+  transaction: OpenTransaction,
+  message: Message,
+  ruling: MessageRuling,
+  rewritten: Transaction,
+): Promise<void> {
+  const envelope = { ...rewritten, id: dialogue.host.ids() };
+  const asked = { ...envelope, recipients: ruling.quarantined };
+  const finished = finishMessage(dialogue, asked, message, ruling.effects, dialogue.host.clock.now());
+  const queued = describe(dialogue, envelope, finished);
+  return quarantine(dialogue, queued, finished, `${mixedReason}, taken for others as ${transaction.plain.id}`);
+}
+
+function commit(
+  dialogue: Dialogue,
+  transaction: OpenTransaction,
+  message: Message,
+  ruling: MessageRuling,
+  rewritten: Transaction,
+): MaybePromise<void> {
+  const { host, session } = dialogue;
+  const { effects } = ruling;
+  const envelope = redirectEnvelope(rewritten, effects);
+  const { id } = envelope;
+  const discard = lastEffect(effects, "discard");
+  if (discard !== undefined) {
+    const text = discard.text ?? "discarded";
+    host.log({ kind: "discarded", session, id, sender: envelope.sender, recipients: envelope.recipients.length, text });
+    return taken(dialogue, id);
+  }
+  if (envelope.recipients.length === 0) return refuse(dialogue, transaction, noRecipients);
+  // Received names whom the client wrote to, not whom that is an alias of.
+  const asked = { ...envelope, recipients: transaction.plain.recipients };
+  const finished = finishMessage(dialogue, asked, message, effects, host.clock.now());
+  // A redirect goes before a filter (access(5)).
+  const filter = lastEffect(effects, "redirect") === undefined ? lastEffect(effects, "filter") : undefined;
+  const queued = describe(dialogue, envelope, finished, filter?.destination);
+  const aside = lastEffect(effects, "quarantine");
+  if (aside !== undefined) {
+    return after(quarantine(dialogue, queued, finished, aside.text ?? "by the policy"), () => taken(dialogue, id));
+  }
+  const hold = lastEffect(effects, "hold");
+  return after(host.enqueue(queued, finished.raw, hold && (hold.text ?? "by the policy")), () => {
+    // Said even when the client is gone: the message stays.
+    const { sender, recipients } = envelope;
+    const { sizeBytes } = finished;
+    host.log({ kind: "received", session, id, sender, recipients: recipients.length, sizeBytes, effects });
+    taken(dialogue, id);
+  });
+}
+
+function describe(dialogue: Dialogue, envelope: Transaction, finished: Message, filter?: string): QueuedMessage {
+  const { id, sender, recipients, body, smtputf8, ret, envid } = envelope;
+  return {
+    id,
+    envelope: {
+      sender,
+      recipients,
+      body,
+      smtputf8,
+      ...(ret === undefined ? {} : { ret }),
+      ...(envid === undefined ? {} : { envid }),
+    },
+    arrivedAt: dialogue.host.clock.now(),
+    sizeBytes: finished.sizeBytes,
+    origin: describeOrigin(dialogue, envelope),
+    ...(filter === undefined ? {} : { filter }),
+  };
+}
+
+function quarantine(dialogue: Dialogue, queued: QueuedMessage, finished: Message, reason: string): Promise<void> {
+  const { host, session } = dialogue;
+  const { id, sizeBytes, envelope } = queued;
+  return host.quarantine(queued, finished.raw, reason).then(() => {
+    const { sender, recipients } = envelope;
+    host.log({ kind: "quarantined", session, id, sender, recipients: recipients.length, sizeBytes, reason });
+  });
+}
+
+function taken(dialogue: Dialogue, id: string): void {
+  dialogue.state = "ready";
+  dialogue.endTransaction(true);
+  dialogue.say(reply(250, "2.0.0", `Ok: queued as ${id}`));
+}
+
+export function object(dialogue: Dialogue, objection: Objection, stage: string): void {
+  dialogue.object(objection, { stage, command: "END-OF-MESSAGE" });
+  dialogue.endTransaction(false);
+}
+
+/** Refused by the core's own rules. */
+export function refuse(dialogue: Dialogue, transaction: OpenTransaction, refusal: Reply): void {
+  const said = refuseByRule(dialogue, refusal, {
+    session: dialogue.session,
+    command: "END-OF-MESSAGE",
+    id: transaction.plain.id,
+    sender: transaction.plain.sender,
+    recipient: undefined,
+  });
+  dialogue.endTransaction(false);
+  dialogue.say(said);
+}

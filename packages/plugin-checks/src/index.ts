@@ -1,0 +1,2 @@
+/** Header and body checks by table, as header_checks(5). */
+export {};

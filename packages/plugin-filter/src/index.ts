@@ -1,0 +1,2 @@
+/** Content filters by SMTP, by command, and before the queue. */
+export {};

@@ -1,0 +1,2 @@
+/** Scanning by an ICAP service (RFC 3507). */
+export {};

@@ -1,0 +1,2 @@
+/** Spam filtering with rspamd over HTTP. */
+export {};

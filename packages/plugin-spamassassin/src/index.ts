@@ -1,0 +1,2 @@
+/** Spam filtering with SpamAssassin's daemon. */
+export {};
