@@ -1,14 +1,17 @@
 // Real programs of other people for the tests: see README.md.
 export * from "./certificate.ts";
+export * from "./clamav-milter.ts";
 export * from "./clamd.ts";
 export * from "./describe-with.ts";
 export * from "./disk.ts";
 export * from "./eicar.ts";
 export * from "./folder.ts";
 export * from "./knot.ts";
+export * from "./libmilter.ts";
 export * from "./maildir.ts";
 export * from "./mariadb.ts";
 export * from "./memcached.ts";
+export * from "./opendkim.ts";
 export * from "./policyd-spf.ts";
 export * from "./ports.ts";
 export * from "./postfix.ts";
@@ -20,3 +23,4 @@ export * from "./service.ts";
 export * from "./slapd.ts";
 export * from "./smtp-sink.ts";
 export * from "./smtp-source.ts";
+export * from "./spamass-milter.ts";
