@@ -24,7 +24,15 @@ export {
   size,
   tableSpec,
 } from "./config/index.ts";
-export { createFileBlob, createMemoryBlob, createMessage, formatDate, header, openMessage } from "./message/index.ts";
+export {
+  createFileBlob,
+  createMemoryBlob,
+  createMessage,
+  formatDate,
+  header,
+  headerOctets,
+  openMessage,
+} from "./message/index.ts";
 export { definePlugin } from "./plugin/index.ts";
 export { createRemoteStateStore } from "./state/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";

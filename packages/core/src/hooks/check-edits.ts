@@ -1,7 +1,7 @@
 /** A modifier's raw answer, checked: what is no edit is the plugin's failure, not a message left as it was. */
 import { InvalidAnswer } from "../guard/guard.ts";
 import type { Blob } from "../message/blob.ts";
-import type { Edit } from "../message/message.ts";
+import type { Edit, HeaderValue } from "../message/message.ts";
 
 const mostEdits = 10_000;
 
@@ -20,30 +20,34 @@ function checkEdit(edit: unknown): Edit {
     if (typeof value !== "string") throw new InvalidAnswer(`edit ${kind} needs a text "${key}"`);
     return value;
   };
+  const value = (): HeaderValue => {
+    const octets = given["value"];
+    return octets instanceof Uint8Array ? octets : text("value");
+  };
   const nth = (): { readonly nth?: number } => {
-    const value = given["nth"];
-    if (value === undefined) return {};
-    if (!Number.isSafeInteger(value) || (value as number) < 1)
+    const count = given["nth"];
+    if (count === undefined) return {};
+    if (!Number.isSafeInteger(count) || (count as number) < 1)
       throw new InvalidAnswer(`"nth" of ${kind} counts from 1`);
-    return { nth: value as number };
+    return { nth: count as number };
   };
   const offset = (key: string): number => {
-    const value = given[key];
-    if (!Number.isSafeInteger(value) || (value as number) < 0)
+    const count = given[key];
+    if (!Number.isSafeInteger(count) || (count as number) < 0)
       throw new InvalidAnswer(`"${key}" of ${kind} counts from 0`);
-    return value as number;
+    return count as number;
   };
   const kind = String(given["kind"]) as Edit["kind"];
   switch (kind) {
     case "prependHeader":
     case "appendHeader":
-      return { kind, name: text("name"), value: text("value") };
+      return { kind, name: text("name"), value: value() };
     case "replaceHeader":
-      return { kind, name: text("name"), ...nth(), value: text("value") };
+      return { kind, name: text("name"), ...nth(), value: value() };
     case "deleteHeader":
       return { kind, name: text("name"), ...nth() };
     case "insertHeader":
-      return { kind, index: offset("index"), name: text("name"), value: text("value") };
+      return { kind, index: offset("index"), name: text("name"), value: value() };
     case "replaceBody": {
       const { body } = given;
       if (!(body instanceof Uint8Array) && !isBlob(body)) {

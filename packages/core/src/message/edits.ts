@@ -1,10 +1,10 @@
 /** Edits make a new message; octets that none of them names stay as they are and are not copied. */
 import type { Blob } from "./blob.ts";
 import { concatBlobs } from "./concatenated-blob.ts";
-import { header, type FieldText, type HeaderOptions } from "./header.ts";
+import { header, headerOctets, type FieldText, type HeaderOptions } from "./header.ts";
 import { normalizeLineEnds } from "./line-ends.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
-import type { Edit, EnvelopeEdit, Message } from "./message.ts";
+import type { Edit, EnvelopeEdit, HeaderValue, Message } from "./message.ts";
 import type { ParsedField } from "./parsed-headers.ts";
 import { ParsedMessage, toParsedMessage } from "./parsed-message.ts";
 
@@ -33,7 +33,7 @@ export function applyEdits(message: Message, edits: readonly Edit[], options: He
         break;
       case "prependHeader":
         // By far the most common, and alone it needs no parsing.
-        if (draft === undefined) edited = prependFields(edited, header(edit.name, edit.value, options));
+        if (draft === undefined) edited = prependOctets(edited, makeField(edit.name, edit.value, options));
         else draft.fields.unshift(newField(edit.name, edit.value, options));
         break;
       default:
@@ -49,8 +49,12 @@ export function applyEdits(message: Message, edits: readonly Edit[], options: He
  * line behind them, so that its first line does not become a part of ours.
  */
 export function prependFields(message: Message, ...fields: readonly FieldText[]): Message {
+  return prependOctets(message, Buffer.from(fields.join("")));
+}
+
+function prependOctets(message: Message, octets: Buffer): Message {
   const { raw, maxHeaderBytes } = toParsedMessage(message);
-  const top = [Buffer.from(fields.join(""))];
+  const top = [octets];
   if (beginsWithBlank(raw)) top.push(lineEnd);
   return new ParsedMessage(concatBlobs([createMemoryBlob(top), raw]), maxHeaderBytes);
 }
@@ -66,9 +70,13 @@ interface NewField {
   readonly raw: Buffer;
 }
 
-function newField(name: string, value: string, options: HeaderOptions): NewField {
-  const text = header(name, value, options);
-  return { lowerName: text.slice(0, text.indexOf(":")).toLowerCase(), raw: Buffer.from(text) };
+function makeField(name: string, value: HeaderValue, options: HeaderOptions): Buffer {
+  return typeof value === "string" ? Buffer.from(header(name, value, options)) : headerOctets(name, value);
+}
+
+function newField(name: string, value: HeaderValue, options: HeaderOptions): NewField {
+  const raw = makeField(name, value, options);
+  return { lowerName: raw.toString("latin1", 0, raw.indexOf(0x3a)).toLowerCase(), raw };
 }
 
 type ContentEdit = Exclude<Edit, EnvelopeEdit | { readonly kind: "prependHeader" }>;

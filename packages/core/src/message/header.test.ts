@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { randomFrom } from "../../../../test/sampling.ts";
 import { dateHeader, formatDate, messageIdHeader } from "./dates.ts";
-import { header } from "./header.ts";
+import { header, headerOctets } from "./header.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
 import { createMessage } from "./parsed-message.ts";
 
@@ -127,5 +127,32 @@ describe("dates", () => {
   it("and ids are there for messages without", () => {
     const options = { id: "4abc", hostname: "mx.example.test", nowMs: Date.UTC(2026, 0, 2, 3, 4, 5) };
     expect(messageIdHeader(options)).toBe("Message-ID: <20260102030405.4abc@mx.example.test>\r\n");
+  });
+});
+
+describe("octets of somebody else's making", () => {
+  it.each<[what: string, value: string, field: string]>([
+    ["a signature keeps its folds", "v=1; b=abc\r\n\tdef\r\n  ghi", "X: v=1; b=abc\r\n\tdef\r\n  ghi\r\n"],
+    ["LF alone folds too", "a\n\tb", "X: a\r\n\tb\r\n"],
+    ["a line that would be a field is a fold", "a\r\nBcc: x", "X: a\r\n\tBcc: x\r\n"],
+    ["a blank line would end the section", "a\r\n\r\nbody\r\n \r\n", "X: a\r\n\tbody\r\n"],
+    ["8-bit octets stay", "K\u00e4se \u00ff", "X: K\u00e4se \u00ff\r\n"],
+    ["control characters go", "a\0\u0007b\tc", "X: a b\tc\r\n"],
+    ["its own blank", "\ta", "X:\ta\r\n"],
+    ["folded before the first word", " \n\t* 1", "X: \r\n\t* 1\r\n"],
+    ["nothing", "", "X:\r\n"],
+    ["a blank", " ", "X:\r\n"],
+    ["too long a line", "x".repeat(1000), `X: ${"x".repeat(995)}\r\n ${"x".repeat(5)}\r\n`],
+  ])("%s", (_, value, field) => {
+    expect(headerOctets("X", Buffer.from(value, "latin1")).toString("latin1")).toBe(field);
+  });
+
+  it("is one field whatever it is given", () => {
+    for (const value of hostileValues) {
+      const field = headerOctets("X: \r\nY", Buffer.from(value)).toString("latin1");
+      expect(parse(field)).toHaveLength(1);
+      expect(field).not.toMatch(/\r\n[ \t]*\r\n|[^\r]\n|\r[^\n]/);
+      expect(Math.max(...field.split("\r\n").map((line) => line.length))).toBeLessThanOrEqual(998);
+    }
   });
 });

@@ -40,6 +40,36 @@ export function header(name: string, value: string, { utf8 = false }: HeaderOpti
   return `${fold(soundName, utf8 ? text : encodeWords(text))}\r\n` as FieldText;
 }
 
+const lineEnds = /\r\n|\r|\n/;
+const controlOctets = /[\u0000-\u0008\u000a-\u001f\u007f]+/g;
+
+/**
+ * The same for a value in octets, such as a signature that somebody else made: they stay as they are, 8-bit ones too, and so does their folding. A line
+ * end is a fold whatever follows it, lines of nothing but blanks go, other control characters become one blank, and lines beyond 998 octets are folded.
+ * Behind the colon stands a blank unless the value brings its own.
+ */
+export function headerOctets(name: string, value: Uint8Array): Buffer {
+  const soundName = makeName(name);
+  const text = Buffer.from(value.buffer, value.byteOffset, Math.min(value.length, longestValue)).toString("latin1");
+  const [first = "", ...others] = text.split(lineEnds).map((line) => line.replace(controlOctets, " "));
+  const top = first === "" || /^[ \t]/.test(first) ? `${soundName}:${first}` : `${soundName}: ${first}`;
+  const folded = others.filter((line) => line.trim() !== "").map((line) => (/^[ \t]/.test(line) ? line : `\t${line}`));
+  const lines = folded.length === 0 ? [top.trimEnd()] : [top, ...folded];
+  return Buffer.from(`${lines.map(foldLine).join("\r\n")}\r\n`, "latin1");
+}
+
+function foldLine(line: string): string {
+  if (line.length <= longestLine) return line;
+  // No line may be empty but for blanks.
+  let rest = line.trimEnd().replace(/[ \t]{60,}/g, (blanks) => blanks.slice(0, longestBlank));
+  let folded = "";
+  while (rest.length > longestLine) {
+    folded += `${rest.slice(0, longestLine)}\r\n`;
+    rest = ` ${rest.slice(longestLine)}`;
+  }
+  return folded + rest;
+}
+
 function makeName(name: unknown): string {
   const text = stringOf(name).slice(0, longestName).replace(notInName, "-");
   return text === "" ? "X-Unnamed" : text;

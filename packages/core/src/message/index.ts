@@ -13,7 +13,7 @@ export * from "./header.ts";
 export type { HeaderField, HeaderList } from "./header-list.ts";
 export { countReceived } from "./parsed-headers.ts";
 export * from "./memory-blob.ts";
-export type { Edit, EnvelopeEdit, Message } from "./message.ts";
+export type { Edit, EnvelopeEdit, HeaderValue, Message } from "./message.ts";
 export * from "./parsed-message.ts";
 export * from "./received.ts";
 export * from "./spool.ts";

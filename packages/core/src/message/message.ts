@@ -14,16 +14,19 @@ export interface Message {
   readonly sizeBytes: number;
 }
 
+/** A field's value: text is made sound, encoded and folded by `header()`; octets stay as they are with their folding, see `headerOctets()`. */
+export type HeaderValue = string | Uint8Array;
+
 /**
  * What a modifier may ask for. Names are compared without case. `nth` counts fields of that name from the top, 1 first;
  * absent means every one of them for delete and replace.
  */
 export type Edit =
-  | { readonly kind: "prependHeader"; readonly name: string; readonly value: string }
-  | { readonly kind: "appendHeader"; readonly name: string; readonly value: string }
+  | { readonly kind: "prependHeader"; readonly name: string; readonly value: HeaderValue }
+  | { readonly kind: "appendHeader"; readonly name: string; readonly value: HeaderValue }
   /** Above the field that is the `index`th from the top, 0 first, whatever its name; at the end when there are fewer. */
-  | { readonly kind: "insertHeader"; readonly index: number; readonly name: string; readonly value: string }
-  | { readonly kind: "replaceHeader"; readonly name: string; readonly nth?: number; readonly value: string }
+  | { readonly kind: "insertHeader"; readonly index: number; readonly name: string; readonly value: HeaderValue }
+  | { readonly kind: "replaceHeader"; readonly name: string; readonly nth?: number; readonly value: HeaderValue }
   | { readonly kind: "deleteHeader"; readonly name: string; readonly nth?: number }
   | { readonly kind: "replaceBody"; readonly body: Uint8Array | Blob }
   /** The body's octets from `start` (inclusive) to `end` (exclusive) become `octets`; offsets into the body as the modifier saw it. */
