@@ -100,6 +100,7 @@ async function converse({ listeners }: Runtime): Promise<void> {
   expect(await client.say("EHLO client.test")).toMatch(/^250/);
   expect(await client.say(`AUTH PLAIN ${base64("\0user\0wrong")}`)).toMatch(/^535/);
   expect(await client.say(`AUTH PLAIN ${base64("\0user\0right")}`)).toMatch(/^235/);
+  expect(await client.say("HELP")).toMatch(/^502/);
   expect(await client.say("MAIL FROM:<sender@source.test>")).toMatch(/^250/);
   expect(await client.say("RCPT TO:<victim@elsewhere.test>")).toMatch(/^554/);
   expect(await client.say("RCPT TO:<one@example.test>")).toMatch(/^250/);

@@ -16,7 +16,7 @@ import { talk, type Client } from "./client.ts";
 import { misdeeds, tooLate, type Misdeed } from "./misdeeds.ts";
 
 const stages = ["connect", "helo", "mail", "relay", "rcpt", "data", "message"] as const;
-const steps = ["connect", "helo", "auth", "mail", "rcpt", "message"] as const;
+const steps = ["connect", "helo", "auth", "unknown", "mail", "rcpt", "message"] as const;
 type Step = (typeof steps)[number];
 const policies = ["defer", "reject", "skip"] as const;
 
@@ -74,6 +74,7 @@ async function converse(gateway: TestGateway): Promise<Heard> {
       await client.say(login("wrong"));
       return client.say(login("right"));
     },
+    unknown: () => client.say("XYZZY"),
     mail: () => client.say("MAIL FROM:<sender@source.test>"),
     rcpt: () => client.say("RCPT TO:<user@example.test>"),
     message: () => client.data(),
@@ -81,7 +82,7 @@ async function converse(gateway: TestGateway): Promise<Heard> {
   for (const step of steps) {
     const reply = await say[step]();
     replies[step] = reply;
-    if (!reply.startsWith("2")) break;
+    if (!reply.startsWith(step === "unknown" ? "500 5.5.1" : "2")) break;
   }
   if (replies.message?.startsWith("250") === true) {
     // A refusal and a transaction that is taken back, for the hooks that are told of them.
@@ -127,6 +128,8 @@ const stepOf: Readonly<Record<string, Step>> = {
   "smtp.auth": "auth",
   "smtp.mail": "mail",
   "smtp.rcpt": "rcpt",
+  "smtp.recipient": "rcpt",
+  "smtp.unknown": "unknown",
 };
 
 /** `smtp.tls` needs a TLS session: it has a story of its own. The route is the client's business no more. */

@@ -154,8 +154,8 @@ describe("loading", () => {
     ],
     [
       "a wrong host key",
-      [["@postern/plugin-greylist", { onError: "quarantine" }]],
-      /^plugins\[0\]\[1\]\.onError: expected .*got "quarantine"/,
+      [["@postern/plugin-greylist", { onError: "accept" }]],
+      /^plugins\[0\]\[1\]\.onError: expected .*got "accept"/,
     ],
     [
       "every mistake of every entry",
@@ -329,9 +329,9 @@ describe("life", () => {
     ],
     ["scans without onError", { setup: (gateway) => gateway.scanner(scan) }, /^plugin bad: "onError" is missing/],
     [
-      "registers a scanner to quarantine",
-      { setup: (gateway) => gateway.scanner({ ...scan, onError: "quarantine" }) },
-      /^plugin bad: .*no quarantine/,
+      "registers a scanner with an unknown policy",
+      { setup: (gateway) => gateway.scanner({ ...scan, onError: "accept" as never }) },
+      /^plugin bad: .*is "accept"; it is one of defer, reject, quarantine, skip/,
     ],
     [
       "taps nowhere",

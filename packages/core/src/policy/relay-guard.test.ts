@@ -171,5 +171,5 @@ describe("a word that authorises", () => {
 test("no key of the config turns the guard off", async () => {
   const { policy } = await setUp({ lists: { relay: [], rcpt: [] }, delayReject: false, mixed: "discard" });
   expect(await policy.start().ask("rcpt", question("user@other.example"))).toMatchObject({ kind: "reject" });
-  await expect(setUp({ lists: {}, mixed: "quarantine" as never })).rejects.toThrow(ConfigError);
+  await expect(setUp({ lists: {}, mixed: "bounce" as never })).rejects.toThrow(ConfigError);
 });

@@ -1,8 +1,9 @@
 // What a session hears: lists in order, delayed refusals, remembered deferrals, words that fail, effects.
 import { describe, expect, test } from "vitest";
 import { createMemoryBlob, createMessage } from "../message/index.ts";
-import { isPromise, systemClock, type Answer, type Clock } from "../model/index.ts";
+import { isPromise, systemClock, type Answer, type Clock, type MaybePromise } from "../model/index.ts";
 import { defer, permit, reject } from "../model/verdict.ts";
+import type { Scanned } from "./at-message.ts";
 import { askRecipient, question, setUp, type Words } from "./policy.fixture.ts";
 import type { Stage } from "./restriction.ts";
 
@@ -22,7 +23,7 @@ const words: Words = {
   two_hundred: () => ({ kind: "reject", reply: { code: 250, enhanced: "2.0.0", text: "fine" } }),
   redirects_nowhere: () => ({ kind: "redirect", address: "nobody" }),
   filters_nowhere: () => ({ kind: "filter", destination: "nowhere" }),
-  quarantines: () => ({ kind: "quarantine" }),
+  tags: () => ({ kind: "tag", text: "spam" }) as never,
   breaks_lines: () => reject("a\r\n250 forged", "9.9.9"),
   many: () => Array.from({ length: 51 }, () => ({ kind: "log" as const, text: "x" })),
   strange_header: () => ({ kind: "prepend", name: "X:\r\nBcc", value: "y" }),
@@ -92,7 +93,7 @@ describe("one RCPT", () => {
       "two_hundred",
       "redirects_nowhere",
       "filters_nowhere",
-      "quarantines",
+      "tags",
       "many",
       "strange_header",
     ].map((word): Case => [{ rcpt: word }, "451 4.3.0 Temporary failure, try again later"]),
@@ -356,7 +357,7 @@ describe("the message", () => {
     const judge = policy.start();
     for (const name of ["a", "b", "c"]) await judge.ask("rcpt", question(`${name}@ours.example`));
     await judge.ask("data", question());
-    const { effects, recipients: taken } = await judge.judge(asked, { kind: "prepend", name: "X-Scan", value: "1" });
+    const { effects, recipients: taken } = await judge.judge(asked, { answer: header("X-Scan") });
     expect(taken).toEqual(recipients);
     expect(effects.map((effect) => (effect.kind === "prepend" ? effect.name : ""))).toEqual([
       "X-connect",
@@ -372,19 +373,19 @@ describe("the message", () => {
     expect((await judge.judge(asked, undefined)).effects.map(({ kind }) => kind)).toEqual(["prepend"]);
   });
 
-  type Scanned = () => Answer | Promise<Answer>;
-  test.for<[list: string, scanned: Scanned, answer: string | undefined, list: string | undefined]>([
+  type Scanners = () => MaybePromise<Scanned | undefined>;
+  test.for<[list: string, scanned: Scanners, answer: string | undefined, list: string | undefined]>([
     ["dunno", () => undefined, undefined, undefined],
     ["ok", () => undefined, undefined, "message"],
     ["no", () => undefined, "550 no", "message"],
     ["no", () => Promise.reject(new Error("late")), "550 no", "message"],
-    ["ok", () => reject("EICAR"), "550 EICAR", "scanners"],
-    ["dunno_late", async () => reject("EICAR"), "550 EICAR", "scanners"],
-    ["dunno", async () => defer("down", "4.3.0", 451), "451 down", "scanners"],
-    ["warn_if_reject no", () => reject("EICAR"), "550 EICAR", "scanners"],
+    ["ok", () => ({ answer: reject("EICAR") }), "550 EICAR", "scanners"],
+    ["dunno_late", async () => ({ answer: reject("EICAR") }), "550 EICAR", "scanners"],
+    ["dunno", async () => ({ answer: defer("down", "4.3.0", 451) }), "451 down", "scanners"],
+    ["warn_if_reject no", () => ({ answer: reject("EICAR") }), "550 EICAR", "scanners"],
     [
       "defer_if_reject",
-      () => reject("EICAR"),
+      () => ({ answer: reject("EICAR") }),
       "450 <END-OF-MESSAGE>: End-of-data rejected: defer_if_reject requested",
       "message",
     ],
@@ -395,8 +396,9 @@ describe("the message", () => {
       "message",
     ],
     ["dunno", () => Promise.reject(new Error("x")), "451 Temporary failure, try again later", "scanners"],
+    ["dunno", () => reject("not an outcome") as never, "451 Temporary failure, try again later", "scanners"],
     ["dunno", () => "clean" as never, "451 Temporary failure, try again later", "scanners"],
-    ["dunno", () => ({ kind: "quarantine" }), "451 Temporary failure, try again later", "scanners"],
+    ["dunno", () => ({ answer: { kind: "tag" } as never }), "451 Temporary failure, try again later", "scanners"],
   ])("list %s, scanners %o: %s", async ([list, scanned, answer, decided]) => {
     const { policy } = await setUp({ lists: { message: [list] } }, { words });
     const ruling = await policy.start().judge(asked, scanned());

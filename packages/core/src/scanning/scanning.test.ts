@@ -2,7 +2,7 @@ import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { PluginError, ScannerFailure, type FailureReason } from "../errors.ts";
 import { createGuard, type Failed, type OnError } from "../guard/index.ts";
-import type { Message } from "../message/message.ts";
+import type { Message, Spool } from "../message/index.ts";
 import {
   defer,
   isPromise,
@@ -15,7 +15,12 @@ import {
 } from "../model/index.ts";
 import { createScanning, ownScanner, type ScanAsk, type Scanner, type ScanRequest } from "./index.ts";
 
-const question = { session: {} as Session, transaction: {} as Transaction, message: {} as Message };
+const question: ScanRequest = {
+  session: {} as Session,
+  transaction: { recipients: [{}, {}] } as unknown as Transaction,
+  message: {} as Message,
+  openSpool: () => ({}) as Spool,
+};
 
 type Engine = Scanner["scan"];
 
@@ -27,7 +32,8 @@ function setUp(engines: Readonly<Record<string, Engine>>, onError: OnError = "de
     ownScanner({ name: `plugin-${name}`, onError }, { name, description: "", scan }),
   );
   const scanning = createScanning(scanners, guard);
-  return { clock, failures, scan: (request: ScanRequest) => scanning.scan(request) };
+  const answer = async (request: ScanRequest = question) => (await scanning.scan(request))?.answer;
+  return { clock, failures, answer, scan: (request: ScanRequest = question) => scanning.scan(request) };
 }
 
 const hang: Engine = () => new Promise(() => undefined);
@@ -64,8 +70,8 @@ describe("the most severe answer stands", () => {
     const both = [(answer: Answer) => () => answer, (answer: Answer) => () => Promise.resolve(answer)];
     for (const give of both) {
       const engines = Object.fromEntries(answers.map((answer, index) => [`engine-${index}`, give(answer)]));
-      const { scan, failures, clock } = setUp(engines);
-      expect(await scan(question)).toEqual(expected);
+      const { answer, failures, clock } = setUp(engines);
+      expect(await answer()).toEqual(expected);
       expect([failures, clock.pending]).toEqual([[], 0]);
     }
   });
@@ -81,7 +87,7 @@ test("engines run side by side, and none waits for another", async () => {
   const answer = scan(question);
   expect([isPromise(answer), order]).toEqual([true, ["one", "two"]]);
   slow.resolve(undefined);
-  expect(await answer).toBeUndefined();
+  expect(await answer).toMatchObject({ answer: undefined });
 });
 
 describe("a failure answers by its reason, is logged under its owner, and never passes as scanned", () => {
@@ -92,23 +98,32 @@ describe("a failure answers by its reason, is logged under its owner, and never 
     error: () => {
       throw new Error("boom");
     },
-    invalid: () => ({ kind: "quarantine" }),
+    invalid: () => ({ kind: "tag" }) as never,
+    unscannable: () => Promise.reject(new ScannerFailure("unscannable", "nested too deep")),
+    encrypted: () => {
+      throw new ScannerFailure("encrypted", "no password");
+    },
   };
   const reasons = Object.keys(failing) as FailureReason[];
   const cases = reasons.flatMap((reason) =>
-    (["defer", "reject", "skip"] as const).map((policy) => [reason, policy] as const),
+    (["defer", "reject", "quarantine", "skip"] as const).map((policy) => [reason, policy] as const),
   );
   test.each(cases)("%s: %s", async (reason, policy) => {
     const others = Object.fromEntries(reasons.filter((other) => other !== reason).map((other) => [other, "reject"]));
-    const { scan, failures, clock } = setUp(
+    const {
+      answer: ask,
+      failures,
+      clock,
+    } = setUp(
       { bad: failing[reason], good: () => undefined },
       policy === "defer" ? { ...others } : { ...others, [reason]: policy },
     );
-    const answer = scan(question);
+    const answer = ask();
     await clock.run(30_000);
     const expected = {
       defer: { kind: "defer", reply: { code: 451 } },
       reject: { kind: "reject", reply: { code: 554 } },
+      quarantine: { kind: "defer" },
     };
     if (policy === "skip") expect(await answer).toBeUndefined();
     else expect(await answer).toMatchObject(expected[policy]);
@@ -117,34 +132,34 @@ describe("a failure answers by its reason, is logged under its owner, and never 
   });
 
   test("a failure that is skipped does not hide what another engine found", async () => {
-    const { scan } = setUp({ bad: failing.down, good: () => Promise.resolve(reject("infected")) }, "skip");
-    expect(await scan(question)).toEqual(reject("infected"));
+    const { answer } = setUp({ bad: failing.down, good: () => Promise.resolve(reject("infected")) }, "skip");
+    expect(await answer()).toEqual(reject("infected"));
   });
 
   test.each<[what: string, answer: unknown]>([
     ["null", null],
     ["a string", "clean"],
-    ["an effect without a sink", { kind: "quarantine" }],
+    ["an effect that there is not", { kind: "tag" }],
     ["a header without a value", { kind: "prepend", name: "X" }],
     ["a reject with a 2yz reply", { kind: "reject", reply: { code: 250, text: "ok" } }],
     ["two verdicts", [reject("no"), defer("later")]],
     ["what only a list can carry out", { kind: "deferIfPermit", reply: defer("x").reply }],
     ["a list with nonsense in it", [reject("no"), 7]],
   ])("%s is no answer", async (_, answer) => {
-    const { scan, failures } = setUp({ bad: () => answer as Answer });
-    expect(await scan(question)).toMatchObject({ kind: "defer" });
+    const { answer: ask, failures } = setUp({ bad: () => answer as Answer });
+    expect(await ask()).toMatchObject({ kind: "defer" });
     expect(failures).toMatchObject([{ reason: "invalid" }]);
   });
 });
 
 test("once a reject is known the others are called off, and that is no failure of theirs", async () => {
   const asked: ScanAsk[] = [];
-  const { scan, failures, clock } = setUp({
+  const { answer, failures, clock } = setUp({
     slow: patient(asked),
     quick: async () => reject("no"),
     after: patient(asked),
   });
-  expect(await scan(question)).toEqual(reject("no"));
+  expect(await answer()).toEqual(reject("no"));
   await clock.run(60_000);
   expect(asked.map(({ signal }) => signal.aborted)).toEqual([true, true]);
   expect([failures, clock.pending]).toEqual([[], 0]);
@@ -156,18 +171,18 @@ test("a client that leaves calls off all engines", async () => {
   const { scan, failures, clock } = setUp({ one: patient(asked), deaf: hang });
   const answer = scan({ ...question, signal: client.signal });
   client.abort();
-  expect(await answer).toMatchObject({ kind: "defer" });
+  expect(await answer).toMatchObject({ answer: { kind: "defer" } });
   expect(asked[0]?.signal.aborted).toBe(true);
   await clock.run(60_000);
   expect([failures, clock.pending]).toEqual([[], 0]);
-  expect(scan({ ...question, signal: client.signal })).toMatchObject({ kind: "defer" });
+  expect(scan({ ...question, signal: client.signal })).toMatchObject({ answer: { kind: "defer" } });
   expect(asked).toHaveLength(1);
 });
 
 test("at its deadline an engine is told to let go, while the others go on", async () => {
   const asked: ScanAsk[] = [];
-  const { scan, failures, clock } = setUp({ slow: patient(asked), later: async () => log("x") }, "skip");
-  const answer = scan(question);
+  const { answer: ask, failures, clock } = setUp({ slow: patient(asked), later: async () => log("x") }, "skip");
+  const answer = ask();
   await clock.run(29_999);
   expect([asked[0]?.signal.aborted, failures]).toEqual([false, []]);
   await clock.run(1);
@@ -180,11 +195,10 @@ describe("registration", () => {
   const scanner: Scanner = { name: "clamd", description: "", scan: () => undefined };
   test.each<[what: string, register: () => unknown, message: RegExp]>([
     ["no onError anywhere", () => ownScanner({ name: "av" }, scanner), /plugin av: "onError" is missing/],
-    ["quarantine", () => ownScanner({ name: "av", onError: "quarantine" }, scanner), /no quarantine/],
     [
-      "quarantine for one reason",
-      () => ownScanner({ name: "av", onError: { down: "quarantine" } }, scanner),
-      /no quarantine/,
+      "an unknown policy for one reason",
+      () => ownScanner({ name: "av", onError: { down: "accept" as never } }, scanner),
+      /"accept"; it is one of defer, reject, quarantine, skip/,
     ],
     ["an unknown policy", () => ownScanner({ name: "av", onError: "accept" as OnError }, scanner), /"accept"/],
     ["no name", () => ownScanner({ name: "av" }, { ...scanner, name: "" }), /needs a name/],

@@ -317,11 +317,11 @@ const cases: Readonly<Record<string, Case>> = {
     queued: [],
   },
   "a scanner's refusal": {
-    options: { scan: async () => reject("EICAR found", "5.7.1", 554) },
+    options: { scan: async () => ({ answer: reject("EICAR found", "5.7.1", 554), edits: [] }) },
     say: [mail, rcpt, data, ["x\r\n.", "554 5.7.1 EICAR found"], mail],
   },
   "a scanner's effect": {
-    options: { scan: () => ({ kind: "prepend", name: "X-Scanned", value: "yes" }) },
+    options: { scan: () => ({ answer: { kind: "prepend", name: "X-Scanned", value: "yes" }, edits: [] }) },
     say: [mail, rcpt, data, ["x: y\r\n.", taken]],
     queued: ["X-Scanned: yes\r\nx: y\r\n"],
   },

@@ -7,24 +7,37 @@ import { createNamelessFiles, createSpooler, type Spool, type Spooler } from "..
 import { Content } from "./content.ts";
 import { createFront, sayWord, type FrontOptions } from "./front.fixture.ts";
 
-const hookNames = ["connect", "helo", "mail", "rcpt", "data", "headers", "message", "modify"] as const;
+const hookNames = [
+  "connect",
+  "helo",
+  "unknown",
+  "mail",
+  "rcpt",
+  "recipient",
+  "data",
+  "headers",
+  "message",
+  "modify",
+] as const;
 type HookName = (typeof hookNames)[number];
 
 function tapWith(name: HookName, call: () => unknown): (hooks: PluginHooks) => void {
   return ({ smtp }: PluginHooks) => (smtp[name].tap as (call: () => unknown) => void)(call);
 }
 
-const script = ["EHLO client.test", "MAIL FROM:<a@there.test>", "RCPT TO:<b@ours.test>", "DATA", "x: y\r\n."];
+const script = ["EHLO client.test", "HELP", "MAIL FROM:<a@there.test>", "RCPT TO:<b@ours.test>", "DATA", "x: y\r\n."];
 /** The line of the script at which a hook is asked; the greeting is -1. */
 const place: Readonly<Record<HookName, number>> = {
   connect: -1,
   helo: 0,
-  mail: 1,
-  rcpt: 2,
-  data: 3,
-  headers: 4,
-  message: 4,
-  modify: 4,
+  unknown: 1,
+  mail: 2,
+  rcpt: 3,
+  recipient: 3,
+  data: 4,
+  headers: 5,
+  message: 5,
+  modify: 5,
 };
 
 const failures: Readonly<Record<string, () => unknown>> = {
@@ -221,7 +234,9 @@ describe("the rest of the house", () => {
     const talk = await front.greeted();
     for (const end of ["x: y\r\n.", "a\nb\r\n."])
       for (const line of [...script.slice(1, -1), end]) await talk.say(line);
-    for (const line of [...script.slice(1, -2), "BDAT 2\r\nxx"]) await talk.say(line);
+    for (const line of script.slice(1, -2)) await talk.say(line);
+    talk.send("BDAT 2\r\nxx");
+    await talk.reply();
     await talk.say("RSET");
     for (const line of script.slice(1, -1)) await talk.say(line);
     talk.send("half a messa");
