@@ -29,6 +29,8 @@ export interface GenerationParts {
   readonly listening?: () => readonly { readonly host: string; readonly port: number }[];
   /** Clients are asked for their names (PTR and back). */
   readonly lookUpClients: boolean;
+  /** Another mail server asks about its own mail: nothing is relayed or delivered from here. */
+  readonly foreign?: boolean;
   /** Nothing will run: a config is checked or explained. */
   readonly dry?: boolean;
   /** Explaining: hears what is asked, and no plugin is told of it. */

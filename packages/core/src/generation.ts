@@ -146,7 +146,11 @@ export async function buildGeneration(
         guard,
         addresses,
         openTable,
-        checkFilter: (destination) => void routing.routeFor(destination, ""),
+        checkFilter: (destination) => {
+          if (parts.foreign === true) throw new ConfigError(`FILTER ${destination}: ${foreignFilter}`);
+          void routing.routeFor(destination, "");
+        },
+        answersForRecipients: parts.foreign !== true,
         note: parts.note,
         trace: parts.trace?.word,
       };
@@ -181,6 +185,8 @@ export async function buildGeneration(
     throw error;
   }
 }
+
+const foreignFilter = "whoever asks has no transports of ours; its own settings say where mail is filtered";
 
 function broughtStore(registrations: Registrations): StateStore | undefined {
   return registrations.stateStores.get("state store")?.value;

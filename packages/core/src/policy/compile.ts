@@ -29,6 +29,11 @@ export interface PolicyScope {
   openTable(spec: TableSpec): Promise<LookupTable>;
   /** As of `CompileScope`. */
   readonly checkFilter?: ((destination: string) => void) | undefined;
+  /**
+   * False: the recipients are another mail server's, which has said who may relay and who exists before it asks. True unless given: the
+   * relay guard stands.
+   */
+  readonly answersForRecipients?: boolean | undefined;
   /** Told of `log` effects and of what warn_if_reject let pass. */
   readonly note?: ((note: PolicyNote) => void) | undefined;
   /** Explaining: each word's judge is put into another one, while it is compiled. Nobody pays for it who does not explain. */

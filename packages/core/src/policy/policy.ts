@@ -31,6 +31,8 @@ export interface Policy {
   readonly delayReject: boolean;
   readonly mixed: MixedPolicy;
   readonly addresses: AddressBook;
+  /** As of `PolicyScope`. */
+  readonly answersForRecipients: boolean;
   readonly guard: Guard;
   readonly note: PolicyScope["note"];
   /** For one session; a new one when XCLIENT made another client of it. */
@@ -67,6 +69,7 @@ export async function compilePolicy(
     delayReject,
     mixed,
     addresses: scope.addresses,
+    answersForRecipients: scope.answersForRecipients ?? true,
     guard: scope.guard,
     note: scope.note,
     start: () => new SessionJudge(policy),

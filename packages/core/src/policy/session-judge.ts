@@ -162,7 +162,9 @@ export class SessionJudge {
 
   #begin(stage: Stage, question: PolicyQuestion, ifPermit: Deferral | undefined): ListRun {
     const ask = { dry: false, ...question, stage };
-    return new ListRun(ask, ifPermit, noteFor(ask, this.#policy.note));
+    const run = new ListRun(ask, ifPermit, noteFor(ask, this.#policy.note));
+    run.authorized = !this.#policy.answersForRecipients;
+    return run;
   }
 
   #ask(run: ListRun): MaybePromise<void> {
@@ -277,7 +279,7 @@ export class SessionJudge {
   #finishRecipient(run: ListRun): MaybePromise<Ruling> {
     const refusal = run.settleRefusal();
     if (refusal !== undefined) return this.#decided(rulingOf(run, refusal));
-    const { addresses } = this.#policy;
+    const { addresses, answersForRecipients } = this.#policy;
     const { recipient, transaction } = run.ask;
     if (recipient === undefined) return this.#final(run);
     return after(guardRelay(recipient, run.authorized, addresses), (denied) => {
@@ -286,7 +288,7 @@ export class SessionJudge {
       if (deferral !== undefined) return this.#decided(rulingOf(run, deferral));
       const discarded = this.#isDiscarding || isDiscarded(run);
       return after(
-        discarded ? undefined : guardListed(recipient.address, addresses, transaction?.sender ?? ""),
+        discarded || !answersForRecipients ? undefined : guardListed(recipient.address, addresses, transaction?.sender ?? ""),
         (unknown) => {
           if (unknown !== undefined) return this.#decided(this.#refuseUnknown(run, unknown));
           this.#isDiscarding = discarded;

@@ -60,6 +60,7 @@ function inspect(dialogue: Dialogue, transaction: OpenTransaction, message: Mess
 /** Addresses in the header are rewritten and missing fields added before anybody scans or signs it: nothing below changes it any more. */
 function prepare(dialogue: Dialogue, transaction: OpenTransaction, message: Message): MaybePromise<void> {
   const { rewriter } = dialogue.generation;
+  if (dialogue.place.ending !== undefined) return judge(dialogue, transaction, message);
   const rewritten = rewriter?.rewriteHeader?.(message, { session: dialogue.session }) ?? message;
   return dialogue.proceed(rewritten, (edited) =>
     judge(dialogue, transaction, completeMessage(dialogue, transaction.plain.id, edited)),
@@ -99,7 +100,7 @@ function judge(dialogue: Dialogue, transaction: OpenTransaction, message: Messag
           scanning?.abort();
           return object(dialogue, ruling.objection, "message");
         }
-        return dispose(dialogue, transaction, { message, ruling, edits: outcome?.edits ?? [] });
+        return (dialogue.place.ending ?? dispose)(dialogue, transaction, { message, ruling, edits: outcome?.edits ?? [] });
       }),
     );
   });

@@ -17,11 +17,12 @@ export class Content {
   #hasNul = false;
   #pressure: Promise<void> | undefined;
 
-  constructor(spooler: Spooler, limitBytes: number, lineEndings: LineEndingPolicy) {
+  /** `kept`: line ends and NUL are the matter of whoever took them from the client. */
+  constructor(spooler: Spooler, limitBytes: number, lineEndings: LineEndingPolicy | "kept") {
     this.#spool = spooler.open();
     this.limitBytes = limitBytes;
     if (lineEndings === "reject") this.check = new LineEndingCheck();
-    else this.#normalizer = new LineEndingNormalizer();
+    else if (lineEndings === "normalize") this.#normalizer = new LineEndingNormalizer();
   }
 
   get tooLarge(): boolean {

@@ -10,8 +10,8 @@ export function greet(dialogue: Dialogue, beforeGreeting?: () => MaybePromise<bo
   });
 }
 
-/** The hook, then the list. */
-function askConnect(dialogue: Dialogue, accepted: () => MaybePromise<void>): MaybePromise<void> {
+/** The hook, then the list. After an objection the session is over. */
+export function askConnect(dialogue: Dialogue, accepted: () => MaybePromise<void>): MaybePromise<void> {
   const { session } = dialogue;
   const { connect: hook } = dialogue.generation.hooks.smtp;
   return dialogue.proceed(hook.tapped ? hook.call(session) : undefined, (objection) => {

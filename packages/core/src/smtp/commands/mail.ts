@@ -1,9 +1,10 @@
 /** MAIL (RFC 5321 §4.1.1.2): the reverse-path and what the message is said to be. Nothing of a refused MAIL stays. */
 import { addressFaults, takePath, type AddressFaultReason } from "../../address/index.ts";
-import { reply, type Reply, type Transaction } from "../../model/index.ts";
+import { reply, type MaybePromise, type Reply, type Transaction } from "../../model/index.ts";
+import type { Dialogue } from "../dialogue.ts";
 import { noSpace } from "../failure.ts";
 import { OpenTransaction } from "../open-transaction.ts";
-import { isRefused, parseMailParameters } from "../parameters.ts";
+import { isRefused, parseMailParameters, type MailParameters } from "../parameters.ts";
 import { readPath } from "../client-path.ts";
 import { offersAuth } from "../offers.ts";
 import type { Command } from "./index.ts";
@@ -23,19 +24,23 @@ export const mail: Command = (dialogue, argument) => {
 
   // Before the content is sent for nothing.
   if (!dialogue.host.hasRoom(parameters.declaredSizeBytes ?? 0)) return dialogue.say(noSpace);
+  return askMail(dialogue, path.address, parameters);
+};
 
+/** The hook, then the list. After an objection there is no transaction. */
+export function askMail(dialogue: Dialogue, sender: string, parameters: MailParameters): MaybePromise<void> {
   const { session } = dialogue;
   const plain: Omit<Transaction, "recipients"> = {
     id: dialogue.host.ids(),
     sessionId: session.id,
     startedAt: dialogue.host.clock.now(),
-    sender: path.address,
+    sender,
     ...parameters,
   };
   const transaction = new OpenTransaction(plain);
-  const occasion = { stage: "mail", command: "MAIL", sender: path.address };
+  const occasion = { stage: "mail", command: "MAIL", sender };
   const { mail: hook } = dialogue.generation.hooks.smtp;
-  const hooked = hook.tapped ? hook.call(path.address, transaction.plain, session) : undefined;
+  const hooked = hook.tapped ? hook.call(sender, transaction.plain, session) : undefined;
   return dialogue.proceed(hooked, (objection) => {
     if (objection !== undefined) return dialogue.object(objection, occasion);
     return dialogue.proceed(dialogue.policy.ask("mail", { session, transaction: transaction.plain }), (refusal) => {
@@ -47,7 +52,7 @@ export const mail: Command = (dialogue, argument) => {
       dialogue.say(ok);
     });
   });
-};
+}
 
 function senderFault(reason: AddressFaultReason): Reply {
   return reason === "nonAscii" ? utf8Needed : reply(501, "5.1.7", `Bad sender: ${addressFaults[reason]}`);

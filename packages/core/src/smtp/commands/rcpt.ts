@@ -1,8 +1,10 @@
 /** RCPT (RFC 5321 §4.1.1.3): one recipient. Whether we relay for it is the guard's to say, inside the policy. */
 import { addressFaults, takePath, type AddressFaultReason } from "../../address/index.ts";
-import { reply, type Recipient, type Reply } from "../../model/index.ts";
+import { reply, type MaybePromise, type Recipient, type Reply } from "../../model/index.ts";
 import { isRefused, parseRcptParameters } from "../parameters.ts";
 import { readPath } from "../client-path.ts";
+import type { Dialogue } from "../dialogue.ts";
+import type { OpenTransaction } from "../open-transaction.ts";
 import type { Command } from "./index.ts";
 
 const syntax = reply(501, "5.5.4", "Syntax: RCPT TO:<address>");
@@ -14,7 +16,7 @@ const ok = reply(250, "2.1.5", "Ok");
 const overshoot = 1000;
 
 export const rcpt: Command = (dialogue, argument) => {
-  const { transaction, session, limits } = dialogue;
+  const { transaction, limits } = dialogue;
   if (transaction === undefined || argument.slice(0, 3).toUpperCase() !== "TO:") return dialogue.say(syntax);
   transaction.attempts += 1;
   if (transaction.attempts > limits.recipients + overshoot) {
@@ -29,7 +31,16 @@ export const rcpt: Command = (dialogue, argument) => {
   if (!path.ok) return dialogue.say(recipientFault(path.reason));
   if (transaction.plain.recipients.length >= limits.recipients) return dialogue.say(tooMany);
 
-  const recipient: Recipient = { address: path.address, original: taken.path, ...parameters };
+  return askRecipient(dialogue, transaction, { address: path.address, original: taken.path, ...parameters });
+};
+
+/** The hook, the lists, the relay guard, and the hook that has the last word. */
+export function askRecipient(
+  dialogue: Dialogue,
+  transaction: OpenTransaction,
+  recipient: Recipient,
+): MaybePromise<void> {
+  const { session } = dialogue;
   const occasion = { stage: "rcpt", command: "RCPT", recipient };
   const { rcpt: hook } = dialogue.generation.hooks.smtp;
   const hooked = hook.tapped ? hook.call(recipient, transaction.plain, session) : undefined;
@@ -48,7 +59,7 @@ export const rcpt: Command = (dialogue, argument) => {
       });
     });
   });
-};
+}
 
 function recipientFault(reason: AddressFaultReason): Reply {
   return reason === "nonAscii" ? utf8Needed : reply(501, "5.1.3", `Bad recipient: ${addressFaults[reason]}`);

@@ -1,5 +1,5 @@
 /** What is no command here: those of RFC 5321, its ancestors and its extensions that are not offered, and other protocols. */
-import { reply, type MaybePromise } from "../../model/index.ts";
+import { reply, type MaybePromise, type Reply } from "../../model/index.ts";
 import type { Dialogue } from "../dialogue.ts";
 
 const notOffered = reply(502, "5.5.1", "Command not implemented");
@@ -27,7 +27,11 @@ export function unknown(dialogue: Dialogue, line: string, verb: string): MaybePr
     dialogue.note("spoke HTTP");
     return dialogue.bye(notSmtp);
   }
-  const said = dialogue.refusal ?? (unavailable.has(verb) ? notOffered : unrecognized);
+  return askUnknown(dialogue, line, verb, dialogue.refusal ?? (unavailable.has(verb) ? notOffered : unrecognized));
+}
+
+/** The hook; `said` when it does not object. */
+export function askUnknown(dialogue: Dialogue, line: string, verb: string, said: Reply): MaybePromise<void> {
   const { unknown: hook } = dialogue.generation.hooks.smtp;
   if (!hook.tapped) return dialogue.say(said);
   return dialogue.guarded(
