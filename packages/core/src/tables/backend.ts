@@ -3,13 +3,13 @@
  * lookup a key at a time, a breaker that spares everybody a deadline while it is down.
  */
 import { TableUnavailable } from "../errors.ts";
+import type { Breaker, Turn } from "../guard/breaker.ts";
 import { Failed, type Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
 import type { Clock } from "../model/clock.ts";
 import { logText } from "../model/log-text.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import type { AnswerCache } from "./answer-cache.ts";
-import type { Breaker, Turn } from "./breaker.ts";
 import { Flights } from "./flights.ts";
 import type { LookupAsk, LookupTable } from "./table.ts";
 import { checkAnswer, unavailable } from "./table-answer.ts";

@@ -3,13 +3,13 @@
  * three results to think of and no more. What is in memory pays a branch for it; the rest is in `backend.ts`.
  */
 import { TableUnavailable } from "../errors.ts";
+import { Breaker } from "../guard/breaker.ts";
 import { Failed, type Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
 import type { Clock } from "../model/clock.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { Backend } from "./backend.ts";
-import { Breaker } from "./breaker.ts";
 import { foldKey } from "./fold.ts";
 import { checkAnswer, isSound, unavailable } from "./table-answer.ts";
 import type { TableCare } from "./table-object.ts";

@@ -23,6 +23,11 @@ export class Breaker {
     return this.#failures;
   }
 
+  /** Nobody asks, or one does to see. */
+  get isOpen(): boolean {
+    return this.#waitMs !== 0;
+  }
+
   /** `nowMs` is monotonic, here and below. */
   ask(nowMs: number): Turn {
     if (this.#waitMs === 0) return "pass";
