@@ -44,7 +44,7 @@ import {
   type Routing,
   type TransportNames,
 } from "./routing/index.ts";
-import { createScanning } from "./scanning/index.ts";
+import { createScanning, type Scanning, type ScannerStatus } from "./scanning/index.ts";
 import type { SessionGeneration, SmtpSettings } from "./smtp/index.ts";
 import type { StateStore } from "./state/index.ts";
 import { createTableRegistry, type TablePurpose, type TableRegistry, type TableSpec } from "./tables/index.ts";
@@ -92,6 +92,7 @@ export async function buildGeneration(
     clock,
     dns: resolver,
     recipientDelimiter: config.recipientDelimiter,
+    messageSizeBytes: config.limits.messageSizeBytes,
     hooks,
     tables,
     vocabulary,
@@ -257,6 +258,7 @@ class BuiltGeneration implements Generation {
   readonly #built: Built;
   readonly #session: Omit<SessionGeneration, "release" | "renew">;
   readonly #delivery: MailGeneration;
+  readonly #scanning: Scanning;
   #users = 0;
   #retired: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -266,7 +268,11 @@ class BuiltGeneration implements Generation {
     const { hooks, registrations, smtp, networks, rewriter, route, routeFor, policies, parts } = built;
     const scanners = [...registrations.scanners].map(([, { value }]) => value);
     const authenticators = [...registrations.authenticators].map(([, registered]) => registered);
-    const scanning = createScanning(scanners, parts.guard);
+    const scanning = createScanning(scanners, parts.guard, {
+      clock: parts.clock,
+      warn: (plugin, text) => parts.log("warn", plugin, text),
+    });
+    this.#scanning = scanning;
     this.#session = Object.freeze({
       hooks,
       settings: smtp,
@@ -276,6 +282,7 @@ class BuiltGeneration implements Generation {
       rewriter,
       authenticate: authenticators.length === 0 ? undefined : createAuthentication(authenticators, parts.guard),
       scan: scanners.length === 0 ? undefined : (ask) => scanning.scan(ask),
+      beginScan: scanning.begin,
     });
     this.#delivery = Object.freeze({
       hooks,
@@ -323,6 +330,10 @@ class BuiltGeneration implements Generation {
       addresses,
       networks,
     };
+  }
+
+  scanners(): readonly ScannerStatus[] {
+    return this.#scanning.status();
   }
 
   forSession(sessionId?: Session["id"]): SessionGeneration {

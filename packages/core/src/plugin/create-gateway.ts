@@ -39,6 +39,8 @@ export interface GatewayParts {
   readonly clock: Clock;
   readonly dns: Resolver;
   readonly recipientDelimiter: string;
+  /** Unlimited unless given. */
+  readonly messageSizeBytes?: number;
   readonly hooks: Hooks;
   readonly tables: Pick<TableRegistry, "register" | "open">;
   readonly vocabulary: Pick<Vocabulary, "register">;
@@ -92,6 +94,7 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
     clock,
     dns,
     recipientDelimiter,
+    messageSizeBytes: parts.messageSizeBytes ?? Infinity,
     dry,
     log: createLog(name, (level, plugin, text) => parts.log(level, plugin, text)),
     failed: (point: string, error: unknown) => void parts.guard?.fail(owner, logText(point, 80), error),

@@ -27,6 +27,8 @@ export interface Gateway {
   readonly dns: Resolver;
   /** The config's `recipientDelimiter`, a set of characters, for `splitExtension`; empty for none. */
   readonly recipientDelimiter: string;
+  /** The config's `limits.messageSize`: no message is larger. */
+  readonly messageSizeBytes: number;
   readonly log: PluginLog;
   /**
    * A failure that the plugin has answered by itself, as one with several engines does: counted and told as the gateway's own, in bounded
