@@ -1,7 +1,6 @@
 /** A modifier's raw answer, checked: what is no edit is the plugin's failure, not a message left as it was. */
 import { InvalidAnswer } from "../guard/guard.ts";
-import type { Blob } from "../message/blob.ts";
-import type { Edit, HeaderValue } from "../message/message.ts";
+import { toSoundBlob, type Blob, type Edit, type HeaderValue } from "../message/index.ts";
 
 const mostEdits = 10_000;
 
@@ -9,7 +8,22 @@ const mostEdits = 10_000;
 export function checkEdits(answer: unknown): readonly Edit[] {
   if (!Array.isArray(answer)) throw new InvalidAnswer("answer is neither undefined nor a list of edits");
   if (answer.length > mostEdits) throw new InvalidAnswer(`more than ${mostEdits} edits in one answer`);
-  return (answer as readonly unknown[]).map(checkEdit);
+  const edits = Array.from(answer as readonly unknown[], checkEdit);
+  checkSplices(edits);
+  return edits;
+}
+
+/** All are of the body as the modifier saw it: two opinions about one octet cannot both be meant. */
+function checkSplices(edits: readonly Edit[]): void {
+  const splices = edits.filter((edit) => edit.kind === "spliceBody");
+  if (splices.length === 0) return;
+  if (edits.some(({ kind }) => kind === "replaceBody")) {
+    throw new InvalidAnswer("an answer replaces the body or splices it, not both");
+  }
+  const ordered = splices.toSorted((a, b) => a.start - b.start || a.end - b.end);
+  ordered.forEach(({ start }, at) => {
+    if (start < (ordered[at - 1]?.end ?? 0)) throw new InvalidAnswer("splices of the body overlap");
+  });
 }
 
 function checkEdit(edit: unknown): Edit {
@@ -22,7 +36,7 @@ function checkEdit(edit: unknown): Edit {
   };
   const value = (): HeaderValue => {
     const octets = given["value"];
-    return octets instanceof Uint8Array ? octets : text("value");
+    return octets instanceof Uint8Array ? new Uint8Array(octets) : text("value");
   };
   const nth = (): { readonly nth?: number } => {
     const count = given["nth"];
@@ -53,12 +67,19 @@ function checkEdit(edit: unknown): Edit {
       if (!(body instanceof Uint8Array) && !isBlob(body)) {
         throw new InvalidAnswer('edit replaceBody needs octets or a blob "body"');
       }
-      return { kind, body };
+      const sound = toSoundBlob(body);
+      if (sound === undefined) {
+        throw new InvalidAnswer("the blob of replaceBody is neither in memory nor of a spool that was opened for it");
+      }
+      return { kind, body: sound };
     }
     case "spliceBody": {
       const { octets } = given;
       if (!(octets instanceof Uint8Array)) throw new InvalidAnswer('edit spliceBody needs "octets"');
-      return { kind, start: offset("start"), end: offset("end"), octets };
+      const [start, end] = [offset("start"), offset("end")];
+      if (end < start) throw new InvalidAnswer("a splice of the body ends before it starts");
+      // A copy: the plugin may go on writing to its array.
+      return { kind, start, end, octets: new Uint8Array(octets) };
     }
     case "addRecipient":
     case "removeRecipient":

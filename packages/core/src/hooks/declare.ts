@@ -2,7 +2,7 @@
 import { checkObjection, objectionFor, type Guard, type Failed } from "../guard/index.ts";
 import { InvalidAnswer } from "../guard/guard.ts";
 import { applyEdits, type Edit, type Edited, type Message } from "../message/index.ts";
-import type { Objection, Route } from "../model/index.ts";
+import { after, type Objection, type Route } from "../model/index.ts";
 import { PosternError } from "../errors.ts";
 import { checkEdits } from "./check-edits.ts";
 import { FirstHook, PipeHook, ReportHook, type HostHook, type PipeValue } from "./kinds.ts";
@@ -15,6 +15,9 @@ export class PipeObjection extends PosternError {
     this.objection = objection;
   }
 }
+
+/** The address class is a fact about the recipient and stays. */
+type RouteChange = Pick<Route, "transport" | "nextHop">;
 
 export interface Declare {
   decision<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, Objection>;
@@ -29,7 +32,7 @@ export interface Declare {
     name: string,
     args: readonly string[],
     doc: string,
-  ): PipeHook<Route, Route, Args, Route>;
+  ): PipeHook<Route, Route, Args, Route, RouteChange>;
   report<Args extends unknown[]>(name: string, args: readonly string[], doc: string): ReportHook<Args>;
   /** All that was declared, in order. */
   readonly all: readonly HostHook<never>[];
@@ -76,20 +79,23 @@ function endUnlessSkipped<Value>(failed: Failed, value: Value): Value {
 /** Each tap sees the message so far; edits of the envelope are gathered for whoever owns it. */
 const editedValue: PipeValue<Edited, Message, readonly Edit[]> = {
   show: ({ message }) => message,
-  apply(edited, edits) {
-    const { message, envelope } = applyEdits(edited.message, checkEdits(edits));
-    return { message, envelope: [...edited.envelope, ...envelope] };
-  },
+  check: checkEdits,
+  apply: (edited, edits) =>
+    after(applyEdits(edited.message, edits), ({ message, envelope }) => ({
+      message,
+      envelope: [...edited.envelope, ...envelope],
+    })),
 };
 
-const routeValue: PipeValue<Route, Route, Route> = {
+const routeValue: PipeValue<Route, Route, Route, RouteChange> = {
   show: (route) => route,
-  /** Made anew: a plugin's own object never travels on. The address class is a fact about the recipient and stays. */
-  apply(route, change) {
-    const { transport, nextHop }: Partial<Route> = change;
+  /** Made anew: a plugin's own object never travels on. */
+  check(change) {
+    const { transport, nextHop } = change as Partial<Route>;
     if (typeof transport !== "string" || typeof nextHop !== "string") {
       throw new InvalidAnswer("a route needs the names of a transport and a next-hop");
     }
-    return Object.freeze({ class: route.class, transport, nextHop });
+    return { transport, nextHop };
   },
+  apply: (route, { transport, nextHop }) => Object.freeze({ class: route.class, transport, nextHop }),
 };

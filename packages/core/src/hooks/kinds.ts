@@ -6,7 +6,7 @@
 import { SyncHook } from "tapable";
 import { Failed, type Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
-import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
+import { after, isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { createReportQueue, type ReportQueue } from "./report-queue.ts";
 
 /** Where a tap stands in its hook; taps of one place keep the order of the config. */
@@ -163,21 +163,23 @@ function ownCopy<Answer>(answer: Answer): Answer {
 export type PipeFailure<Value> = (failed: Failed, value: Value) => Value;
 
 /** How a pipe's value is shown to a tap and made anew from a tap's change. */
-export interface PipeValue<Value, Seen, Change> {
+export interface PipeValue<Value, Seen, Change, Checked = Change> {
   show(value: Value): Seen;
   /** Throws `InvalidAnswer` for what is no change. */
-  apply(value: Value, change: Change): Value;
+  check(change: unknown): Checked;
+  /** Not the tap's work any more: a failure is the host's. */
+  apply(value: Value, change: Checked): MaybePromise<Value>;
 }
 
 /**
  * A value passed on: each tap sees the result so far and returns a change, or `undefined` to leave it. A failed tap is
  * `onFailed`'s to answer, which may throw to end the pipe.
  */
-export class PipeHook<Value, Seen, Args extends unknown[], Change> extends BaseHook<
+export class PipeHook<Value, Seen, Args extends unknown[], Change, Checked = Change> extends BaseHook<
   (value: Seen, ...args: Args) => MaybePromise<Change | undefined>
 > {
   readonly kind = "pipe";
-  readonly #value: PipeValue<Value, Seen, Change>;
+  readonly #value: PipeValue<Value, Seen, Change, Checked>;
   readonly #onFailed: PipeFailure<Value>;
 
   constructor(
@@ -185,7 +187,7 @@ export class PipeHook<Value, Seen, Args extends unknown[], Change> extends BaseH
     name: string,
     args: readonly string[],
     doc: string,
-    value: PipeValue<Value, Seen, Change>,
+    value: PipeValue<Value, Seen, Change, Checked>,
     onFailed: PipeFailure<Value>,
   ) {
     super(guard, name, args, doc);
@@ -202,18 +204,21 @@ export class PipeHook<Value, Seen, Args extends unknown[], Change> extends BaseH
     const taps = this.ordered;
     for (let index = start; index < taps.length; index += 1) {
       const { owner, call } = taps[index] as OwnedTap;
+      const change = this.guard.run(owner, this.name, this.#check, call, this.#value.show(value), ...args);
       const current = value;
-      const check = (change: unknown): Value =>
-        change === undefined ? current : this.#value.apply(current, change as Change);
-      const next = this.guard.run(owner, this.name, check, call, this.#value.show(current), ...args);
-      if (isPromise(next)) {
-        return next.then((late) =>
-          this.#from(index + 1, late instanceof Failed ? this.#onFailed(late, current) : late, args),
-        );
-      }
-      value = next instanceof Failed ? this.#onFailed(next, current) : next;
+      const next = after(change, (known) => this.#changed(current, known));
+      if (isPromise(next)) return next.then((late) => this.#from(index + 1, late, args));
+      value = next;
     }
     return value;
+  }
+
+  readonly #check = (change: unknown): Checked | undefined =>
+    change === undefined ? undefined : this.#value.check(change);
+
+  #changed(value: Value, change: Checked | undefined | Failed): MaybePromise<Value> {
+    if (change === undefined) return value;
+    return change instanceof Failed ? this.#onFailed(change, value) : this.#value.apply(value, change);
   }
 }
 

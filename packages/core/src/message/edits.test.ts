@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { randomFrom } from "../../../../test/sampling.ts";
-import { applyEdits, prependFields } from "./edits.ts";
+import { applyEdits, prependFields, type Edited } from "./edits.ts";
 import { header } from "./header.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
+import { isPromise } from "../model/maybe-promise.ts";
 import type { Edit, Message } from "./message.ts";
 import { createMessage } from "./parsed-message.ts";
 
@@ -10,12 +11,25 @@ const messageOf = (...chunks: string[]) =>
   createMessage(createMemoryBlob(chunks.map((chunk) => Buffer.from(chunk, "latin1"))));
 const textOf = (message: Message) => Buffer.concat([...(message.raw.chunks ?? [])]).toString("latin1");
 
+/** A message in memory is edited at once. */
+const applyNow = (message: Message, edits: readonly Edit[]): Edited => {
+  const edited = applyEdits(message, edits);
+  if (isPromise(edited)) throw new Error("a promise");
+  return edited;
+};
 const prepend = (name: string, value: string): Edit => ({ kind: "prependHeader", name, value });
 const append = (name: string, value: string): Edit => ({ kind: "appendHeader", name, value });
 const replace = (name: string, value: string, nth?: number): Edit =>
   nth === undefined ? { kind: "replaceHeader", name, value } : { kind: "replaceHeader", name, value, nth };
 const remove = (name: string, nth?: number): Edit =>
   nth === undefined ? { kind: "deleteHeader", name } : { kind: "deleteHeader", name, nth };
+const insert = (index: number, name: string, value: string): Edit => ({ kind: "insertHeader", index, name, value });
+const splice = (start: number, end: number, text = ""): Edit => ({
+  kind: "spliceBody",
+  start,
+  end,
+  octets: Buffer.from(text, "latin1"),
+});
 const body = (text: string): Edit => ({ kind: "replaceBody", body: Buffer.from(text, "latin1") });
 
 const raw = "A: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\na : 4\r\n\r\nbody\r\n";
@@ -62,13 +76,30 @@ describe("applyEdits", () => {
     ],
     ["the same, appended", [append("X", "y")], "X: y\r\n\r\n forged\r\nA: 1\r\n\r\n", " forged\r\nA: 1\r\n\r\n"],
     ["the same, by a tab", [prepend("X", "y"), append("Y", "z")], "X: y\r\nY: z\r\n\r\n\tforged", "\tforged"],
+    ["insert at the top", [insert(0, "X", "y")], `X: y\r\n${raw}`],
+    ["insert, lines that are no fields counted", [insert(3, "X", "y")], "A: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\nX: y\r\na : 4\r\n\r\nbody\r\n"], // prettier-ignore
+    ["insert beyond the end", [insert(99, "X", "y")], "A: 1\r\nB:  2\r\n\t3 \r\nnonsense\r\na : 4\r\nX: y\r\n\r\nbody\r\n"], // prettier-ignore
+    ["what is inserted counts", [remove("a", 2), insert(1, "A", "x"), remove("A", 2), insert(0, "A", "0"), replace("a", "z", 2)], "A: 0\r\na: z\r\nB:  2\r\n\t3 \r\nnonsense\r\n\r\nbody\r\n"], // prettier-ignore
+    ["splices of the body as it was", [splice(4, 4, "!"), splice(0, 1, "B"), splice(1, 3)], "A: 1\r\n\r\nBy!\r\n", "A: 1\r\n\r\nbody\r\n"], // prettier-ignore
+    ["insertions at one place in their order, above what is replaced there", [splice(0, 2, "3"), splice(0, 0, "1"), splice(0, 0, "2")], "A: 1\r\n\r\n123dy\r\n", "A: 1\r\n\r\nbody\r\n"], // prettier-ignore
+    ["overlapping splices take out what any of them does", [splice(0, 3, "x"), splice(1, 4, "y"), splice(2, 3, "z")], "A: 1\r\n\r\nxyz\r\n", "A: 1\r\n\r\nbody\r\n"], // prettier-ignore
+    ["beyond the end", [splice(6, 99, "x\r\n"), splice(1000, 1001, "y")], "A: 1\r\n\r\nbody\r\nx\r\ny", "A: 1\r\n\r\nbody\r\n"], // prettier-ignore
+    ["a splice beside a new body", [splice(0, 1, "x"), body("new\r\n"), splice(0, 1, "y")], "A: 1\r\n\r\nnew\r\n", "A: 1\r\n\r\nbody\r\n"], // prettier-ignore
+    ["a splice and a field", [splice(0, 4, "text"), append("X", "y")], "A: 1\r\nX: y\r\n\r\ntext\r\n", "A: 1\r\n\r\nbody\r\n"], // prettier-ignore
+    ["a body where there was none", [splice(0, 0, "x\r\n")], "A: 1\r\n\r\nx\r\n", "A: 1"],
+    ["everything spliced away", [splice(0, 6)], "A: 1\r\n\r\n", "A: 1\r\n\r\nbody\r\n"],
+    ["half a line end taken away", [splice(5, 6)], "A: 1\r\n\r\nbody\r\n", "A: 1\r\n\r\nbody\r\n"],
+    ["the other half", [splice(4, 5)], "A: 1\r\n\r\nbody\r\n", "A: 1\r\n\r\nbody\r\n"],
+    ["something between CR and LF", [splice(5, 5, "x")], "A: 1\r\n\r\nbody\r\nx\r\n", "A: 1\r\n\r\nbody\r\n"],
+    ["a smuggled end of data", [splice(4, 5, "\n."), splice(6, 6, ".\r")], "A: 1\r\n\r\nbody\r\n.\r\n.\r\n", "A: 1\r\n\r\nbody\r\n"], // prettier-ignore
+    ["a body that begins with LF", [splice(0, 5)], "A: 1\r\n\r\n\r\n", "A: 1\r\n\r\nbody\r\n"],
     ["an injection", [prepend("X\r\nY", "a\r\n\r\nb")], `X-Y: a b\r\n${raw}`],
     ["non-ASCII", [prepend("X", "ü")], `X: =?utf-8?B?w7w=?=\r\n${raw}`],
   ];
   it.each(cases)("%s", (_, edits, expected, given = raw) => {
-    expect(textOf(applyEdits(messageOf(given), edits).message)).toBe(expected);
+    expect(textOf(applyNow(messageOf(given), edits).message)).toBe(expected);
     // Alone or after something that had it parsed: the same.
-    expect(textOf(applyEdits(messageOf(given), [remove("absent"), ...edits]).message)).toBe(expected);
+    expect(textOf(applyNow(messageOf(given), [remove("absent"), ...edits]).message)).toBe(expected);
   });
 
   it("gives the envelope's edits back in order, and the same message when nothing else was said", () => {
@@ -78,7 +109,7 @@ describe("applyEdits", () => {
       { kind: "changeSender", address: "" },
       { kind: "removeRecipient", address: "b@example.test" },
     ];
-    const edited = applyEdits(message, edits);
+    const edited = applyNow(message, edits);
     expect(edited.envelope).toEqual(edits);
     expect(edited.message).toBe(message);
   });
@@ -87,7 +118,7 @@ describe("applyEdits", () => {
     // Not from the pool that small buffers share.
     const octets = Buffer.alloc(raw.length, raw, "latin1");
     const message = createMessage(createMemoryBlob([octets]));
-    const edited = applyEdits(message, [remove("B"), append("X", "y"), prepend("Z", "z")]).message;
+    const edited = applyNow(message, [remove("B"), append("X", "y"), prepend("Z", "z")]).message;
     expect(textOf(message)).toBe(raw);
     const shared = edited.raw.chunks?.filter(({ buffer }) => buffer === octets.buffer) ?? [];
     expect(shared.map(String)).toEqual(["A: 1\r\n", "nonsense\r\na : 4\r\n", "\r\nbody\r\n"]);
@@ -95,7 +126,7 @@ describe("applyEdits", () => {
 
   it("puts fields into a header section beyond the limit without ending it", () => {
     const message = createMessage(createMemoryBlob([Buffer.from(raw)]), { maxHeaderBytes: 8 });
-    expect(textOf(applyEdits(message, [append("X", "y"), prepend("Z", "z")]).message)).toBe(
+    expect(textOf(applyNow(message, [append("X", "y"), prepend("Z", "z")]).message)).toBe(
       `Z: z\r\nA: 1\r\nX: y\r\n${raw.slice(6)}`,
     );
   });
@@ -140,7 +171,7 @@ describe("applyEdits", () => {
       });
       const given = fields.join("") + content;
       const cut = below(given.length);
-      const { message } = applyEdits(messageOf(given.slice(0, cut), given.slice(cut)), edits);
+      const { message } = applyNow(messageOf(given.slice(0, cut), given.slice(cut)), edits);
       expect(textOf(message)).toBe(model.fields.join("") + model.content);
       expect(Array.from(message.headers, (field) => field.raw.toString())).toEqual(model.fields);
     }

@@ -1,12 +1,16 @@
 /** Edits make a new message; octets that none of them names stay as they are and are not copied. */
+import { after, type MaybePromise } from "../model/maybe-promise.ts";
 import type { Blob } from "./blob.ts";
 import { concatBlobs } from "./concatenated-blob.ts";
+import { FieldList } from "./field-list.ts";
 import { header, headerOctets, type FieldText, type HeaderOptions } from "./header.ts";
 import { normalizeLineEnds } from "./line-ends.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
 import type { Edit, EnvelopeEdit, HeaderValue, Message } from "./message.ts";
 import type { ParsedField } from "./parsed-headers.ts";
 import { ParsedMessage, toParsedMessage } from "./parsed-message.ts";
+import { toSoundBlob } from "./sound-blob.ts";
+import { spliceBlob, type BodySplice } from "./spliced-blob.ts";
 
 export interface Edited {
   readonly message: Message;
@@ -17,10 +21,15 @@ export interface Edited {
 const lineEnd = Buffer.from("\r\n", "latin1");
 
 /**
- * Carries out `edits` in order, each on what the earlier ones left. `prependHeader` goes on top of everything. What names no
- * field that is there changes nothing. The same message comes back when its content was not concerned.
+ * Carries out `edits` in order, each on what the earlier ones left; splices of the body all together, on the body as it was. `prependHeader`
+ * goes on top of everything. What names no field that is there changes nothing. The same message comes back when its content was not
+ * concerned. A promise only for splices of a body in a file; it rejects as the body's `read` does.
  */
-export function applyEdits(message: Message, edits: readonly Edit[], options: HeaderOptions = {}): Edited {
+export function applyEdits(
+  message: Message,
+  edits: readonly Edit[],
+  options: HeaderOptions = {},
+): MaybePromise<Edited> {
   const envelope: EnvelopeEdit[] = [];
   let edited = message;
   let draft: Draft | undefined;
@@ -34,14 +43,15 @@ export function applyEdits(message: Message, edits: readonly Edit[], options: He
       case "prependHeader":
         // By far the most common, and alone it needs no parsing.
         if (draft === undefined) edited = prependOctets(edited, makeField(edit.name, edit.value, options));
-        else draft.fields.unshift(newField(edit.name, edit.value, options));
+        else draft.fields.prepend(newField(edit.name, edit.value, options));
         break;
       default:
         draft ??= new Draft(toParsedMessage(edited));
         draft.apply(edit, options);
     }
   }
-  return { message: draft === undefined ? edited : draft.finish(), envelope };
+  if (draft === undefined) return { message: edited, envelope };
+  return after(draft.finish(), (result) => ({ message: result, envelope }));
 }
 
 /**
@@ -83,59 +93,66 @@ type ContentEdit = Exclude<Edit, EnvelopeEdit | { readonly kind: "prependHeader"
 
 /** The state between two edits. */
 class Draft {
-  readonly fields: (ParsedField | NewField)[];
+  readonly fields: FieldList<ParsedField | NewField>;
   readonly #message: ParsedMessage;
   /** What stands in place of the body as it came. */
   #body: Blob | undefined;
+  readonly #splices: BodySplice[] = [];
 
   constructor(message: ParsedMessage) {
     this.#message = message;
-    this.fields = [...message.parsedHeaders.fields];
+    this.fields = new FieldList(message.parsedHeaders.fields);
   }
 
   apply(edit: ContentEdit, options: HeaderOptions): void {
     switch (edit.kind) {
       case "appendHeader":
-        this.fields.push(newField(edit.name, edit.value, options));
+        this.fields.append(newField(edit.name, edit.value, options));
         break;
-      case "replaceHeader": {
-        const field = newField(edit.name, edit.value, options);
-        for (const at of this.#indexesOf(edit.name, edit.nth)) this.fields[at] = field;
+      case "replaceHeader":
+        this.fields.replace(edit.name.toLowerCase(), edit.nth, () => newField(edit.name, edit.value, options));
         break;
-      }
-      case "deleteHeader": {
-        const gone = new Set(this.#indexesOf(edit.name, edit.nth));
-        if (gone.size === 0) break;
-        const kept = this.fields.filter((_, at) => !gone.has(at));
-        this.fields.splice(0, this.fields.length, ...kept);
+      case "deleteHeader":
+        this.fields.delete(edit.name.toLowerCase(), edit.nth);
         break;
-      }
       case "insertHeader":
-        this.fields.splice(edit.index, 0, newField(edit.name, edit.value, options));
+        this.fields.insert(edit.index, newField(edit.name, edit.value, options));
         break;
       case "replaceBody":
-        this.#body = edit.body instanceof Uint8Array ? memoryBlob(normalizeLineEnds(edit.body)) : edit.body;
+        this.#body = toSoundBlob(edit.body);
+        if (this.#body === undefined) throw new TypeError("a blob of a file that nobody made sound cannot be a body");
         break;
-      case "spliceBody": {
-        const body = this.#body ?? this.#message.body;
-        const octets = memoryBlob(normalizeLineEnds(edit.octets));
-        this.#body = concatBlobs([body.slice(0, edit.start), octets, body.slice(Math.max(edit.start, edit.end))]);
+      case "spliceBody":
+        this.#splices.push({ start: edit.start, end: edit.end, octets: normalizeLineEnds(edit.octets) });
         break;
-      }
     }
   }
 
-  finish(): Message {
-    const { raw, section, maxHeaderBytes } = this.#message;
+  finish(): MaybePromise<Message> {
+    if (this.#body !== undefined) return this.#withBody(this.#body);
+    if (this.#splices.length === 0) return this.#withRest(this.#message.raw.slice(this.#message.section.octets.length));
+    const { raw, body, section } = this.#message;
+    return after(spliceBlob(body, this.#splices), (spliced) =>
+      this.#withRest(concatBlobs([raw.slice(section.octets.length, section.bodyStart), spliced])),
+    );
+  }
+
+  #withBody(body: Blob): Message {
     const chunks = this.#fieldChunks();
-    if (this.#body !== undefined) {
+    finishLine(chunks);
+    chunks.push(lineEnd);
+    return new ParsedMessage(concatBlobs([createMemoryBlob(chunks), body]), this.#message.maxHeaderBytes);
+  }
+
+  /** `rest`: the blank line, if there is one, and the body. */
+  #withRest(rest: Blob): Message {
+    const { section, maxHeaderBytes } = this.#message;
+    const chunks = this.#fieldChunks();
+    const unseparated = !section.blankLine && !section.cut && chunks.length > 0 && rest.sizeBytes > 0;
+    if (unseparated) {
       finishLine(chunks);
       chunks.push(lineEnd);
-      return new ParsedMessage(concatBlobs([createMemoryBlob(chunks), this.#body]), maxHeaderBytes);
     }
-    const rest = raw.slice(section.octets.length);
-    const unseparated = !section.blankLine && !section.cut && chunks.length > 0 && rest.sizeBytes > 0;
-    if (unseparated) chunks.push(lineEnd);
     return new ParsedMessage(concatBlobs([createMemoryBlob(chunks), rest]), maxHeaderBytes);
   }
 
@@ -149,7 +166,7 @@ class Draft {
       if (end > start) pushLine(chunks, octets.subarray(start, end));
       start = end = 0;
     };
-    for (const field of this.fields) {
+    for (const field of this.fields.all) {
       if ("start" in field) {
         if (end === 0 || field.start !== end) {
           flush();
@@ -164,21 +181,6 @@ class Draft {
     flush();
     return chunks;
   }
-
-  #indexesOf(name: string, nth: number | undefined): readonly number[] {
-    const lowerName = name.toLowerCase();
-    const indexes: number[] = [];
-    // Lines that are no fields have no name, and none can be meant.
-    if (lowerName === "") return indexes;
-    this.fields.forEach((field, at) => {
-      if (field.lowerName === lowerName) indexes.push(at);
-    });
-    return nth === undefined ? indexes : nth >= 1 ? indexes.slice(nth - 1, nth) : [];
-  }
-}
-
-function memoryBlob(octets: Buffer): Blob {
-  return createMemoryBlob([octets]);
 }
 
 /** A message without a body may end in the middle of its last line. */

@@ -51,7 +51,7 @@ it("puts a message beyond the threshold into a file without a name", async () =>
   // Inspected and edited without reading the file.
   const message = createMessage(blob as Blob);
   expect(message.headers.get("subject")?.value).toBe("x");
-  const edited = applyEdits(message, [{ kind: "replaceHeader", name: "Subject", value: "y" }]).message;
+  const edited = (await applyEdits(message, [{ kind: "replaceHeader", name: "Subject", value: "y" }])).message;
   expect(
     (await octetsOf(edited.raw)).equals(Buffer.concat([Buffer.from("Subject: y\r\n\r\n"), ...chunks.slice(1)])),
   ).toBe(true);

@@ -63,7 +63,7 @@ describe("a content that came in a file", () => {
     const { ino } = statSync(join(directory, "spool", name));
     const whole = createMessage((await incoming.end()) as Blob);
     const edits: Edit[] = [{ kind: "replaceHeader", name: "Subject", value: "another" }];
-    const { raw } = applyEdits(whole, edits).message;
+    const { raw } = (await applyEdits(whole, edits)).message;
     const expected = Buffer.concat([Buffer.from("Subject: another\r\n\r\n"), octets.subarray(14)]);
     await store.commit(sampleMessage("a1").message, raw);
     expect((await readAll(await store.content("a1"))).equals(expected)).toBe(true);

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { randomFrom } from "../../../../test/sampling.ts";
 import { DataScanner } from "./data-scanner.ts";
-import { LineEndingCheck, LineEndingNormalizer } from "./line-endings.ts";
+import { LineEndingNormalizer } from "../message/index.ts";
+import { LineEndingCheck } from "./line-endings.ts";
 
 interface Scanned {
   readonly content: string;

@@ -38,9 +38,10 @@ export function dispose(
 ): MaybePromise<void> {
   const { modify: hook } = dialogue.generation.hooks.smtp;
   const accepted = addBlindCopies({ ...transaction.plain, recipients: ruling.recipients }, ruling.effects);
-  const scanned: Edited = edits.length === 0 ? { message, envelope: [] } : applyEdits(message, edits);
-  const edited = hook.tapped ? hook.call(scanned, accepted, dialogue.session) : scanned;
-  return dialogue.proceed(edited, (result) => {
+  const scanned: MaybePromise<Edited> = edits.length === 0 ? { message, envelope: [] } : applyEdits(message, edits);
+  const modify = (given: Edited): MaybePromise<Edited> =>
+    hook.tapped ? hook.call(given, accepted, dialogue.session) : given;
+  return dialogue.proceed(after(scanned, modify), (result) => {
     const content = result.message;
     const settle = (): MaybePromise<void> =>
       dialogue.proceed(rewrite(dialogue, applyEnvelopeEdits(accepted, result.envelope)), (envelope) =>

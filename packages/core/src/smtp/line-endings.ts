@@ -52,25 +52,3 @@ export class LineEndingCheck {
     if (this.#afterCr) this.fault ??= "bareCr";
   }
 }
-
-/** Turns bare CR and bare LF into CRLF in content that arrives in pieces; a CR at the end of a piece is held back. */
-export class LineEndingNormalizer {
-  #afterCr = false;
-
-  /** The piece with CRLF line ends: the same buffer when nothing was to do. */
-  normalize(piece: Buffer): Buffer {
-    const text = (this.#afterCr ? "\r" : "") + piece.toString("latin1", 0, piece.length);
-    const held = text.endsWith("\r");
-    const whole = held ? text.slice(0, -1) : text;
-    const untouched = !this.#afterCr && !held && !/\r(?!\n)|(?<!\r)\n/.test(whole);
-    this.#afterCr = held;
-    return untouched ? piece : Buffer.from(whole.replace(/\r\n|\r|\n/g, "\r\n"), "latin1");
-  }
-
-  /** What is still held back, at the end of the content. */
-  end(): Buffer | undefined {
-    if (!this.#afterCr) return undefined;
-    this.#afterCr = false;
-    return Buffer.from("\r\n");
-  }
-}

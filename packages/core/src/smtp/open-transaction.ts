@@ -1,6 +1,6 @@
 /** A transaction while it lasts: the plain envelope that others see, and beside it the content coming in. */
 import type { Recipient, Transaction } from "../model/index.ts";
-import type { Spool, Spooler } from "../message/index.ts";
+import { createSoundSpool, type Spool, type Spooler } from "../message/index.ts";
 import type { Content } from "./content.ts";
 
 export class OpenTransaction {
@@ -33,7 +33,7 @@ export class OpenTransaction {
   }
 
   openSpool(spooler: Spooler): Spool {
-    const spool = spooler.open();
+    const spool = createSoundSpool(spooler.open());
     this.#spools.push(spool);
     return spool;
   }
