@@ -1,0 +1,121 @@
+/**
+ * What rspamd wants changed in a message, as edits. Positions and their order are those of rspamd's own milter: removals, then insertions at an index from
+ * the top (negative: from the end, as many fields as the message had), then envelope, spam header, signature.
+ */
+import type { Edit, EditPart, Message } from "@postern/core";
+import type { AddedField, RspamdAnswer } from "./answer.ts";
+
+export interface Change {
+  readonly answer: RspamdAnswer;
+  readonly message: Pick<Message, "headers">;
+}
+
+/** Everything but the treatment. Values keep their octets and their folding. */
+export function milterEdits({ answer, message }: Change): Edit[] {
+  const { milter } = answer;
+  const edits: Edit[] = [];
+  for (const [name, which] of Object.entries(milter?.remove_headers ?? {})) {
+    edits.push(...removals(name, which, message));
+  }
+  for (const [name, added] of Object.entries(milter?.add_headers ?? {})) {
+    for (const field of Array.isArray(added) ? added : [added]) edits.push(addition(name, field, { answer, message }));
+  }
+  if (milter?.change_from !== undefined) edits.push({ kind: "changeSender", address: bare(milter.change_from) });
+  for (const address of milter?.add_rcpt ?? []) edits.push({ kind: "addRecipient", address: bare(address) });
+  for (const address of milter?.del_rcpt ?? []) edits.push({ kind: "removeRecipient", address: bare(address) });
+  const signatures = answer["dkim-signature"] ?? [];
+  for (const signature of (typeof signatures === "string" ? [signatures] : signatures).toReversed()) {
+    edits.push({ kind: "prependHeader", name: "DKIM-Signature", value: octetsOf(signature, answer) });
+  }
+  return edits;
+}
+
+function removals(name: string, which: number | readonly number[], { headers }: Change["message"]): Edit[] {
+  const there = headers.getAll(name).length;
+  const asked = typeof which === "number" ? [which] : which;
+  if (there === 0) return [];
+  if (asked.includes(0)) return [{ kind: "deleteHeader", name }];
+  const fromTop = asked.map((nth) => (nth < 0 ? there + nth + 1 : nth));
+  // From the last: what is removed moves those behind it.
+  return [...new Set(fromTop)]
+    .filter((nth) => nth >= 1 && nth <= there)
+    .sort((a, b) => b - a)
+    .map((nth) => ({ kind: "deleteHeader", name, nth }));
+}
+
+function addition(name: string, field: AddedField, { answer, message }: Change): Edit {
+  if (typeof field === "string") return { kind: "appendHeader", name, value: octetsOf(field, answer) };
+  const value = octetsOf(field.value, answer);
+  const index = field.order ?? field.index;
+  if (index === undefined) return { kind: "appendHeader", name, value };
+  return {
+    kind: "insertHeader",
+    index: index >= 0 ? index : Math.max(0, message.headers.length + index + 1),
+    name,
+    value,
+  };
+}
+
+/** The one field of that name, in place of all that are there. */
+export function setHeader(name: string, value: string, { answer, message }: Change): Edit[] {
+  const octets = octetsOf(value, answer);
+  if (!message.headers.has(name)) return [{ kind: "appendHeader", name, value: octets }];
+  return [
+    { kind: "deleteHeader", name },
+    { kind: "appendHeader", name, value: octets },
+  ];
+}
+
+/** rspamd's subject, already encoded; without one, `template` around the old subject as it stands there. */
+export function subjectEdit(template: string, { answer, message }: Change): Edit {
+  const there = message.headers.get("Subject");
+  const value =
+    answer.subject === undefined
+      ? Buffer.concat([...around(template, there === undefined ? Buffer.alloc(0) : valueOf(there.raw))])
+      : octetsOf(answer.subject, answer);
+  return there === undefined
+    ? { kind: "appendHeader", name: "Subject", value }
+    : { kind: "replaceHeader", name: "Subject", nth: 1, value };
+}
+
+function* around(template: string, subject: Buffer): Generator<Buffer> {
+  const at = template.indexOf("%s");
+  yield Buffer.from(at < 0 ? template : template.slice(0, at));
+  if (at < 0) return;
+  yield subject;
+  yield Buffer.from(template.slice(at + 2));
+}
+
+function valueOf(raw: Buffer): Buffer {
+  const text = raw.toString("latin1");
+  return Buffer.from(text.slice(text.indexOf(":") + 1).trim(), "latin1");
+}
+
+/** Fields of strangers with names that only we may have written. `patterns` are lower case, `*` for anything. */
+export function outsideEdits(patterns: readonly RegExp[], { headers }: Change["message"]): Edit[] {
+  if (patterns.length === 0) return [];
+  const names = new Set<string>();
+  for (const { name } of headers) {
+    if (name !== "" && patterns.some((pattern) => pattern.test(name))) names.add(name.toLowerCase());
+  }
+  return [...names].map((name) => ({ kind: "deleteHeader", name }));
+}
+
+/** `X-Spam*` as a pattern over whole names. */
+export function namePattern(text: string): RegExp {
+  const source = text
+    .split("*")
+    .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"))
+    .join(".*");
+  return new RegExp(`^${source}$`, "i");
+}
+
+export const editPart = (edit: Edit): EditPart => ({ kind: "edit", edit });
+
+function octetsOf(text: string, { charset }: RspamdAnswer): Buffer {
+  return Buffer.from(text, charset);
+}
+
+function bare(address: string): string {
+  return address.replace(/^<(.*)>$/, "$1");
+}

@@ -1,0 +1,45 @@
+/**
+ * Addresses that teach rspamd: mail that our own clients send to them is learnt by the controller and goes no further. Strangers are refused there, since
+ * whoever teaches a filter decides what it lets in.
+ */
+import { isOwnClient, reject, ScannerFailure, type ScanAnswer, type ScanAsk, type UsedMatchList } from "@postern/core";
+import type { Client } from "./client.ts";
+import { errorIn } from "./rspamd.ts";
+
+export interface Lessons {
+  readonly client: Client;
+  readonly password: string | undefined;
+  readonly spam: UsedMatchList<string>;
+  readonly ham: UsedMatchList<string>;
+}
+
+const stranger = reject("Only our own users may report here", "5.7.1", 550);
+const mixed = reject("Report to one address alone", "5.7.1", 550);
+
+/**
+ * 200: learnt. 208: it was known before. 204: nothing to be learnt from it, for instance too few words. There is no use in sending it again.
+ */
+const learnt: ReadonlySet<number> = new Set([200, 204, 208]);
+
+/** What becomes of a message for a teaching address; `undefined` when it is for none. */
+export async function learn(lessons: Lessons, ask: ScanAsk): Promise<ScanAnswer> {
+  const { session, transaction, message, signal } = ask;
+  let [spam, ham] = [0, 0];
+  for (const { address } of transaction.recipients) {
+    if (await lessons.spam.matches(address)) spam += 1;
+    else if (await lessons.ham.matches(address)) ham += 1;
+  }
+  if (spam + ham === 0) return undefined;
+  if (!isOwnClient(session)) return stranger;
+  if (spam !== transaction.recipients.length && ham !== transaction.recipients.length) return mixed;
+  const kind = spam > 0 ? "spam" : "ham";
+  const headers = lessons.password === undefined ? {} : { Password: lessons.password };
+  const { status, octets } = await lessons.client.post(`/learn${kind}`, headers, message.raw, signal);
+  if (!learnt.has(status)) {
+    throw new ScannerFailure(
+      status === 413 ? "tooLarge" : "error",
+      `rspamd's controller: ${status} ${errorIn(octets)}`,
+    );
+  }
+  return { kind: "discard", text: `learnt as ${kind}` };
+}
