@@ -23,6 +23,7 @@ const layers = [
   "scanning",
   "authentication",
   "queue",
+  "quarantine",
   "delivery",
   "bounce",
   "plugin",
@@ -33,6 +34,7 @@ const layers = [
   "runtime-contract.ts",
   "config-check.ts",
   "explain",
+  "conversation",
   "runtime.ts",
   "index.ts",
 ];

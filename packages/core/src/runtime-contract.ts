@@ -6,7 +6,9 @@ import type { Generation } from "./generation-contract.ts";
 import type { Blob } from "./message/index.ts";
 import type { Clock, QueuedMessage } from "./model/index.ts";
 import type { PluginInstance } from "./plugin/index.ts";
+import type { Quarantine, QuarantineEvent, QuarantineStatus } from "./quarantine/index.ts";
 import type { QueueStore } from "./queue/index.ts";
+import type { ScannerStatus } from "./scanning/index.ts";
 import type { SmtpEvent, SmtpListener } from "./smtp/index.ts";
 import type { StateStore } from "./state/index.ts";
 
@@ -23,6 +25,8 @@ export interface RuntimeOptions {
   readonly random?: () => number;
   readonly resolver?: Resolver;
   readonly queueStore?: QueueStore;
+  /** What is put aside, in place of the folder of the config. */
+  readonly quarantineStore?: QueueStore;
   readonly stateStore?: StateStore;
   /** For large bodies on their way in, when the queue's store has no files for them; `incoming` in the queue's folder unless given. */
   readonly spoolDirectory?: string;
@@ -35,7 +39,7 @@ export interface RuntimeOptions {
   /** One safe line of the mail log. Must not throw. */
   readonly log?: (level: LogLevel, line: string) => void;
   /** The same as events. Must not throw. */
-  readonly onEvent?: (event: SmtpEvent | MailEvent) => void;
+  readonly onEvent?: (event: SmtpEvent | MailEvent | Exclude<QuarantineEvent, { kind: "putAside" }>) => void;
 }
 
 export interface RunningListener {
@@ -56,6 +60,8 @@ export interface Runtime {
    * until it is released.
    */
   submit(message: QueuedMessage, content: Blob, held?: string): Promise<void>;
+  /** What was put aside. */
+  readonly quarantine: Quarantine;
   /** Tries everything in the queue now. */
   flush(): void;
   status(): RuntimeStatus;
@@ -74,6 +80,9 @@ export interface RuntimeStatus {
   readonly listeners: readonly RunningListener[];
   readonly generation: { readonly number: number; readonly users: number };
   readonly queue: { readonly messages: number; readonly active: number; readonly deliveries: number };
+  /** Those of the generation that new sessions get; counted since it began. */
+  readonly scanners: readonly ScannerStatus[];
+  readonly quarantine: QuarantineStatus;
   /** Failures of plugins since the start. */
   readonly failures: Readonly<Record<string, number>>;
 }

@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { composeBounce } from "./bounce/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
-import { openControl, queueCommands } from "./control/index.ts";
+import { openControl, quarantineCommands, queueCommands } from "./control/index.ts";
 import { DeliveryDriver, formatMailEvent, QueueDesk, type Failure, type MailEvent } from "./delivery/index.ts";
 import { createResolver } from "./dns/index.ts";
 import { ConfigError, PosternError } from "./errors.ts";
@@ -15,10 +15,19 @@ import { loadInstances } from "./config-check.ts";
 import type { Generation, GenerationParts } from "./generation-contract.ts";
 import { buildGeneration } from "./generation.ts";
 import { createNamelessFiles, createSpooler, type Blob, type SpoolFiles } from "./message/index.ts";
-import { createIdSource, logText, systemClock, type Clock, type Envelope, type QueuedMessage } from "./model/index.ts";
+import {
+  after,
+  createIdSource,
+  logText,
+  systemClock,
+  type Clock,
+  type Envelope,
+  type QueuedMessage,
+} from "./model/index.ts";
 import type { PluginInstance } from "./plugin/index.ts";
 import type { LogLevel, RunningListener, Runtime, RuntimeOptions, RuntimeStatus } from "./runtime-contract.ts";
-import { createSegmentStore, onHold, retryDefaults, type QueueStore } from "./queue/index.ts";
+import { formatQuarantineEvent, Quarantine, type QuarantineEvent } from "./quarantine/index.ts";
+import { createSegmentStore, onHold, retryDefaults, type OpenReport, type QueueStore } from "./queue/index.ts";
 import { createSmtpListener, formatSmtpEvent, type SmtpEvent, type SmtpHost, type SmtpListener } from "./smtp/index.ts";
 import { createMemoryStateStore, openSqliteStateStore, type StateStore } from "./state/index.ts";
 
@@ -46,6 +55,7 @@ class RunningGateway implements Runtime {
   readonly #failures: ReturnType<typeof createFailureLog>;
   readonly #parts: Omit<GenerationParts, "space">;
   readonly #driver: DeliveryDriver;
+  readonly quarantine: Quarantine;
   readonly #closers = new AsyncDisposableStack();
   readonly #retiring = new Map<Generation, Promise<void>>();
   readonly #listeners: SmtpListener[] = [];
@@ -100,6 +110,19 @@ class RunningGateway implements Runtime {
         timeoutMs: config.delivery.timeoutMs,
       },
     );
+    this.quarantine = new Quarantine({
+      ...config.quarantine,
+      store: options.quarantineStore,
+      clock,
+      ids: this.#ids,
+      queue: {
+        has: (id) => after(this.#store.entry(id), (entry) => entry !== undefined),
+        enqueue: (message, content) => this.submit(message, content),
+      },
+      tell: (event) => this.#tellOfQuarantine(event),
+      warn: (text) => this.#log("warn", `quarantine: ${text}`),
+      opened: (report) => this.#tellOfOpening("quarantine", "put aside", report),
+    });
   }
 
   get generation(): Generation {
@@ -128,6 +151,8 @@ class RunningGateway implements Runtime {
     // Used or not: that its folder is in order shows at the start.
     if (this.#generation.stateStore === undefined) this.#ownState();
     await this.#openStore();
+    this.#closers.defer(() => this.quarantine.close());
+    await this.quarantine.start();
     if (this.#options.control ?? true) await this.#openControl();
     await this.#listen();
     this.#driver.restore();
@@ -156,6 +181,8 @@ class RunningGateway implements Runtime {
       listeners: this.#running,
       generation: { number, users },
       queue: { messages: this.#store.size, active, deliveries },
+      quarantine: this.quarantine.status(),
+      scanners: this.generation.scanners(),
       failures: this.#failures.counts(),
     };
   }
@@ -248,11 +275,15 @@ class RunningGateway implements Runtime {
   }
 
   async #openStore(): Promise<void> {
-    const { waiting, damage } = await this.#store.open();
+    const report = await this.#store.open();
     this.#closers.defer(() => this.#store.close());
-    if (waiting > 0) this.#log("info", `queue: ${waiting} waiting`);
+    this.#tellOfOpening("queue", "waiting", report);
+  }
+
+  #tellOfOpening(what: string, state: string, { waiting, damage }: OpenReport): void {
+    if (waiting > 0) this.#log("info", `${what}: ${waiting} ${state}`);
     for (const { where, text, keptIn } of damage) {
-      this.#log("warn", `queue: damage at ${where}: ${text}${keptIn === undefined ? "" : `; kept in ${keptIn}`}`);
+      this.#log("warn", `${what}: damage at ${where}: ${text}${keptIn === undefined ? "" : `; kept in ${keptIn}`}`);
     }
   }
 
@@ -261,6 +292,7 @@ class RunningGateway implements Runtime {
     const control = await openControl(this.#config.control.directory, {
       status: () => this.status(),
       ...queueCommands(desk),
+      ...quarantineCommands(this.quarantine),
       stop: () => {
         void this.close("asked by the control socket");
         return { stopping: true };
@@ -300,7 +332,7 @@ class RunningGateway implements Runtime {
       }),
       hasRoom: (bytes) => this.#store.hasRoom(bytes),
       enqueue: (message, content, held) => this.submit(message, content, held),
-      quarantine: (message, content, reason) => this.submit(message, content, `quarantine: ${reason}`),
+      quarantine: (message, content, reason) => this.quarantine.add(message, content, reason),
       log: (event) => this.#tell(event, formatSmtpEvent),
     };
   }
@@ -350,7 +382,24 @@ class RunningGateway implements Runtime {
     this.#clock.setTimer(() => void sweep(), sweepEveryMs);
   }
 
-  #tell<E extends SmtpEvent | MailEvent>(event: E, format: (event: E) => string): void {
+  #tellOfQuarantine(event: QuarantineEvent): void {
+    const { generation } = this;
+    const held = generation.forDelivery();
+    try {
+      const { added, released, deleted } = generation.hooks.quarantine;
+      if (event.kind === "putAside") {
+        if (added.tapped) added.call(event.message, event.reason);
+        return;
+      }
+      if (event.kind === "released" && released.tapped) released.call(event.message, event.id);
+      if (event.kind === "deleted" && deleted.tapped) deleted.call(event.id, event.why, event.message);
+      this.#tell(event, formatQuarantineEvent);
+    } finally {
+      held.release();
+    }
+  }
+
+  #tell<E extends GatewayEvent>(event: E, format: (event: E) => string): void {
     this.#options.onEvent?.(event);
     if (this.#options.log !== undefined) this.#options.log(levelOf(event), format(event));
   }
@@ -361,8 +410,19 @@ class RunningGateway implements Runtime {
 }
 
 /** Keys whose values live longer than a generation. */
-const outliving = Object.freeze(["listeners", "queue", "state", "delivery", "bounce", "dns", "control"] as const);
+const outliving = Object.freeze([
+  "listeners",
+  "queue",
+  "quarantine",
+  "state",
+  "delivery",
+  "bounce",
+  "dns",
+  "control",
+] as const);
 
-function levelOf({ kind }: SmtpEvent | MailEvent): LogLevel {
+type GatewayEvent = Parameters<NonNullable<RuntimeOptions["onEvent"]>>[0];
+
+function levelOf({ kind }: GatewayEvent): LogLevel {
   return kind === "failed" || kind === "troubled" ? "warn" : "info";
 }

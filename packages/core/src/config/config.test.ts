@@ -199,8 +199,16 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
     ],
     [
       "keys that are not there yet",
-      { quarantine: {}, log: "a" },
-      ['"quarantine" is not available in this version of Postern', '"log" is not available in this version of Postern'],
+      { compatibility: {}, log: "a" },
+      [
+        '"log" is not available in this version of Postern',
+        '"compatibility" is not available in this version of Postern',
+      ],
+    ],
+    [
+      "a quarantine in the queue's folder",
+      { queue: { directory: "./q" }, quarantine: { directory: "q/" } },
+      ["quarantine.directory: is queue.directory; the quarantine needs a folder of its own"],
     ],
     [
       "values that are not there yet",

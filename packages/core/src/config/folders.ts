@@ -5,7 +5,7 @@ import { ConfigProblems, type Problem } from "./problem.ts";
 import type { ResolvedConfig } from "./resolve.ts";
 import { currentUser, type TrustScope } from "./trust.ts";
 
-type Folders = Pick<ResolvedConfig, "file" | "queue" | "state" | "control">;
+type Folders = Pick<ResolvedConfig, "file" | "queue" | "quarantine" | "state" | "control">;
 
 /** Throws `ConfigProblems` with each folder that a start would fail on. */
 export function checkFolders(config: Folders): void {
@@ -20,9 +20,10 @@ export function checkFolderOwners(config: Folders, scope: TrustScope = currentUs
   inspect(config, (folder) => ownerFault(folder, scope));
 }
 
-function inspect({ file, queue, state, control }: Folders, faultOf: (folder: string) => string | undefined): void {
+function inspect({ file, queue, quarantine, state, control }: Folders, faultOf: (folder: string) => string | undefined): void {
   const folders = {
     "queue.directory": queue.directory,
+    "quarantine.directory": quarantine.directory,
     ...(state.store === "sqlite" ? { "state.directory": state.directory } : {}),
     "control.directory": control.directory,
   };

@@ -80,6 +80,12 @@ export interface ResolvedConfig {
     readonly lifetimeMs: number;
   };
   readonly state: { readonly directory: string; readonly store: "sqlite" | "memory" };
+  readonly quarantine: {
+    readonly directory: string;
+    readonly lifetimeMs: number;
+    readonly maxSizeBytes: number;
+    readonly minFreeBytes: number;
+  };
   readonly delivery: { readonly concurrency: number; readonly total: number; readonly timeoutMs: number };
   readonly bounce: { readonly sizeLimitBytes: number; readonly lifetimeMs: number };
   readonly dns: {
@@ -226,6 +232,11 @@ function findContradictions(parsed: ParsedConfig, { file, systemHostname }: Reso
     const at = parsed.plugins.findIndex((entry) => (typeof entry === "string" ? entry : entry[0]) === specifier);
     if (at >= 0) add(key, `stands for the entry of ${specifier}, and plugins[${at}] is one already; keep one of them`);
   }
+  const quarantined = parsed.quarantine.directory;
+  const from = dirname(file);
+  if (quarantined !== undefined && resolve(from, quarantined) === resolve(from, parsed.queue.directory)) {
+    add("quarantine.directory", "is queue.directory; the quarantine needs a folder of its own");
+  }
   if (parsed.queue.minBackoff > parsed.queue.maxBackoff) add("queue.minBackoff", "is longer than queue.maxBackoff");
   return problems;
 }
@@ -324,6 +335,12 @@ function assemble(parsed: ParsedConfig, { file, systemHostname }: ResolveOptions
       lifetimeMs: queue.lifetime,
     },
     state: { directory: beside("state", parsed.state.directory), store: parsed.state.store },
+    quarantine: {
+      directory: beside("quarantine", parsed.quarantine.directory),
+      lifetimeMs: parsed.quarantine.lifetime,
+      maxSizeBytes: parsed.quarantine.maxSize,
+      minFreeBytes: parsed.quarantine.minFree ?? queue.minFree,
+    },
     delivery: {
       concurrency: parsed.delivery.concurrency,
       total: parsed.delivery.total,

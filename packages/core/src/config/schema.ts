@@ -8,7 +8,7 @@ import { cidr, domain, nameServer, nextHops } from "./network.ts";
 import { duration, size } from "./units.ts";
 
 /** Keys of the design without a sink in this version: refused by name, so that nobody believes they work. */
-export const unavailableKeys = Object.freeze(["quarantine", "log", "compatibility"]);
+export const unavailableKeys = Object.freeze(["log", "compatibility"]);
 
 /** Keys that stand for the entry of a plugin: their values are its options, and its schema checks them. */
 export const pluginKeys = Object.freeze({ rewrite: "@postern/plugin-rewrite" } as const);
@@ -231,6 +231,23 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe("State of plugins that outlives a restart."),
+  quarantine: z
+    .strictObject({
+      directory: path()
+        .optional()
+        .describe(
+          "Its folder; `quarantine` beside `queue.directory` unless given. Made (0700) with the first message.",
+        ),
+      lifetime: duration({ min: "1s" }).default("30d").describe("Age at which a message is deleted."),
+      maxSize: size({ min: "1MB" })
+        .default("1GB")
+        .describe("Size of all messages together. What would go beyond is not taken (452)."),
+      minFree: size()
+        .optional()
+        .describe("Free disk space below which nothing is taken; `queue.minFree` unless given."),
+    })
+    .prefault({})
+    .describe("Mail that is put aside."),
   delivery: z
     .strictObject({
       concurrency: count().default(20).describe("Parallel deliveries to one destination at most."),

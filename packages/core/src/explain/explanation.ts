@@ -167,6 +167,8 @@ export class Explanation {
           this.#effects.push(...describeEffects(event.effects));
         } else if (event.kind === "discarded") {
           this.#effects.push(`discard: ${logText(event.text)}`);
+        } else if (event.kind === "quarantined") {
+          this.#effects.push(`quarantine: ${logText(event.reason)}`);
         }
       },
     };

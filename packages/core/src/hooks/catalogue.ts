@@ -3,13 +3,20 @@ import type { Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
 import { createDeclare } from "./declare.ts";
 import type { HookDeclaration, HookPoint, HostHook, TapInfo, TapOptions } from "./kinds.ts";
-import { createDeliveryHooks, createLifecycleHooks, createQueueHooks, createTableHooks } from "./queue-hooks.ts";
+import {
+  createDeliveryHooks,
+  createLifecycleHooks,
+  createQuarantineHooks,
+  createQueueHooks,
+  createTableHooks,
+} from "./queue-hooks.ts";
 import { createSmtpHooks } from "./smtp-hooks.ts";
 
 export function createHooks(guard: Guard) {
   const declare = createDeclare(guard);
   return Object.freeze({
     smtp: createSmtpHooks(declare),
+    quarantine: createQuarantineHooks(declare),
     queue: createQueueHooks(declare),
     delivery: createDeliveryHooks(declare),
     table: createTableHooks(declare),

@@ -1,4 +1,4 @@
-/** Hooks of the queue, of routing and delivery, of table lookups and of the gateway's life. */
+/** Hooks of the queue and the quarantine, of routing and delivery, of table lookups and of the gateway's life. */
 import type { Declare } from "./declare.ts";
 import type { Outcome, QueuedMessage, Recipient, Route } from "../model/index.ts";
 
@@ -28,6 +28,25 @@ export const createQueueHooks = (declare: Declare) =>
       "queue.removed",
       ["message"],
       "Every recipient is settled, or the operator removed the message: it has left the queue.",
+    ),
+  });
+
+export const createQuarantineHooks = (declare: Declare) =>
+  Object.freeze({
+    added: declare.report<[message: QueuedMessage, reason: string]>(
+      "quarantine.added",
+      ["message", "reason"],
+      "A message was put aside and is on stable storage; its client is told 250.",
+    ),
+    released: declare.report<[message: QueuedMessage, id: string]>(
+      "quarantine.released",
+      ["message", "id"],
+      "An operator released a message: it is in the queue as `message`; `id` is what it had in the quarantine.",
+    ),
+    deleted: declare.report<[id: string, why: "expired" | "by the operator", message: QueuedMessage | undefined]>(
+      "quarantine.deleted",
+      ["id", "why", "message"],
+      "A message has left the quarantine for good. `message` is undefined when it could not be read any more.",
     ),
   });
 
@@ -70,6 +89,7 @@ export const createLifecycleHooks = (declare: Declare) =>
   });
 
 export type QueueHooks = ReturnType<typeof createQueueHooks>;
+export type QuarantineHooks = ReturnType<typeof createQuarantineHooks>;
 export type DeliveryHooks = ReturnType<typeof createDeliveryHooks>;
 export type TableHooks = ReturnType<typeof createTableHooks>;
 export type LifecycleHooks = ReturnType<typeof createLifecycleHooks>;

@@ -13,6 +13,14 @@ export interface Origin {
   readonly trusted: boolean;
 }
 
+/** Why a message was put aside, and what people look for it by. Each is one line, safe and bounded. */
+export interface QuarantineNote {
+  readonly reason: string;
+  /** Of the header, decoded; empty when there is none. */
+  readonly from: string;
+  readonly subject: string;
+}
+
 export interface QueuedMessage {
   readonly id: string;
   /** All recipients, settled ones too; an index into `recipients` names one for the life of the message. */
@@ -23,6 +31,8 @@ export interface QueuedMessage {
   readonly origin: Origin | undefined;
   /** `transport:nexthop` in place of every recipient's route: a content filter (access(5), FILTER). */
   readonly filter?: string;
+  /** Only in the quarantine. */
+  readonly quarantine?: QuarantineNote;
 }
 
 export type { Envelope, Recipient };

@@ -2,6 +2,7 @@
  * A large content on its way in, in the spool folder already: written once, and by its commit made durable and given its message's
  * name. What nobody adopts is unlinked, by `dispose` or at the next start.
  */
+import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import type { SpoolFile } from "../message/spool-file.ts";
 import { type FilePort, type PortFile, writeAll } from "./file-port.ts";
@@ -21,6 +22,10 @@ export class IncomingFile implements SpoolFile {
     this.#port = port;
     this.#file = file;
     this.#path = path;
+  }
+
+  isIn(folder: string): boolean {
+    return dirname(this.#path) === folder;
   }
 
   get bytes(): number {

@@ -44,6 +44,10 @@ class MemoryStore implements QueueStore {
     for (const [id, { schedule }] of this.#messages) yield { id, nextAttemptAt: schedule?.nextAttemptAt ?? 0 };
   }
 
+  contentBytes(id: string): number | undefined {
+    return this.#messages.get(id)?.content.sizeBytes;
+  }
+
   entry(id: string): QueueEntry | undefined {
     const held = this.#messages.get(id);
     return held && entryOf(held.message, held.settled, held.schedule);

@@ -5,6 +5,8 @@ import type { FileLock, FilePort } from "./file-port.ts";
 import { isCode } from "./store-error.ts";
 
 export interface QueueFolders {
+  /** What names it in sentences: the key of the config. */
+  readonly key: string;
   readonly root: string;
   readonly lock: string;
   readonly log: string;
@@ -17,9 +19,10 @@ export interface QueueFolders {
   readonly reserve: string;
 }
 
-export function queueFolders(directory: string): QueueFolders {
+export function queueFolders(directory: string, key = "queue.directory"): QueueFolders {
   const root = resolve(directory);
   return {
+    key,
     root,
     lock: `${root}/lock`,
     log: `${root}/log`,
@@ -32,14 +35,14 @@ export function queueFolders(directory: string): QueueFolders {
 }
 
 /** Makes what is missing, durably. Throws ConfigError with one sentence when the folder can neither be used nor made. */
-export async function makeQueueFolders({ root, log, spool }: QueueFolders, port: FilePort): Promise<void> {
+export async function makeQueueFolders({ key, root, log, spool }: QueueFolders, port: FilePort): Promise<void> {
   try {
     if (await makeFolder(root, port)) await port.syncFolder(dirname(root));
     const made = [await makeFolder(log, port), await makeFolder(spool, port)];
     if (made.includes(true)) await port.syncFolder(root);
     await port.list(root);
   } catch (cause) {
-    throw new ConfigError(`queue.directory ${root} cannot be used: ${reasonOf(cause, root)}`, { cause });
+    throw new ConfigError(`${key} ${root} cannot be used: ${reasonOf(cause, root)}`, { cause });
   }
 }
 
@@ -63,14 +66,13 @@ function reasonOf(cause: unknown, root: string): string {
 }
 
 /** Throws STORE_LOCKED when a living process has the folder, ConfigError when no lock can be taken there. */
-export function takeFolderLock({ root, lock }: QueueFolders, port: FilePort): FileLock {
+export function takeFolderLock({ key, root, lock }: QueueFolders, port: FilePort): FileLock {
   let taken: FileLock | undefined;
   try {
     taken = port.lock(lock);
   } catch (cause) {
-    throw new ConfigError(`queue.directory ${root} cannot be locked: ${(cause as Error).message}`, { cause });
+    throw new ConfigError(`${key} ${root} cannot be locked: ${(cause as Error).message}`, { cause });
   }
-  if (taken === undefined)
-    throw new PosternError("STORE_LOCKED", `queue.directory ${root} is in use by another process`);
+  if (taken === undefined) throw new PosternError("STORE_LOCKED", `${key} ${root} is in use by another process`);
   return taken;
 }

@@ -93,6 +93,23 @@ export class QueueIndex {
     }
   }
 
+  /** Nobody asks for its place just now: packed again, unless somebody counts on the object. */
+  rest(id: string): void {
+    const row = this.#ids.find(id);
+    const place = row < 0 ? undefined : this.#awake.get(row);
+    if (place === undefined || !isAtRest(place)) return;
+    this.#awake.delete(row);
+    this.#resting.set(row, place);
+  }
+
+  /** Octets of its content, when all of it is in the log. */
+  contentBytes(id: string): number | undefined {
+    const row = this.#ids.find(id);
+    if (row < 0) return undefined;
+    const place = this.#awake.get(row) ?? this.#resting.read(row);
+    return place.spooled ? undefined : place.bodyBytes;
+  }
+
   /** Ids of messages whose content is a file. */
   *spooled(): Generator<string> {
     for (const row of this.#ids.rows())

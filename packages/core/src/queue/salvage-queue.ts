@@ -46,11 +46,12 @@ export async function salvageQueue(
   directory: string,
   port: FilePort = nodeFilePort,
   clock: Clock = systemClock,
+  key?: string,
 ): Promise<SalvageReport> {
-  const found = await verifyQueue(directory, port);
+  const found = await verifyQueue(directory, port, key);
   const { damage } = found;
   if (damage.length === 0) return { directory: found.directory, messages: found.messages, damage, keptAside: [] };
-  const folders = queueFolders(directory);
+  const folders = queueFolders(directory, key);
   // The whole log is to be read: a checkpoint would hide what is wrong before it.
   const lock = takeFolderLock(folders, port);
   try {

@@ -40,6 +40,8 @@ const debug = createDebug("postern:queue");
 export interface SegmentStoreOptions {
   /** Made (0700) if its parent exists. */
   readonly directory: string;
+  /** What names the folder in sentences; `queue.directory`. */
+  readonly key?: string;
   readonly clock: Clock;
   readonly port?: FilePort;
   /** For the salts of segments; numbers in [0, 1). */
@@ -99,6 +101,7 @@ export class SegmentStore implements QueueStore {
     this.#options = {
       ...segmentStoreDefaults,
       port: nodeFilePort,
+      key: "queue.directory",
       random: () => randomInt(2 ** 32) / 2 ** 32,
       onError: () => undefined,
       reserveBytes: Math.min(
@@ -107,8 +110,8 @@ export class SegmentStore implements QueueStore {
       ),
       ...options,
     };
-    const { clock, directory, handOffBytes, minFreeBytes, port } = this.#options;
-    this.#folders = queueFolders(directory);
+    const { clock, directory, handOffBytes, key, minFreeBytes, port } = this.#options;
+    this.#folders = queueFolders(directory, key);
     this.#spool = new SpoolFolder(this.#folders.spool, port);
     this.#handOff = new HandOff(handOffBytes, clock);
     this.#space = new FreeSpace(() => port.free(directory), clock, minFreeBytes);
@@ -201,6 +204,10 @@ export class SegmentStore implements QueueStore {
     return this.#opened?.index.waiting() ?? [];
   }
 
+  contentBytes(id: string): number | undefined {
+    return this.#opened?.index.contentBytes(id);
+  }
+
   entry(id: string): MaybePromise<QueueEntry | undefined> {
     if (this.#opened?.index.has(id) !== true) return undefined;
     const held = this.#handOff.get(id);
@@ -233,6 +240,7 @@ export class SegmentStore implements QueueStore {
         if (place.segment === segment && place.offset === offset) throw error;
       } finally {
         place.held -= 1;
+        this.#opened?.index.rest(id);
       }
     }
   }

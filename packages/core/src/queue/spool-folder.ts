@@ -42,7 +42,8 @@ export class SpoolFolder implements SpoolFiles {
   /** Resolves when content and name are durable. Leaves nothing behind when it fails. */
   async keep(id: string, content: Blob): Promise<SpooledParts> {
     const { head, tail } = content;
-    if (head !== undefined && tail?.file instanceof IncomingFile && !tail.file.adopted) {
+    // One of another store is copied: it may be on another disk, and taking it away would be made durable there only.
+    if (head !== undefined && tail?.file instanceof IncomingFile && !tail.file.adopted && tail.file.isIn(this.folder)) {
       return { head, spool: await this.#adopt(id, tail.file, tail.from) };
     }
     return { head: [], spool: await this.#write(id, content) };

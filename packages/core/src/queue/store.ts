@@ -74,6 +74,8 @@ export interface QueueStore {
   readonly incoming?: SpoolFiles;
   /** Messages here. */
   readonly size: number;
+  /** Octets of a message's content, when they are known without reading. */
+  contentBytes?(id: string): number | undefined;
   /** Envelope, outcomes and schedule; `undefined` when the message is not here. Rejects with `STORE_DAMAGED` or `STORE_UNAVAILABLE`. */
   entry(id: string): MaybePromise<QueueEntry | undefined>;
   /**

@@ -28,12 +28,12 @@ export interface VerifyReport {
   readonly damage: readonly Damage[];
 }
 
-/** Throws STORE_LOCKED when a gateway runs on it, ConfigError when there is no queue. */
-export async function verifyQueue(directory: string, on: FilePort = nodeFilePort): Promise<VerifyReport> {
-  const folders = queueFolders(directory);
+/** Throws STORE_LOCKED when a gateway runs on it, ConfigError when there is no queue. `key` names the folder in sentences. */
+export async function verifyQueue(directory: string, on: FilePort = nodeFilePort, key?: string): Promise<VerifyReport> {
+  const folders = queueFolders(directory, key);
   await on.list(folders.log).catch((cause: unknown) => {
     const reason = isCode(cause, "ENOENT") ? "there is none" : (cause as Error).message;
-    throw new ConfigError(`queue.directory ${folders.root} cannot be read: ${reason}`, { cause });
+    throw new ConfigError(`${folders.key} ${folders.root} cannot be read: ${reason}`, { cause });
   });
   const lock = takeFolderLock(folders, on);
   const opened: PortFile[] = [];

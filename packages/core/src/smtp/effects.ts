@@ -29,8 +29,9 @@ export function redirectEnvelope(envelope: Transaction, effects: readonly Messag
 /** As the log and `explain` tell them: what becomes of the message otherwise than its envelope says. A redirect goes before a filter (access(5)). */
 export function describeEffects(effects: readonly MessageEffect[]): string[] {
   if (effects.length === 0) return [];
-  const [discard, hold, redirect, filter] = [
+  const [discard, quarantine, hold, redirect, filter] = [
     lastEffect(effects, "discard"),
+    lastEffect(effects, "quarantine"),
     lastEffect(effects, "hold"),
     lastEffect(effects, "redirect"),
     lastEffect(effects, "filter"),
@@ -38,9 +39,12 @@ export function describeEffects(effects: readonly MessageEffect[]): string[] {
   if (discard !== undefined) return [`discard: ${discard.text ?? "discarded"}`];
   const copies = new Set(effects.flatMap((effect) => (effect.kind === "bcc" ? [effect.address] : [])));
   return [
-    ...(hold === undefined ? [] : [`hold: ${hold.text ?? "by the policy"}`]),
+    ...(quarantine === undefined ? [] : [`quarantine: ${quarantine.text ?? "by the policy"}`]),
+    ...(hold === undefined || quarantine !== undefined ? [] : [`hold: ${hold.text ?? "by the policy"}`]),
     ...(redirect === undefined ? [] : [`redirect: ${redirect.address}`]),
-    ...(filter === undefined || redirect !== undefined ? [] : [`filter: ${filter.destination}`]),
+    ...(filter === undefined || redirect !== undefined || quarantine !== undefined
+      ? []
+      : [`filter: ${filter.destination}`]),
     ...(copies.size === 0 ? [] : [`bcc: ${[...copies].join(", ")}`]),
   ];
 }
