@@ -1,4 +1,5 @@
 // Real programs of other people for the tests: see README.md.
+export * from "./c-icap.ts";
 export * from "./certificate.ts";
 export * from "./clamav-milter.ts";
 export * from "./clamd.ts";
@@ -19,8 +20,10 @@ export * from "./postgresql.ts";
 export * from "./postgrey.ts";
 export * from "./programs.ts";
 export * from "./redis.ts";
+export * from "./rspamd.ts";
 export * from "./service.ts";
 export * from "./slapd.ts";
 export * from "./smtp-sink.ts";
 export * from "./smtp-source.ts";
 export * from "./spamass-milter.ts";
+export * from "./spamd.ts";
