@@ -9,6 +9,7 @@ import type { Clock, Envelope } from "./model/index.ts";
 import type { GatewayParts, PluginInstance } from "./plugin/index.ts";
 import type { Policy, PolicyScope, WordListing, WordTrace } from "./policy/index.ts";
 import type { AddressBook, ClientNetworks } from "./routing/index.ts";
+import type { ScannerStatus } from "./scanning/index.ts";
 import type { SessionGeneration } from "./smtp/index.ts";
 import type { SpaceOptions, StateSpace, StateStore, StateValue } from "./state/index.ts";
 import type { LookupTable, TableRegistry } from "./tables/index.ts";
@@ -82,6 +83,8 @@ export interface Generation {
   readonly stateStore: StateStore | undefined;
   /** Sessions and deliveries that hold it. */
   readonly users: number;
+  /** How its scanners fare. */
+  scanners(): readonly ScannerStatus[];
   forSession(sessionId?: string): SessionGeneration;
   forDelivery(): MailGeneration;
   /** Takes no new users; closes tables and plugins when the last one is done. Resolves then. */

@@ -1,5 +1,7 @@
 /** The scanner seam. May not hold an engine's logic. */
-export type { ScanOutcome } from "./finding.ts";
+export type { ScanCount, ScannerStatus } from "./engine.ts";
+export { checkFinding, type ScanOutcome } from "./finding.ts";
+export type { Intakes } from "./intakes.ts";
 export { ownScanner, type OwnedScanner, type ScannerHost } from "./registration.ts";
 export type {
   EditPart,
@@ -12,3 +14,4 @@ export type {
   ScanPart,
 } from "./scanner.ts";
 export { createScanning, type Scanning, type ScanRequest } from "./scanning.ts";
+export { unscannedHeader } from "./unscanned.ts";

@@ -1,24 +1,15 @@
-import { createFakeClock } from "@postern/testkit";
+import { createFakeClock, sampleMessage, sampleRecipient, sampleSession, sampleTransaction } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { PluginError, ScannerFailure, type FailureReason } from "../errors.ts";
 import { createGuard, type Failed, type OnError } from "../guard/index.ts";
-import type { Message, Spool } from "../message/index.ts";
-import {
-  defer,
-  isPromise,
-  permit,
-  reject,
-  type Answer,
-  type Effect,
-  type Session,
-  type Transaction,
-} from "../model/index.ts";
+import type { Spool } from "../message/index.ts";
+import { defer, isPromise, permit, reject, type Answer, type Effect } from "../model/index.ts";
 import { createScanning, ownScanner, type ScanAsk, type Scanner, type ScanRequest } from "./index.ts";
 
 const question: ScanRequest = {
-  session: {} as Session,
-  transaction: { recipients: [{}, {}] } as unknown as Transaction,
-  message: {} as Message,
+  session: sampleSession(),
+  transaction: sampleTransaction({ recipients: [sampleRecipient("a@x.test"), sampleRecipient("b@x.test")] }),
+  message: sampleMessage(),
   openSpool: () => ({}) as Spool,
 };
 
@@ -31,9 +22,11 @@ function setUp(engines: Readonly<Record<string, Engine>>, onError: OnError = "de
   const scanners = Object.entries(engines).map(([name, scan]) =>
     ownScanner({ name: `plugin-${name}`, onError }, { name, description: "", scan }),
   );
-  const scanning = createScanning(scanners, guard);
+  const told: string[] = [];
+  const warn = (plugin: string, text: string): void => void told.push(`${plugin}: ${text}`);
+  const scanning = createScanning(scanners, guard, { clock, warn });
   const answer = async (request: ScanRequest = question) => (await scanning.scan(request))?.answer;
-  return { clock, failures, answer, scan: (request: ScanRequest = question) => scanning.scan(request) };
+  return { clock, failures, told, scanning, answer, scan: (request: ScanRequest = question) => scanning.scan(request) };
 }
 
 const hang: Engine = () => new Promise(() => undefined);
@@ -123,10 +116,13 @@ describe("a failure answers by its reason, is logged under its owner, and never 
     const expected = {
       defer: { kind: "defer", reply: { code: 451 } },
       reject: { kind: "reject", reply: { code: 554 } },
-      quarantine: { kind: "defer" },
+      quarantine: [{ kind: "quarantine", text: `bad gave no verdict (${reason})` }],
+      skip: [
+        { kind: "prepend", name: "X-Postern-Unscanned", value: `bad (${reason})` },
+        log(`info: bad gave no verdict (${reason}), taken unscanned`),
+      ],
     };
-    if (policy === "skip") expect(await answer).toBeUndefined();
-    else expect(await answer).toMatchObject(expected[policy]);
+    expect(await answer).toMatchObject(expected[policy]);
     expect(failures).toMatchObject([{ owner: { name: "plugin-bad" }, point: "scanner bad", reason }]);
     expect(clock.pending).toBe(0);
   });
@@ -186,7 +182,7 @@ test("at its deadline an engine is told to let go, while the others go on", asyn
   await clock.run(29_999);
   expect([asked[0]?.signal.aborted, failures]).toEqual([false, []]);
   await clock.run(1);
-  expect(await answer).toEqual([log("x")]);
+  expect(await answer).toMatchObject([{ kind: "prepend", value: "slow (timeout)" }, { kind: "log" }, log("x")]);
   expect(asked[0]?.signal.aborted).toBe(true);
   expect(failures).toMatchObject([{ reason: "timeout", owner: { name: "plugin-slow" } }]);
 });

@@ -4,28 +4,51 @@
  */
 import { PluginError } from "../errors.ts";
 import { Failed, type Guard } from "../guard/guard.ts";
-import { objectionFor } from "../guard/objection.ts";
-import { internalError, isPromise, type MaybePromise } from "../model/index.ts";
+import {
+  internalError,
+  isPromise,
+  systemClock,
+  type MaybePromise,
+  type Session,
+  type Transaction,
+} from "../model/index.ts";
+import { Engine, type EngineParts, type ScannerStatus } from "./engine.ts";
 import { checkFinding, mergeFindings, nothingFound, type Finding, type ScanOutcome } from "./finding.ts";
+import { Intakes } from "./intakes.ts";
 import type { OwnedScanner } from "./registration.ts";
 import type { ScanAsk } from "./scanner.ts";
+import { findingFor, foreignMarks } from "./unscanned.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /** The question; its `signal` is aborted when the client is gone. */
-export type ScanRequest = Omit<ScanAsk, "signal"> & { readonly signal?: AbortSignal | undefined };
+export type ScanRequest = Omit<ScanAsk, "signal" | "intake"> & {
+  readonly signal?: AbortSignal | undefined;
+  /** What was given the content on its way in, all of it. */
+  readonly intakes?: Intakes | undefined;
+};
 
 export interface Scanning {
   readonly scanners: readonly OwnedScanner[];
   /** The merged answer; `undefined`: nothing found. Never throws and never rejects. Without scanners it answers at once. */
   scan(request: ScanRequest): MaybePromise<ScanOutcome | undefined>;
+  /** For the content of one message. `undefined`: no engine wants it before it is complete. */
+  readonly begin: ((session: Session, transaction: Transaction) => Intakes) | undefined;
+  status(): readonly ScannerStatus[];
 }
 
 const clientGone: ScanOutcome = Object.freeze({
   answer: Object.freeze({ kind: "defer", reply: internalError }),
   edits: [],
 });
+/** Why a signal is aborted when an engine has answered, or is not needed any more. */
+const over = Object.freeze(new Error("the scan is over"));
 
-/** Throws `PluginError` when two scanners have one name. */
-export function createScanning(scanners: readonly OwnedScanner[], guard: Guard): Scanning {
+/** Throws `PluginError` when two scanners have one name. `warn` is told when an engine is spared, and when it is back. */
+export function createScanning(
+  scanners: readonly OwnedScanner[],
+  guard: Guard,
+  { clock = systemClock, warn = () => undefined }: Partial<Pick<EngineParts, "clock" | "warn">> = {},
+): Scanning {
   const names = new Set<string>();
   for (const { owner, scanner } of scanners) {
     if (names.has(scanner.name)) {
@@ -36,63 +59,72 @@ export function createScanning(scanners: readonly OwnedScanner[], guard: Guard):
     }
     names.add(scanner.name);
   }
+  const parts: EngineParts = { guard, clock, warn };
+  const engines = scanners.map((owned) => new Engine(owned, parts));
+  const early = engines.filter(({ scanner }) => scanner.begin !== undefined);
   return {
     scanners,
     scan(request) {
-      if (scanners.length === 0) return undefined;
-      return request.signal?.aborted === true ? clientGone : scanWithAll(scanners, request, guard);
+      if (engines.length === 0) return undefined;
+      if (request.signal?.aborted === true) return clientGone;
+      return scanWithAll(engines, request, guard);
     },
+    begin:
+      early.length === 0 ? undefined : (session, transaction) => new Intakes(early, { session, transaction }, parts),
+    status: () => engines.map((engine) => engine.status()),
   };
 }
 
-function scanWithAll(scanners: readonly OwnedScanner[], request: ScanRequest, guard: Guard): Promise<ScanOutcome> {
+function scanWithAll(engines: readonly Engine[], request: ScanRequest, guard: Guard): Promise<ScanOutcome> {
   return new Promise((resolve) => {
-    const { session, transaction, message, openSpool } = request;
+    const { session, transaction, message, openSpool, intakes } = request;
+    const marks = foreignMarks(message, session);
     const check = (answer: unknown): Finding => checkFinding(answer, transaction.recipients.length);
     const running = new Set<AbortController>();
     const findings: Finding[] = [];
-    let left = scanners.length;
-    let over = false;
+    let left = engines.length;
+    let isOver = false;
 
     const finish = (outcome: ScanOutcome): void => {
-      over = true;
+      isOver = true;
       request.signal?.removeEventListener("abort", onGone);
-      for (const controller of running) controller.abort();
+      for (const controller of running) controller.abort(over);
+      intakes?.abort();
       resolve(outcome);
     };
     const onGone = (): void => finish(clientGone);
     request.signal?.addEventListener("abort", onGone, { once: true });
 
-    const settle = (index: number, controller: AbortController, result: Finding | Failed): void => {
-      running.delete(controller);
-      if (result instanceof Failed) controller.abort(result.error); // at a deadline it still runs
-      if (over) return;
-      const finding = result instanceof Failed ? { ...nothingFound, objection: objectionFor(result) } : result;
+    const settle = (index: number, finding: Finding): void => {
       findings[index] = finding;
       left -= 1;
       if (finding.objection?.kind === "reject") finish(mergeFindings([finding]));
-      else if (left === 0) finish(mergeFindings(findings));
+      else if (left === 0) finish(mergeFindings([{ ...nothingFound, edits: marks }, ...findings]));
     };
 
-    for (const [index, { owner, scanner }] of scanners.entries()) {
-      if (over) return; // an engine has refused the message without a promise
-      const controller = new AbortController();
+    for (const [index, engine] of engines.entries()) {
+      if (isOver) return; // an engine has refused the message without a promise
+      const { scanner, owner, point } = engine;
+      const turn = engine.ask();
+      if (turn instanceof Failed) {
+        settle(index, findingFor(turn, scanner.name));
+        continue;
+      }
+      const { intake, controller } = intakes?.take(engine) ?? { intake: undefined, controller: new AbortController() };
       running.add(controller);
       const { signal } = controller;
-      const scan = (): unknown =>
-        untilAborted(signal, scanner.scan({ session, transaction, message, openSpool, signal }));
-      const result = guard.run(owner, `scanner ${scanner.name}`, check, scan);
-      if (isPromise(result)) void result.then((late) => settle(index, controller, late));
-      else settle(index, controller, result);
+      const ended = (result: Finding | Failed): void => {
+        running.delete(controller);
+        if (isOver) return engine.calledOff(turn);
+        engine.ended(turn, result);
+        // At a deadline it still runs; otherwise whatever it left behind is let go.
+        controller.abort(result instanceof Failed ? result.error : over);
+        settle(index, result instanceof Failed ? findingFor(result, scanner.name) : result);
+      };
+      const ask: ScanAsk = { session, transaction, message, intake, openSpool, signal };
+      const result = guard.run(owner, point, check, () => untilAborted(signal, scanner.scan(ask)));
+      if (isPromise(result)) void result.then(ended);
+      else ended(result);
     }
-  });
-}
-
-/** What an engine says after it was called off is neither awaited nor a failure. */
-function untilAborted(signal: AbortSignal, answer: unknown): unknown {
-  if (!isPromise(answer)) return answer;
-  return new Promise((resolve, reject) => {
-    signal.addEventListener("abort", () => resolve(undefined), { once: true });
-    void answer.then(resolve, reject);
   });
 }

@@ -81,6 +81,7 @@ function judge(dialogue: Dialogue, transaction: OpenTransaction, message: Messag
           transaction: plain,
           message,
           openSpool: () => transaction.openSpool(host.spooler),
+          intakes: transaction.content?.intakes,
           signal: scanning.signal,
         });
   if (scanning !== undefined) dialogue.onEnd = () => scanning.abort();
@@ -100,7 +101,11 @@ function judge(dialogue: Dialogue, transaction: OpenTransaction, message: Messag
           scanning?.abort();
           return object(dialogue, ruling.objection, "message");
         }
-        return (dialogue.place.ending ?? dispose)(dialogue, transaction, { message, ruling, edits: outcome?.edits ?? [] });
+        return (dialogue.place.ending ?? dispose)(dialogue, transaction, {
+          message,
+          ruling,
+          edits: outcome?.edits ?? [],
+        });
       }),
     );
   });

@@ -1,10 +1,11 @@
 /**
- * The content of one message on its way in, by DATA or by any number of BDAT: bounded, checked, kept in a spool. What will be
- * refused anyway is no longer kept, only counted.
+ * The content of one message on its way in, by DATA or by any number of BDAT: bounded, checked, kept in a spool, and offered to the
+ * engines that begin early. What will be refused anyway is no longer kept, only counted.
  */
-import type { Blob, Spool, Spooler } from "../message/index.ts";
+import { LineEndingNormalizer, type Blob, type Spool, type Spooler } from "../message/index.ts";
 import { isPromise, type MaybePromise } from "../model/index.ts";
-import { LineEndingCheck, LineEndingNormalizer, type ContentFault, type LineEndingPolicy } from "./line-endings.ts";
+import type { Intakes } from "../scanning/index.ts";
+import { LineEndingCheck, type ContentFault, type LineEndingPolicy } from "./line-endings.ts";
 
 export class Content {
   /** Octets taken so far, after dot-unstuffing. */
@@ -12,13 +13,16 @@ export class Content {
   /** For the scanner of DATA; `undefined` when line ends are made right. */
   readonly check: LineEndingCheck | undefined;
   readonly limitBytes: number;
+  /** Of the engines that begin before all is in; absent when there are none. They get what is kept, as it is kept. */
+  readonly intakes: Intakes | undefined;
   readonly #spool: Spool;
   readonly #normalizer: LineEndingNormalizer | undefined;
   #hasNul = false;
   #pressure: Promise<void> | undefined;
 
   /** `kept`: line ends and NUL are the matter of whoever took them from the client. */
-  constructor(spooler: Spooler, limitBytes: number, lineEndings: LineEndingPolicy | "kept") {
+  constructor(spooler: Spooler, limitBytes: number, lineEndings: LineEndingPolicy | "kept", intakes?: Intakes) {
+    this.intakes = intakes;
     this.#spool = spooler.open();
     this.limitBytes = limitBytes;
     if (lineEndings === "reject") this.check = new LineEndingCheck();
@@ -66,6 +70,7 @@ export class Content {
   }
 
   dispose(): void {
+    this.intakes?.abort();
     void this.#spool.dispose();
   }
 
@@ -73,8 +78,16 @@ export class Content {
     if (this.#normalizer !== undefined && part.includes(0)) this.#hasNul = true;
     const kept = this.#normalizer === undefined ? part : this.#normalizer.normalize(part);
     this.sizeBytes += kept.length;
-    if (this.fault === undefined && !this.tooLarge) return this.#spool.write(kept);
-    void this.#spool.dispose();
+    if (this.fault === undefined && !this.tooLarge) {
+      if (this.intakes === undefined) return this.#spool.write(kept);
+      return both(this.#spool.write(kept), this.intakes.write(kept));
+    }
+    this.dispose();
     return undefined;
   }
+}
+
+function both(one: MaybePromise<unknown>, other: MaybePromise<unknown>): MaybePromise<unknown> {
+  if (!isPromise(one)) return other;
+  return isPromise(other) ? Promise.all([one, other]) : one;
 }

@@ -6,11 +6,11 @@ import type { Authenticate } from "../authentication/index.ts";
 import type { Hooks } from "../hooks/index.ts";
 import type { Blob } from "../message/index.ts";
 import type { Spooler } from "../message/index.ts";
-import type { Clock, MaybePromise, QueuedMessage } from "../model/index.ts";
+import type { Clock, MaybePromise, QueuedMessage, Session, Transaction } from "../model/index.ts";
 import type { Rewriters } from "../rewrite/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { ClientNetworks } from "../routing/client-networks.ts";
-import type { ScanOutcome, ScanRequest } from "../scanning/index.ts";
+import type { Intakes, ScanOutcome, ScanRequest } from "../scanning/index.ts";
 import type { SessionPolicy } from "./session-policy.ts";
 import type { SmtpEvent } from "./events.ts";
 import type { LineEndingPolicy } from "./line-endings.ts";
@@ -51,6 +51,8 @@ export interface SessionGeneration {
   readonly rewriter: Pick<Rewriters, "rewrite" | "rewriteHeader"> | undefined;
   /** All scanners side by side. Absent when there are none. */
   readonly scan: ((request: ScanRequest) => MaybePromise<ScanOutcome | undefined>) | undefined;
+  /** For the content of one message, given to engines while it comes. Absent when none of them wants that. */
+  readonly beginScan?: ((session: Session, transaction: Transaction) => Intakes) | undefined;
   /** Who a client is. Absent when there are no authenticators: AUTH is not offered then. */
   readonly authenticate?: Authenticate | undefined;
   /** The connection goes on as another session (XCLIENT): the state that plugins kept of the one before is freed. */

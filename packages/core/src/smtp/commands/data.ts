@@ -51,8 +51,10 @@ export function askData(
 }
 
 export function beginContent(dialogue: Dialogue, transaction: OpenTransaction): Content {
-  const { host, limits, place } = dialogue;
-  transaction.content = new Content(host.spooler, limits.messageSizeBytes, place.settings.lineEndings);
+  const { host, limits, place, generation, session } = dialogue;
+  const lineEndings = place.ending === undefined ? place.settings.lineEndings : "kept";
+  const intakes = generation.beginScan?.(session, transaction.plain);
+  transaction.content = new Content(host.spooler, limits.messageSizeBytes, lineEndings, intakes);
   transaction.contentSince = host.clock.monotonic();
   return transaction.content;
 }
