@@ -1,2 +1,33 @@
-/** Scanning by an ICAP service (RFC 3507). */
-export {};
+/** `@postern/plugin-icap`: scanning by an ICAP service (RFC 3507). Nothing passes unscanned unless the entry's `onError` says so. */
+import { definePlugin, PluginError } from "@postern/core";
+import { parseAddress } from "./address.ts";
+import { createEngine } from "./engine.ts";
+import { options } from "./options.ts";
+
+export default definePlugin({
+  name: "icap",
+  apiVersion: 1,
+  options,
+  setup(gateway, given) {
+    const { name, hostname, clock, log } = gateway;
+    const addresses = [given.address].flat().map((text) => {
+      const address = parseAddress(text);
+      if (address === undefined) throw new PluginError(name, `no address: ${text}`);
+      return address;
+    });
+    const engine = createEngine(addresses, given, { hostname, clock });
+    gateway.scanner({
+      name,
+      description: `ICAP at ${addresses.map(({ uri }) => uri).join(", ")}; infected mail: ${given.onInfected}.`,
+      scan: (ask) => engine.scan(ask),
+    });
+    if (gateway.dry) return;
+    gateway.onReady(() => {
+      // Told now, and not only with the first mail; a service that comes later is no reason not to start.
+      for (const server of engine.servers) {
+        server.options().catch((error: unknown) => log.warn(`${server.address.uri}: ${String(error)}`));
+      }
+    });
+    gateway.onClose(() => engine.close());
+  },
+});

@@ -1,0 +1,53 @@
+/** Options of an ICAP service. `onError` and `deadline` are keys of the config entry that the host reads itself. */
+import { duration, size } from "@postern/core";
+import { z } from "zod";
+import { parseAddress } from "./address.ts";
+
+const expectedAddress = 'an address such as "icap://127.0.0.1:1344/avscan"';
+const address = z.string().refine((text) => parseAddress(text) !== undefined, {
+  message: `expected ${expectedAddress}`,
+  params: { expected: expectedAddress },
+});
+
+export const options = z.strictObject({
+  address: z
+    .union([address, z.array(address).min(1).max(16)])
+    .describe(
+      "The service, `icap://host:port/service`, port 1344 by default; or a list: the next is asked when one fails.",
+    ),
+  method: z
+    .enum(["RESPMOD", "REQMOD"])
+    .default("RESPMOD")
+    .describe("RESPMOD: the mail is shown as a download; REQMOD: as an upload."),
+  onInfected: z
+    .enum(["reject", "defer", "discard", "quarantine", "tag"])
+    .default("reject")
+    .describe("What becomes of mail in which something was found. `tag`: it is taken with `X-Virus-Found`."),
+  maxSize: size({ min: "1KB" })
+    .default("5MB")
+    .describe("Larger messages fail as `tooLarge`. At most what the service looks at: many call the rest clean."),
+  connections: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(20)
+    .describe("Scans at once for each service, if it allows as many; others wait."),
+  headers: z
+    .record(
+      z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, { error: "expected a header's name" }),
+      z.string().regex(/^[\x20-\x7e]{0,1000}$/, { error: "expected one line of ASCII" }),
+    )
+    .default({})
+    .describe("Further ICAP headers of each request, such as the name of a service's profile."),
+  timeouts: z
+    .strictObject({
+      connect: duration().default("5s").describe("TCP connection to one address."),
+      answer: duration()
+        .default("20s")
+        .describe("Without an octet in either direction; then the next address is asked."),
+    })
+    .prefault({})
+    .describe("How long to wait for what. `deadline` is for all together."),
+});
+
+export type Options = z.output<typeof options>;
