@@ -21,6 +21,7 @@ import {
   type DeliveryRequest,
   type Outcome,
   type PluginDefinition,
+  type QueueStore,
   type Recipient,
   type Resolver,
   type Runtime,
@@ -56,9 +57,20 @@ export interface Delivery {
   readonly content: Buffer;
 }
 
+/** What was put aside. */
+export interface PutAside {
+  readonly id: string;
+  readonly reason: string;
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  readonly content: Buffer;
+}
+
 export interface TestGateway extends SmtpPeer, AsyncDisposable {
   readonly runtime: Runtime;
   readonly deliveries: readonly Delivery[];
+  /** In order; `runtime.quarantine` releases and deletes. */
+  readonly quarantined: readonly PutAside[];
   /** Lines of the mail log. */
   readonly log: readonly string[];
   readonly events: readonly Parameters<NonNullable<RuntimeOptions["onEvent"]>>[0][];
@@ -79,6 +91,7 @@ export async function createTestGateway(
   const log: string[] = [];
   const events: Parameters<NonNullable<RuntimeOptions["onEvent"]>>[0][] = [];
   const deliveries: Delivery[] = [];
+  const quarantined: PutAside[] = [];
   const waiting: { readonly count: number; readonly wake: () => void }[] = [];
   const note = (delivery: Delivery): void => {
     deliveries.push(delivery);
@@ -92,7 +105,7 @@ export async function createTestGateway(
     const written: Partial<Config> = {
       hostname: "mx.example.test",
       listeners: [{ name: "test", host: "127.0.0.1", port: 25 }],
-      queue: { directory: folder },
+      queue: { directory: join(folder, "queue") },
       ...config,
     };
     return createRuntime(resolveConfig(written, { file: join(folder, "postern.config.json") }), {
@@ -103,6 +116,7 @@ export async function createTestGateway(
       lookUpClients: options.dns !== undefined,
       resolver: dns,
       queueStore: createMemoryStore(),
+      quarantineStore: notingStore(quarantined),
       stateStore: options.stateStore === undefined ? createMemoryStateStore({ clock }) : leftOpen(options.stateStore),
       spoolDirectory: folder,
       log: (level, line) => void log.push(`${level} ${line}`),
@@ -119,6 +133,7 @@ export async function createTestGateway(
     return {
       runtime,
       deliveries,
+      quarantined,
       log,
       events,
       close,
@@ -138,6 +153,39 @@ export async function createTestGateway(
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** In memory; notes what it is given. */
+function notingStore(quarantined: PutAside[]): QueueStore {
+  const store = createMemoryStore();
+  return {
+    get size() {
+      return store.size;
+    },
+    open: () => store.open(),
+    waiting: () => store.waiting(),
+    entry: (id) => store.entry(id),
+    content: (id) => store.content(id),
+    contentBytes: (id) => store.contentBytes?.(id),
+    hasRoom: (sizeBytes) => store.hasRoom(sizeBytes),
+    async commit(message, content, schedule) {
+      const pieces: Buffer[] = [];
+      for await (const piece of content.read()) pieces.push(piece);
+      await store.commit(message, content, schedule);
+      const { id, envelope, quarantine } = message;
+      quarantined.push({
+        id,
+        reason: quarantine?.reason ?? "",
+        sender: envelope.sender,
+        recipients: envelope.recipients.map(({ address }) => address),
+        content: Buffer.concat(pieces),
+      });
+    },
+    settle: (id, outcomes) => store.settle(id, outcomes),
+    reschedule: (id, schedule) => store.reschedule(id, schedule),
+    remove: (id) => store.remove(id),
+    close: () => store.close(),
+  };
 }
 
 function leftOpen(store: StateStore): StateStore {
