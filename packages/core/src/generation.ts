@@ -14,6 +14,7 @@ import {
   createPluginHost,
   createRegistrations,
   createTableProvider,
+  guardHandover,
   setUpPlugins,
   type GatewayParts,
   type OwnAddresses,
@@ -268,6 +269,7 @@ class BuiltGeneration implements Generation {
     const { hooks, registrations, smtp, networks, rewriter, route, routeFor, policies, parts } = built;
     const scanners = [...registrations.scanners].map(([, { value }]) => value);
     const authenticators = [...registrations.authenticators].map(([, registered]) => registered);
+    const handover = registrations.handovers.get("handover");
     const scanning = createScanning(scanners, parts.guard, {
       clock: parts.clock,
       warn: (plugin, text) => parts.log("warn", plugin, text),
@@ -283,6 +285,7 @@ class BuiltGeneration implements Generation {
       authenticate: authenticators.length === 0 ? undefined : createAuthentication(authenticators, parts.guard),
       scan: scanners.length === 0 ? undefined : (ask) => scanning.scan(ask),
       beginScan: scanning.begin,
+      handOver: handover === undefined ? undefined : guardHandover(handover, parts.guard),
     });
     this.#delivery = Object.freeze({
       hooks,

@@ -14,6 +14,7 @@ import type { SpaceOptions, StateSpace, StateStore, StateValue } from "../state/
 import type { BuildTable, OpenTable, TablePurpose, TableSpec } from "../tables/table.ts";
 import type { TableRegistry } from "../tables/registry.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
+import type { Handover } from "./handover.ts";
 import type {
   Gateway,
   GatewayAddresses,
@@ -173,6 +174,13 @@ export function createGateway(instance: PluginInstance, parts: GatewayParts): Ga
         throw new PluginError(name, `authenticator ${authenticator.name} needs the function "verify"`);
       }
       registrations.authenticators.add(owner, authenticator.name, authenticator);
+    },
+    handover(handover: Handover): void {
+      assertOpen();
+      if (typeof handover?.name !== "string" || typeof handover.take !== "function") {
+        throw new PluginError(name, 'a handover needs a name and the function "take"');
+      }
+      registrations.handovers.add(owner, "handover", handover);
     },
     store<V extends StateValue>(space: string, options?: SpaceOptions): StateSpace<V> {
       assertOpen();

@@ -11,6 +11,7 @@ import type { Judge, PolicyEntry, Restriction } from "../policy/restriction.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
 import type { Scanner } from "../scanning/scanner.ts";
 import type { Transport } from "../delivery/transport.ts";
+import type { Handover } from "./handover.ts";
 
 export interface Gateway {
   /** This instance's name: the plugin's, or `as` from the config. */
@@ -84,6 +85,8 @@ export interface Gateway {
    * `onError` says.
    */
   authenticator(authenticator: Authenticator): void;
+  /** Has the last word on every accepted message before it is queued. Only one plugin may. */
+  handover(handover: Handover): void;
   /**
    * A named space of the state store; open from ready on. Names are the plugin's own: two plugins never share one by accident. Calls
    * throw, or reject with, STORE_UNAVAILABLE.

@@ -3,6 +3,7 @@ export * from "./create-gateway.ts";
 export * from "./definition.ts";
 export { hostKeys, hostOptions } from "./entry.ts";
 export type * from "./gateway.ts";
+export * from "./handover.ts";
 export * from "./host.ts";
 export { importPlugin } from "./import.ts";
 export { createOwnAddresses, type OwnAddresses } from "./own-addresses.ts";

@@ -1,5 +1,6 @@
 /** What the plugins of one generation have registered, beside words and table types, which have registries of their own. */
 import type { Authenticator } from "../authentication/index.ts";
+import type { Handover } from "./handover.ts";
 import type { Transport } from "../delivery/transport.ts";
 import type { Rewriter } from "../rewrite/rewriter.ts";
 import type { OwnedScanner } from "../scanning/registration.ts";
@@ -13,6 +14,8 @@ export interface Registrations {
   readonly scanners: Registry<OwnedScanner>;
   readonly rewriters: Registry<Rewriter>;
   readonly authenticators: Registry<Authenticator>;
+  /** One at most, under the name "handover". */
+  readonly handovers: Registry<Handover>;
   readonly services: Registry<unknown>;
   /** Lists that plugins ask themselves, to be compiled before ready. */
   readonly lists: ListHandle[];
@@ -28,6 +31,7 @@ export function createRegistrations(): Registrations {
     scanners: createRegistry<OwnedScanner>("scanner"),
     rewriters: createRegistry<Rewriter>("rewriter"),
     authenticators: createRegistry<Authenticator>("authenticator"),
+    handovers: createRegistry<Handover>("the"),
     services: createRegistry<unknown>("service"),
     lists: [],
     stateStores: createRegistry<StateStore>("the"),

@@ -1,14 +1,16 @@
 /**
  * What becomes of a message that is judged: changed by scanners and modifiers, its envelope rewritten, given its trace fields, and then
- * dropped, put aside, or queued. 250 is said when it is on stable storage and not before (RFC 5321 §6.1).
+ * dropped, put aside, handed over, or queued. 250 is said when it is on stable storage and not before (RFC 5321 §6.1).
  */
 import { applyEdits, type Edit, type Edited, type Message } from "../message/index.ts";
 import {
   after,
+  isObjection,
   reply,
   type MaybePromise,
   type Objection,
   type QueuedMessage,
+  type Recipient,
   type Reply,
   type Transaction,
 } from "../model/index.ts";
@@ -21,7 +23,6 @@ import type { MessageRuling } from "./session-policy.ts";
 import { describeOrigin, finishMessage } from "./trace.ts";
 
 const noRecipients = reply(554, "5.5.1", "No recipients left");
-const mixedReason = "refused for these recipients";
 
 /** A message as it was judged. */
 export interface Judged {
@@ -50,10 +51,7 @@ export function dispose(
     if (ruling.quarantined.length === 0) return settle();
     const refused = applyEnvelopeEdits({ ...transaction.plain, recipients: ruling.quarantined }, senderOnly(result));
     return dialogue.proceed(rewrite(dialogue, refused), (envelope) =>
-      dialogue.proceed(putAside(dialogue, transaction, content, ruling, envelope), () => {
-        if (accepted.recipients.length === 0) return taken(dialogue, transaction.plain.id);
-        return settle();
-      }),
+      dialogue.proceed(putAside(dialogue, transaction, content, ruling, envelope), settle),
     );
   });
 }
@@ -77,7 +75,8 @@ function putAside(
   const asked = { ...envelope, recipients: ruling.quarantined };
   const finished = finishMessage(dialogue, asked, message, ruling.effects, dialogue.host.clock.now());
   const queued = describe(dialogue, envelope, finished);
-  return quarantine(dialogue, queued, finished, `${mixedReason}, taken for others as ${transaction.plain.id}`);
+  const reason = `${ruling.quarantineReason}; taken for others as ${transaction.plain.id}`;
+  return quarantine(dialogue, queued, finished, reason, ruling.quarantined);
 }
 
 function commit(
@@ -95,7 +94,7 @@ function commit(
   if (discard !== undefined) {
     const text = discard.text ?? "discarded";
     host.log({ kind: "discarded", session, id, sender: envelope.sender, recipients: envelope.recipients.length, text });
-    return taken(dialogue, id);
+    return taken(dialogue, id, ruling);
   }
   if (envelope.recipients.length === 0) return refuse(dialogue, transaction, noRecipients);
   // Received names whom the client wrote to, not whom that is an alias of.
@@ -103,21 +102,43 @@ function commit(
   const finished = finishMessage(dialogue, asked, message, effects, host.clock.now());
   // A redirect goes before a filter (access(5)).
   const filter = lastEffect(effects, "redirect") === undefined ? lastEffect(effects, "filter") : undefined;
-  const queued = describe(dialogue, envelope, finished, filter?.destination);
   const aside = lastEffect(effects, "quarantine");
-  if (aside !== undefined) {
-    return after(quarantine(dialogue, queued, finished, aside.text ?? "by the policy"), () => taken(dialogue, id));
-  }
   const hold = lastEffect(effects, "hold");
-  return after(host.enqueue(queued, finished.raw, hold && (hold.text ?? "by the policy")), () => {
-    // Said even when the client is gone: the message stays.
-    const { sender, recipients } = envelope;
-    const { sizeBytes } = finished;
-    host.log({ kind: "received", session, id, sender, recipients: recipients.length, sizeBytes, effects });
-    taken(dialogue, id);
+  const store = (destination: string | undefined): MaybePromise<void> => {
+    const queued = describe(dialogue, envelope, finished, destination);
+    if (aside !== undefined) {
+      const reason = aside.text ?? "by the policy";
+      return after(quarantine(dialogue, queued, finished, reason), () => taken(dialogue, id, ruling));
+    }
+    return after(host.enqueue(queued, finished.raw, hold && (hold.text ?? "by the policy")), () => {
+      // Said even when the client is gone: the message stays.
+      const { sender, recipients } = envelope;
+      const { sizeBytes } = finished;
+      host.log({ kind: "received", session, id, sender, recipients: recipients.length, sizeBytes, effects });
+      taken(dialogue, id, ruling);
+    });
+  };
+  const { handOver } = dialogue.generation;
+  if (handOver === undefined) return store(filter?.destination);
+  const held = aside !== undefined || hold !== undefined;
+  const given = { session, envelope, message: finished, filter: filter?.destination, held };
+  const controller = new AbortController();
+  dialogue.onEnd = () => controller.abort();
+  return after(handOver(given, controller), (said) => {
+    dialogue.onEnd = undefined;
+    if (said?.kind === "taken") {
+      const { sender, recipients } = envelope;
+      const { sizeBytes } = finished;
+      const { reply: answer } = said;
+      host.log({ kind: "handedOver", session, id, sender, recipients: recipients.length, sizeBytes, reply: answer });
+      return taken(dialogue, id, ruling, answer);
+    }
+    // Nobody has it, and nobody hears: the client comes again.
+    if (dialogue.over) return undefined;
+    if (said !== undefined && isObjection(said)) return object(dialogue, said, "message");
+    return store(said?.kind === "filter" ? said.destination : filter?.destination);
   });
 }
-
 function describe(dialogue: Dialogue, envelope: Transaction, finished: Message, filter?: string): QueuedMessage {
   const { id, sender, recipients, body, smtputf8, ret, envid } = envelope;
   return {
@@ -137,19 +158,38 @@ function describe(dialogue: Dialogue, envelope: Transaction, finished: Message, 
   };
 }
 
-function quarantine(dialogue: Dialogue, queued: QueuedMessage, finished: Message, reason: string): Promise<void> {
+/** `only`: those of the recipients whom it concerns, when others fare otherwise. */
+function quarantine(
+  dialogue: Dialogue,
+  queued: QueuedMessage,
+  finished: Message,
+  reason: string,
+  only?: readonly Recipient[],
+): Promise<void> {
   const { host, session } = dialogue;
   const { id, sizeBytes, envelope } = queued;
   return host.quarantine(queued, finished.raw, reason).then(() => {
     const { sender, recipients } = envelope;
-    host.log({ kind: "quarantined", session, id, sender, recipients: recipients.length, sizeBytes, reason });
+    const to = only?.map(({ address }) => address);
+    host.log({ kind: "quarantined", session, id, sender, recipients: recipients.length, sizeBytes, reason, to });
   });
 }
 
-function taken(dialogue: Dialogue, id: string): void {
+function taken(
+  dialogue: Dialogue,
+  id: string,
+  { discarded, discardReason }: MessageRuling,
+  said: Reply = reply(250, "2.0.0", `Ok: queued as ${id}`),
+): void {
+  if (discarded.length > 0) {
+    const { host, session } = dialogue;
+    const to = discarded.map(({ address }) => address);
+    const sender = dialogue.transaction?.plain.sender ?? "";
+    host.log({ kind: "discarded", session, id, sender, recipients: to.length, text: discardReason, to });
+  }
   dialogue.state = "ready";
   dialogue.endTransaction(true);
-  dialogue.say(reply(250, "2.0.0", `Ok: queued as ${id}`));
+  dialogue.say(said);
 }
 
 export function object(dialogue: Dialogue, objection: Objection, stage: string): void {

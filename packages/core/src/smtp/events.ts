@@ -48,6 +48,8 @@ export type SmtpEvent =
       readonly sender: string;
       readonly recipients: number;
       readonly text: string;
+      /** Whom it concerns, when others fare otherwise. */
+      readonly to?: readonly string[] | undefined;
     }
   | {
       readonly kind: "quarantined";
@@ -57,6 +59,18 @@ export type SmtpEvent =
       readonly recipients: number;
       readonly sizeBytes: number;
       readonly reason: string;
+      /** Whom it concerns, when others fare otherwise. */
+      readonly to?: readonly string[] | undefined;
+    }
+  /** Taken by somebody else while the client waited; `reply` is what the client was told. */
+  | {
+      readonly kind: "handedOver";
+      readonly session: Session;
+      readonly id: string;
+      readonly sender: string;
+      readonly recipients: number;
+      readonly sizeBytes: number;
+      readonly reply: Reply;
     }
   /** An AUTH that came to its end. `identity` is what the client said, and may be anything. */
   | {
@@ -94,6 +108,14 @@ function formatEffects(effects: readonly MessageEffect[]): string {
         .join("");
 }
 
+/** A line holds no more of them. */
+const mostNamed = 10;
+
+function formatSome(addresses: readonly string[] = []): string {
+  const named = addresses.slice(0, mostNamed).map((address) => ` to=<${logText(address, 256)}>`);
+  return `${named.join("")}${addresses.length > mostNamed ? " to=…" : ""}`;
+}
+
 /** One line, safe and bounded. */
 export function formatSmtpEvent(event: SmtpEvent): string {
   switch (event.kind) {
@@ -111,9 +133,11 @@ export function formatSmtpEvent(event: SmtpEvent): string {
     case "received":
       return `${event.id}: client=${formatClient(event.session)}, from=<${logText(event.sender, 256)}>, size=${event.sizeBytes}, nrcpt=${event.recipients}${formatLogin(event.session)}${formatEffects(event.effects)}`;
     case "discarded":
-      return `${event.id}: discard: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.text)}; from=<${logText(event.sender, 256)}> nrcpt=${event.recipients}`;
+      return `${event.id}: discard: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.text)}; from=<${logText(event.sender, 256)}> nrcpt=${event.recipients}${formatSome(event.to)}`;
     case "quarantined":
-      return `${event.id}: quarantine: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.reason)}; from=<${logText(event.sender, 256)}> size=${event.sizeBytes} nrcpt=${event.recipients}`;
+      return `${event.id}: quarantine: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(event.reason)}; from=<${logText(event.sender, 256)}> size=${event.sizeBytes} nrcpt=${event.recipients}${formatSome(event.to)}`;
+    case "handedOver":
+      return `${event.id}: proxy-accept: END-OF-MESSAGE from ${formatClient(event.session)}: ${logText(formatReply(event.reply))}; from=<${logText(event.sender, 256)}> size=${event.sizeBytes} nrcpt=${event.recipients}`;
     case "login": {
       // As Postfix says it, so that what reads its log reads ours.
       const { session, mechanism, identity, outcome } = event;

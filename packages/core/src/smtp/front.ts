@@ -7,6 +7,7 @@ import type { Hooks } from "../hooks/index.ts";
 import type { Blob } from "../message/index.ts";
 import type { Spooler } from "../message/index.ts";
 import type { Clock, MaybePromise, QueuedMessage, Session, Transaction } from "../model/index.ts";
+import type { HandOver } from "../plugin/index.ts";
 import type { Rewriters } from "../rewrite/index.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { ClientNetworks } from "../routing/client-networks.ts";
@@ -53,6 +54,8 @@ export interface SessionGeneration {
   readonly scan: ((request: ScanRequest) => MaybePromise<ScanOutcome | undefined>) | undefined;
   /** For the content of one message, given to engines while it comes. Absent when none of them wants that. */
   readonly beginScan?: ((session: Session, transaction: Transaction) => Intakes) | undefined;
+  /** In place of the queue. Absent when no plugin wants that. */
+  readonly handOver?: HandOver | undefined;
   /** Who a client is. Absent when there are no authenticators: AUTH is not offered then. */
   readonly authenticate?: Authenticate | undefined;
   /** The connection goes on as another session (XCLIENT): the state that plugins kept of the one before is freed. */
