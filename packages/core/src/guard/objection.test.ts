@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { FailureReason } from "../errors.ts";
 import { defer, formatReply, reject, type Objection } from "../model/index.ts";
 import { Failed, InvalidAnswer } from "./guard.ts";
-import { answerFor, checkObjection, objectionFor } from "./objection.ts";
+import { checkObjection, objectionFor } from "./objection.ts";
 import type { OnError } from "./owner.ts";
 
 function failed(onError: OnError, reason: FailureReason = "error"): Failed {
@@ -23,10 +23,6 @@ describe("a failure answers as its owner said, and the peer never sees the error
     [{ toString: "skip" } as OnError, "error", "451 4.3.0 Temporary failure, try again later"],
   ])("%j, %s", (onError, reason, said) => {
     expect(spoken(objectionFor(failed(onError, reason)))).toBe(said);
-  });
-
-  test("quarantine is an effect where effects fit", () => {
-    expect(answerFor(failed("quarantine"))).toEqual({ kind: "quarantine" });
   });
 });
 

@@ -1,5 +1,5 @@
 /** A failed call as an answer: the owner's `onError` in the words of a verdict. The peer hears a bland text only. */
-import type { Answer, Objection } from "../model/verdict.ts";
+import type { Objection } from "../model/verdict.ts";
 import { isObjection } from "../model/verdict.ts";
 import { internalError, reply, replyLines } from "../model/reply.ts";
 import { InvalidAnswer, type Failed } from "./guard.ts";
@@ -7,20 +7,12 @@ import { policyFor } from "./owner.ts";
 
 const deferral: Objection = Object.freeze({ kind: "defer", reply: internalError });
 const refusal: Objection = Object.freeze({ kind: "reject", reply: reply(554, "5.3.0", "Message refused") });
-const quarantine = Object.freeze({ kind: "quarantine" as const });
 
-/** `undefined` when the policy is `skip`. */
-export function answerFor({ owner, reason }: Failed): Answer {
+/** `undefined` when the policy is `skip`. Where mail can be put aside, `quarantine` is asked about before this; elsewhere it is a deferral. */
+export function objectionFor({ owner, reason }: Failed): Objection | undefined {
   const policy = policyFor(owner.onError, reason);
   if (policy === "skip") return undefined;
-  if (policy === "reject") return refusal;
-  return policy === "quarantine" ? quarantine : deferral;
-}
-
-/** The same where only an objection fits: what is no refusal or skip is a deferral. */
-export function objectionFor(failed: Failed): Objection | undefined {
-  const answer = answerFor(failed);
-  return answer === undefined || isObjection(answer) ? answer : deferral;
+  return policy === "reject" ? refusal : deferral;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { defer, permit, reject, type Verdict } from "../model/verdict.ts";
-import { mergeVerdicts, type MixedPolicy } from "./at-message.ts";
+import { formatReply } from "../model/reply.ts";
+import { defer, permit, reject, type RecipientAnswer, type Verdict } from "../model/verdict.ts";
+import { mergeVerdicts, mixedPolicies, type MixedPolicy } from "./at-message.ts";
 
 const verdicts: Readonly<Record<string, Verdict>> = {
   p: permit,
@@ -36,5 +37,49 @@ describe("one answer of SMTP for several recipients", () => {
     const { code, enhanced, text } = objection?.reply ?? {};
     expect(objection === undefined ? taken : `${code} ${enhanced} ${text}`).toBe(answer);
     if (objection !== undefined) expect([...accepted, ...discarded]).toEqual([]);
+  });
+});
+
+describe("every answer of up to three recipients", () => {
+  const answers: Readonly<Record<string, RecipientAnswer>> = {
+    ...verdicts,
+    u: undefined,
+    x: { kind: "discard", text: "list" },
+    q: { kind: "quarantine", text: "doubtful" },
+  };
+  const letters = Object.keys(answers);
+  const words = [1, 2, 3].flatMap((length) =>
+    Array.from({ length: letters.length ** length }, (_, number) =>
+      Array.from({ length }, (__, at) => letters[Math.floor(number / letters.length ** at) % letters.length]).join(""),
+    ),
+  );
+
+  test.each(mixedPolicies)("by %s", (mixed) => {
+    for (const word of words) {
+      const given = word.split("").map((letter) => answers[letter]);
+      const { objection, accepted, discarded, quarantined } = mergeVerdicts(given, mixed);
+      const at = (wanted: string) =>
+        word.split("").flatMap((letter, index) => (wanted.includes(letter) ? [index] : []));
+      const fates = [...accepted, ...discarded, ...quarantined].toSorted();
+      const all = given.map((_, index) => index);
+      if (/[de]/.test(word)) {
+        // The client comes again with all of them; only when all are told the same is it said as it was.
+        const first = answers[/[de]/.exec(word)?.[0] ?? ""] as Verdict & { readonly kind: "defer" };
+        const code = new Set(word).size === 1 ? first.reply.code : 451;
+        expect([word, objection && formatReply(objection.reply), fates]).toEqual([
+          word,
+          formatReply({ ...first.reply, code }),
+          [],
+        ]);
+      } else if (/[rs]/.test(word) && (mixed === "reject-all" || /^[rs]+$/.test(word))) {
+        expect([word, objection, fates]).toEqual([word, answers[/[rs]/.exec(word)?.[0] ?? ""], []]);
+      } else {
+        expect([word, objection, fates]).toEqual([word, undefined, all]);
+        expect(accepted).toEqual(at("pu"));
+        expect(discarded.toSorted()).toEqual(at(mixed === "discard" ? "xrs" : "x"));
+        expect(quarantined.toSorted()).toEqual(at(mixed === "quarantine" ? "qrs" : "q"));
+      }
+    }
+    expect(words).toHaveLength(8 + 64 + 512);
   });
 });

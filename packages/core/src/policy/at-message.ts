@@ -64,6 +64,7 @@ function sameAnswer(a: RecipientAnswer, b: Objection): boolean {
     a?.kind === b.kind &&
     a.reply.code === b.reply.code &&
     a.reply.enhanced === b.reply.enhanced &&
-    a.reply.text === b.reply.text
+    a.reply.text === b.reply.text &&
+    a.reply.more?.join("\n") === b.reply.more?.join("\n")
   );
 }

@@ -4,7 +4,7 @@
  */
 import { Failed, type Guard } from "../guard/guard.ts";
 import { objectionFor } from "../guard/objection.ts";
-import type { Owner } from "../guard/owner.ts";
+import { policyFor, type Owner } from "../guard/owner.ts";
 import { formatReply, type Reply } from "../model/reply.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { isObjection, type Objection, type Permit, type Verdict } from "../model/verdict.ts";
@@ -129,8 +129,15 @@ export class ListRun {
     return this.ifPermit !== undefined && this.ifReject !== undefined;
   }
 
-  /** A word that gave no answer: its plugin's onError, which warn_if_reject does not soften. True when the list has ended. */
+  /**
+   * A word that gave no answer: its plugin's onError, which warn_if_reject does not soften. With `quarantine` the list goes on, and what is
+   * taken in the end is put aside. True when the list has ended.
+   */
   fail(failed: Failed, word: CompiledWord): boolean {
+    if (policyFor(failed.owner.onError, failed.reason) === "quarantine") {
+      (this.effects ??= []).push({ kind: "quarantine", text: `${word.word} gave no answer (${failed.reason})` });
+      return false;
+    }
     const objection = objectionFor(failed);
     return objection !== undefined && this.#end(objection, word);
   }

@@ -1,9 +1,16 @@
 // What a session hears: lists in order, delayed refusals, remembered deferrals, words that fail, effects.
 import { describe, expect, test } from "vitest";
 import { createMemoryBlob, createMessage } from "../message/index.ts";
-import { isPromise, systemClock, type Answer, type Clock, type MaybePromise } from "../model/index.ts";
+import {
+  isPromise,
+  systemClock,
+  type Answer,
+  type Clock,
+  type MaybePromise,
+  type RecipientAnswer,
+} from "../model/index.ts";
 import { defer, permit, reject } from "../model/verdict.ts";
-import type { Scanned } from "./at-message.ts";
+import type { MixedPolicy, Scanned } from "./at-message.ts";
 import { askRecipient, question, setUp, type Words } from "./policy.fixture.ts";
 import type { Stage } from "./restriction.ts";
 
@@ -110,11 +117,23 @@ describe("one RCPT", () => {
     ["skip", "550 5.7.1 no"],
     ["reject", "554 5.3.0 Message refused"],
     ["defer", "451 4.3.0 Temporary failure, try again later"],
-    ["quarantine", "451 4.3.0 Temporary failure, try again later"],
+    ["quarantine", "550 5.7.1 no"],
   ] as const)("onError %s", async ([onError, reply]) => {
     for (const word of ["throws", "rejects", "wrong", "wrong_late"]) {
       expect(await askRecipient({ lists: { rcpt: [word, "no"] } }, { words, onError })).toBe(reply);
     }
+  });
+
+  test("with quarantine the list goes on, and the message is put aside", async () => {
+    const { policy } = await setUp({ lists: { rcpt: ["throws", "rejects"] } }, { words, onError: "quarantine" });
+    const judge = policy.start();
+    expect(await judge.rule("rcpt", question())).toMatchObject({
+      objection: undefined,
+      effects: [
+        { kind: "quarantine", text: "throws gave no answer (error)" },
+        { kind: "quarantine", text: "rejects gave no answer (error)" },
+      ],
+    });
   });
 
   test("onError by reason", async () => {
@@ -406,5 +425,69 @@ describe("the message", () => {
     expect(reply && `${reply.code} ${reply.text}`).toBe(answer);
     expect(ruling.recipients).toEqual(answer === undefined ? recipients : []);
     expect(ruling.by?.list).toBe(decided);
+  });
+
+  const dropped = { kind: "discard", text: "not for lists" } as const;
+  const aside = { kind: "quarantine", text: "doubtful" } as const;
+  const [a, c] = recipients;
+  test.for<[what: string, each: readonly RecipientAnswer[], mixed: MixedPolicy, expected: object]>([
+    ["all alike", [permit, undefined], "discard", { recipients, quarantined: [], discarded: [], effects: [] }],
+    [
+      "one is dropped",
+      [undefined, dropped],
+      "reject-all",
+      { recipients: [a], discarded: [c], discardReason: "not for lists" },
+    ],
+    [
+      "one is put aside",
+      [aside, undefined],
+      "reject-all",
+      { recipients: [c], quarantined: [a], quarantineReason: "doubtful" },
+    ],
+    [
+      "one is refused: dropped",
+      [reject("EICAR"), undefined],
+      "discard",
+      { recipients: [c], discarded: [a], discardReason: "refused for these recipients: 550 5.7.1 EICAR" },
+    ],
+    [
+      "one is refused: put aside",
+      [reject("EICAR"), permit],
+      "quarantine",
+      { recipients: [c], quarantined: [a], quarantineReason: "refused for these recipients: 550 5.7.1 EICAR" },
+    ],
+    // What nobody gets has one fate.
+    [
+      "all are dropped",
+      [dropped, dropped],
+      "reject-all",
+      { recipients, discarded: [], discardReason: "", effects: [dropped] },
+    ],
+    [
+      "all are put aside",
+      [aside, reject("EICAR")],
+      "quarantine",
+      {
+        recipients,
+        quarantined: [],
+        effects: [{ kind: "quarantine", text: "doubtful; refused for these recipients: 550 5.7.1 EICAR" }],
+      },
+    ],
+    [
+      "one is put aside, one dropped",
+      [aside, dropped],
+      "reject-all",
+      { recipients: [a], quarantined: [], discarded: [c], discardReason: "not for lists", effects: [aside] },
+    ],
+    [
+      "one is refused, and for all",
+      [reject("EICAR"), aside],
+      "reject-all",
+      { objection: reject("EICAR"), recipients: [], quarantined: [], discarded: [], by: { list: "scanners" } },
+    ],
+    ["one is deferred", [undefined, defer("down", "4.3.0", 450)], "discard", { objection: { reply: { code: 451 } } }],
+  ])("by recipient: %s", async ([, each, mixed, expected]) => {
+    const { policy } = await setUp({ lists: {}, mixed });
+    expect(await policy.start().judge(asked, { answer: undefined, recipients: each })).toMatchObject(expected);
   });
 });

@@ -7,6 +7,8 @@ import { coreOwner } from "../guard/owner.ts";
 import type { Message } from "../message/message.ts";
 import {
   after,
+  formatReply,
+  isObjection,
   isPromise,
   type MaybePromise,
   type Objection,
@@ -51,10 +53,14 @@ export interface MessageRuling {
   /** The one answer, when the message is not taken. */
   readonly objection: Objection | undefined;
   readonly by: Decision | undefined;
-  /** For whom it is taken, when it is. */
+  /** For whom it is taken, when it is. What becomes of it for them `effects` say. */
   readonly recipients: readonly Recipient[];
-  /** For whom it is put aside, when others fare otherwise; `effects` say it of a message as a whole. */
+  /** For whom it is put aside, or dropped without a word, while it is taken for others; empty when all fare alike. */
   readonly quarantined: readonly Recipient[];
+  readonly discarded: readonly Recipient[];
+  /** Why, one line for the operator; empty without such recipients. */
+  readonly quarantineReason: string;
+  readonly discardReason: string;
   /** Gathered over the session's and the transaction's stages, in order; each header once. */
   readonly effects: readonly MessageEffect[];
 }
@@ -288,7 +294,9 @@ export class SessionJudge {
       if (deferral !== undefined) return this.#decided(rulingOf(run, deferral));
       const discarded = this.#isDiscarding || isDiscarded(run);
       return after(
-        discarded || !answersForRecipients ? undefined : guardListed(recipient.address, addresses, transaction?.sender ?? ""),
+        discarded || !answersForRecipients
+          ? undefined
+          : guardListed(recipient.address, addresses, transaction?.sender ?? ""),
         (unknown) => {
           if (unknown !== undefined) return this.#decided(this.#refuseUnknown(run, unknown));
           this.#isDiscarding = discarded;
@@ -339,13 +347,15 @@ export class SessionJudge {
     this.#decision = by;
     const pick = (indexes: readonly number[]): readonly Recipient[] =>
       indexes.length === recipients.length ? recipients : indexes.map((index) => recipients[index] as Recipient);
-    return {
-      objection: merged.objection,
-      by,
+    const fates: Fates = {
       recipients: pick(merged.accepted),
       quarantined: pick(merged.quarantined),
+      discarded: pick(merged.discarded),
+      quarantineReason: reasonsOf(merged.quarantined, each),
+      discardReason: reasonsOf(merged.discarded, each),
       effects: this.#gathered(transaction, run),
     };
+    return { objection: merged.objection, by, ...(merged.objection === undefined ? commonFate(fates) : fates) };
   }
 
   #gathered({ recipients }: Transaction, run: ListRun): readonly MessageEffect[] {
@@ -360,6 +370,35 @@ export class SessionJudge {
 }
 
 const byScanners: Decision = Object.freeze({ list: "scanners", path: "scanners", word: "scanners", plugin: "core" });
+
+type Fates = Omit<MessageRuling, "objection" | "by">;
+
+/** What nobody gets is put aside, or else dropped, as a whole. */
+function commonFate(fates: Fates): Fates {
+  const { recipients, quarantined, discarded, quarantineReason, discardReason, effects } = fates;
+  if (recipients.length > 0) return fates;
+  if (quarantined.length > 0) {
+    const aside = { kind: "quarantine", text: quarantineReason } as const;
+    return { ...fates, recipients: quarantined, quarantined: [], quarantineReason: "", effects: [...effects, aside] };
+  }
+  if (discarded.length === 0) return fates;
+  const dropped = { kind: "discard", text: discardReason } as const;
+  return { ...fates, recipients: discarded, discarded: [], discardReason: "", effects: [...effects, dropped] };
+}
+
+/** Each reason once. */
+function reasonsOf(indexes: readonly number[], answers: readonly RecipientAnswer[] = []): string {
+  const reasons = new Set<string>();
+  for (const index of indexes) {
+    const answer = answers[index];
+    if (isObjection(answer)) reasons.add(`refused for these recipients: ${formatReply(answer.reply)}`);
+    else reasons.add((answer as { readonly text?: string } | undefined)?.text ?? "by a scanner");
+  }
+  return [...reasons].slice(0, mostReasons).join("; ");
+}
+
+/** A log line holds no more. */
+const mostReasons = 5;
 
 interface CheckedScan {
   readonly parts: readonly Part[] | undefined;
