@@ -111,14 +111,12 @@ disable_hyperscan = true;
 
 function ping(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    get({ host: "127.0.0.1", port, path: "/ping", agent: false, timeout: 2_000 }, (response) => {
+    const request = get({ host: "127.0.0.1", port, path: "/ping", agent: false, timeout: 2_000 }, (response) => {
       response.resume();
       if (response.statusCode === 200) resolve();
       else reject(new Error(`/ping was answered with ${response.statusCode}`));
-    })
-      .on("timeout", function () {
-        this.destroy(new Error("no answer to /ping"));
-      })
-      .on("error", reject);
+    });
+    request.on("timeout", () => request.destroy(new Error("no answer to /ping")));
+    request.on("error", reject);
   });
 }

@@ -7,8 +7,6 @@ export interface Endpoint {
   readonly label: string;
   readonly tls: boolean;
   readonly target: { readonly socketPath: string } | { readonly host: string; readonly port: number };
-  /** For `Host` and, with TLS, the name in the certificate. */
-  readonly hostname: string;
   /** What stands before `/checkv2`, such as `/rspamd` behind a proxy; empty, or begins with a slash and does not end with one. */
   readonly base: string;
 }
@@ -19,7 +17,7 @@ export function parseAddress(text: string, directory = "/"): Endpoint | undefine
     const path = text.slice("unix:".length);
     if (path === "" || path.includes("\0")) return undefined;
     const socketPath = isAbsolute(path) ? path : join(directory, path);
-    return { label: text, tls: false, target: { socketPath }, hostname: "localhost", base: "" };
+    return { label: text, tls: false, target: { socketPath }, base: "" };
   }
   if (!/^https?:\/\//i.test(text)) return undefined;
   const url = URL.parse(text);
@@ -27,7 +25,7 @@ export function parseAddress(text: string, directory = "/"): Endpoint | undefine
     return undefined;
   }
   const tls = url.protocol === "https:";
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const host = url.hostname.replace(/^\[|\]$/g, "");
   const port = url.port === "" ? (tls ? 443 : 80) : Number(url.port);
-  return { label: text, tls, target: { host: hostname, port }, hostname, base: url.pathname.replace(/\/+$/, "") };
+  return { label: text, tls, target: { host, port }, base: url.pathname.replace(/\/+$/, "") };
 }

@@ -136,7 +136,6 @@ function openRequest({ endpoint, agent, path, headers, content }: Exchange): Cli
   const open = endpoint.tls ? requestHttps : requestHttp;
   return open({
     ...endpoint.target,
-    ...(endpoint.tls ? { servername: endpoint.hostname } : {}),
     agent,
     method: "POST",
     path: `${endpoint.base}${path}`,
