@@ -14,6 +14,12 @@ import type { StateStore } from "./state/index.ts";
 
 export type LogLevel = "info" | "warn";
 
+/**
+ * Collects garbage now: of the last moments, or all there is. The gateway knows better than V8 when: after its start, and while large
+ * messages pass, each of whose reads leaves a buffer behind that V8 counts but does not hurry to collect.
+ */
+export type CollectGarbage = (garbage: "young" | "all") => void;
+
 /** Everything here has a default; tests and embedders give their own. */
 export interface RuntimeOptions {
   /** More folders from which packages resolve, when the config's own has none: the command's installation. */
@@ -36,6 +42,8 @@ export interface RuntimeOptions {
   readonly listen?: boolean;
   /** Open the control socket. Default true. */
   readonly control?: boolean;
+  /** Nothing is collected before V8 does unless given. */
+  readonly collectGarbage?: CollectGarbage;
   /** One safe line of the mail log. Must not throw. */
   readonly log?: (level: LogLevel, line: string) => void;
   /** The same as events. Must not throw. */

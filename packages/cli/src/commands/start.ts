@@ -1,6 +1,6 @@
 /** `postern start`: the gateway until a signal or `postern stop` ends it. */
 import { checkFolderOwners, createRuntime } from "@postern/core";
-import { markInOneStop } from "../collector.ts";
+import { takeOverCollection } from "../collector.ts";
 import { loadRequired, type ConfigOptions } from "../config-source.ts";
 import { embeddedConfig, makeEmbeddedFolder } from "../embedded.ts";
 import { startedText } from "../greeting.ts";
@@ -15,7 +15,7 @@ export interface StartOptions extends ConfigOptions {
 }
 
 export async function start(options: StartOptions, cwd: string, output: Output): Promise<void> {
-  markInOneStop();
+  const collectGarbage = takeOverCollection();
   const isEmbedded = options.defaults === true && options.config === undefined;
   const { config, file } = isEmbedded ? embeddedConfig(cwd) : await loadRequired(options, cwd);
   if (isEmbedded) makeEmbeddedFolder(cwd);
@@ -26,7 +26,8 @@ export async function start(options: StartOptions, cwd: string, output: Output):
   // Timers of the gateway keep no process alive; what it waits for while it ends must not end it half way.
   const alive = setInterval(() => undefined, 60_000);
   try {
-    const runtime = await namingFile(file, () => createRuntime(config, { searchFrom: [ownFolder], log: log.add }));
+    const given = { searchFrom: [ownFolder], log: log.add, collectGarbage };
+    const runtime = await namingFile(file, () => createRuntime(config, given));
     output.write(
       options.json === true
         ? `${JSON.stringify({ event: "ready", file, listeners: runtime.listeners })}\n`

@@ -24,6 +24,8 @@ export interface SpoolerOptions {
   readonly maxSizeBytes: number;
   /** Octets of a spooled message's header section held in memory all the same. 1 MiB. */
   readonly maxHeaderBytes?: number;
+  /** Told of octets that went to a file: their buffers are garbage now. */
+  readonly spilled?: (bytes: number) => void;
 }
 
 /** One message being taken in. One `write` at a time: wait for its promise, if it is one, before the next. */
@@ -152,6 +154,7 @@ class MessageSpool implements Spool {
   async #spill(): Promise<boolean> {
     this.#gather();
     const chunks = this.#pending;
+    const bytes = this.#pendingBytes;
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#head ??= new Head(this.#options.maxHeaderBytes ?? defaultMaxHeaderBytes);
@@ -159,6 +162,7 @@ class MessageSpool implements Spool {
     this.#file ??= new SpoolWriter(this.#options.files);
     await this.#file.append(chunks);
     this.#giveBack();
+    this.#options.spilled?.(bytes);
     return this.#file.error === undefined && !this.#disposed;
   }
 
