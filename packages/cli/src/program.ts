@@ -7,8 +7,10 @@ import { init } from "./commands/init.ts";
 import type { CheckOptions } from "./commands/check.ts";
 import type { ExplainCommandOptions } from "./commands/explain.ts";
 import type { PasswdOptions } from "./commands/passwd.ts";
+import type { ServeMilterOptions } from "./commands/serve.ts";
 import type { StartOptions } from "./commands/start.ts";
 import { listHookPoints, listPlugins, listWords } from "./commands/list.ts";
+import { addQuarantineCommands } from "./commands/quarantine.ts";
 import { addQueueCommands } from "./commands/queue-desk.ts";
 import { addTableCommands } from "./commands/table.ts";
 import type { WhyOptions } from "./commands/why.ts";
@@ -115,13 +117,24 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
   const queue = program.command("queue").description("the queue");
   add(queue, "verify", "read every octet of a queue that no gateway runs on; change nothing").action(
     async (options: ConfigOptions) =>
-      (await import("./commands/queue.ts")).verify((await loadRequired(options, cwd)).config, options.json, output),
+      (await import("./commands/queue.ts")).verify(
+        (await loadRequired(options, cwd)).config,
+        "queue",
+        options.json,
+        output,
+      ),
   );
   add(queue, "salvage", "make a damaged queue a sound one; keep aside what cannot be read").action(
     async (options: ConfigOptions) =>
-      (await import("./commands/queue.ts")).salvage((await loadRequired(options, cwd)).config, options.json, output),
+      (await import("./commands/queue.ts")).salvage(
+        (await loadRequired(options, cwd)).config,
+        "queue",
+        options.json,
+        output,
+      ),
   );
   addQueueCommands(queue, add, surroundings);
+  addQuarantineCommands(program, add, surroundings);
   addTableCommands(program, add, surroundings, exit);
   add(program, "passwd", "the hash of a password, for the table of @postern/plugin-auth", false)
     .option("--scheme <name>", "scrypt, bcrypt, sha512-crypt or sha256-crypt", "scrypt")
@@ -129,6 +142,16 @@ function buildProgram(surroundings: Surroundings, exit: (code: number) => void):
     .option("--check <hash>", "say whether this is the password's hash; exit status 1 when it is not")
     .action(async (options: PasswdOptions) =>
       exit(await (await import("./commands/passwd.ts")).passwd(options, cwd, surroundings)),
+    );
+  const serve = program.command("serve").description("plugins for another mail server");
+  add(serve, "milter", "be a milter of a Postfix or Sendmail")
+    .option("--listen <address>", "inet:8899@127.0.0.1 or unix:/path; may be said several times", several)
+    .option("--plugin <name[=json]>", "a plugin, with its options as JSON; may be said several times", several)
+    .option("--policy <stage=word>", "put a word into a list; may be said several times", several)
+    .option("--state <folder>", "where greylists and counters are kept; ./state unless given", notEmpty)
+    .option("--mode <rights>", "of unix sockets; 0660 unless given", notEmpty)
+    .action(async (options: ServeMilterOptions) =>
+      (await import("./commands/serve.ts")).serveMilter(options, cwd, output),
     );
   const plugin = program.command("plugin").description("the plugins");
   add(plugin, "list", "each plugin of the config, in order").action(async (options: ConfigOptions) =>

@@ -33,7 +33,7 @@ export {
   headerOctets,
   openMessage,
 } from "./message/index.ts";
-export { definePlugin } from "./plugin/index.ts";
+export { definePlugin, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";
 export { createRemoteStateStore } from "./state/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";
 export {
@@ -70,6 +70,7 @@ export {
 export {
   checkFolderOwners,
   checkFolders,
+  checkStateOwner,
   ConfigProblems,
   configNames,
   configSchema,

@@ -1,2 +1,2 @@
 /** Any milter in front of mail, and this gateway's plugins as a milter of another mail server. */
-export {};
+export * from "./server/index.ts";

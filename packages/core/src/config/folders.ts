@@ -20,7 +20,18 @@ export function checkFolderOwners(config: Folders, scope: TrustScope = currentUs
   inspect(config, (folder) => ownerFault(folder, scope));
 }
 
-function inspect({ file, queue, quarantine, state, control }: Folders, faultOf: (folder: string) => string | undefined): void {
+/** The same for the state store alone. */
+export function checkStateOwner({ file, state }: Pick<ResolvedConfig, "file" | "state">): void {
+  const fault = state.store === "sqlite" ? ownerFault(state.directory, currentUser()) : undefined;
+  if (fault === undefined) return;
+  const message = `state.directory: ${state.directory} cannot be used: ${fault}`;
+  throw new ConfigProblems([{ file, path: "state.directory", message }]);
+}
+
+function inspect(
+  { file, queue, quarantine, state, control }: Folders,
+  faultOf: (folder: string) => string | undefined,
+): void {
   const folders = {
     "queue.directory": queue.directory,
     "quarantine.directory": quarantine.directory,

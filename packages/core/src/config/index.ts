@@ -2,7 +2,7 @@
 export { describeConfig, type Setting } from "./describe.ts";
 export { explainIssues } from "./explain.ts";
 export { onError } from "./failure.ts";
-export { checkFolderOwners, checkFolders } from "./folders.ts";
+export { checkFolderOwners, checkFolders, checkStateOwner } from "./folders.ts";
 export { configNames, findConfig, systemFolder, type FindOptions } from "./find.ts";
 export { loadConfig, type LoadedConfig, type LoadOptions } from "./load.ts";
 export { addressList, clientList, tableSpec, type MatchItem, type MatchItems } from "./match-items.ts";

@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly trust?: TrustScope;
   /** The system's name, for the default of `hostname`. */
   readonly systemHostname?: string;
+  /** What is written, with what a command adds to it. */
+  readonly complete?: (written: Readonly<Record<string, unknown>>) => object;
 }
 
 /** Throws `ConfigError`; `ConfigProblems` with all of them when the content is wrong. */
@@ -32,7 +34,8 @@ export async function loadConfig(file: string, options: LoadOptions = {}): Promi
   if (typeof written !== "object" || written === null || Array.isArray(written)) {
     throw new ConfigProblems([{ file, path: "", message: missing(file, written) }]);
   }
-  const config = resolveConfig(written, { file, ...options });
+  const completed = options.complete?.(written as Record<string, unknown>) ?? written;
+  const config = resolveConfig(completed, { file, ...options });
   return { file, written: written as Record<string, unknown>, config };
 }
 
