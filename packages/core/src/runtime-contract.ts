@@ -14,11 +14,15 @@ import type { StateStore } from "./state/index.ts";
 
 export type LogLevel = "info" | "warn";
 
-/**
- * Collects garbage now: of the last moments, or all there is. The gateway knows better than V8 when: after its start, and while large
- * messages pass, each of whose reads leaves a buffer behind that V8 counts but does not hurry to collect.
- */
-export type CollectGarbage = (garbage: "young" | "all") => void;
+/** The gateway knows better than V8 when there is garbage. Nothing here may throw or wait. */
+export interface Collector {
+  /** The start is over: what it left behind can go. */
+  started(): void;
+  /** Octets of content came: each read of a socket leaves a buffer behind, sooner or later. */
+  received(bytes: number): void;
+  /** Octets of a large message went to its file: their buffers are garbage at once. */
+  spilled(bytes: number): void;
+}
 
 /** Everything here has a default; tests and embedders give their own. */
 export interface RuntimeOptions {
@@ -43,7 +47,7 @@ export interface RuntimeOptions {
   /** Open the control socket. Default true. */
   readonly control?: boolean;
   /** Nothing is collected before V8 does unless given. */
-  readonly collectGarbage?: CollectGarbage;
+  readonly collector?: Collector;
   /** One safe line of the mail log. Must not throw. */
   readonly log?: (level: LogLevel, line: string) => void;
   /** The same as events. Must not throw. */

@@ -25,14 +25,7 @@ import {
   type QueuedMessage,
 } from "./model/index.ts";
 import type { PluginInstance } from "./plugin/index.ts";
-import type {
-  CollectGarbage,
-  LogLevel,
-  RunningListener,
-  Runtime,
-  RuntimeOptions,
-  RuntimeStatus,
-} from "./runtime-contract.ts";
+import type { LogLevel, RunningListener, Runtime, RuntimeOptions, RuntimeStatus } from "./runtime-contract.ts";
 import { formatQuarantineEvent, Quarantine, type QuarantineEvent } from "./quarantine/index.ts";
 import { createSegmentStore, onHold, retryDefaults, type OpenReport, type QueueStore } from "./queue/index.ts";
 import { createSmtpListener, formatSmtpEvent, type SmtpEvent, type SmtpHost, type SmtpListener } from "./smtp/index.ts";
@@ -42,8 +35,6 @@ const defaultGraceMs = 10_000;
 /** For calls of sessions that are over. */
 const lastCallsMs = 1_000;
 const sweepEveryMs = 10 * 60_000;
-/** Of large messages on their way in, before what they left behind is collected. */
-const collectEveryBytes = 16 * 1024 * 1024;
 
 /** Starts a gateway. Rejects with one clear sentence, and then nothing of it is left running. */
 export async function createRuntime(config: ResolvedConfig, options: RuntimeOptions = {}): Promise<Runtime> {
@@ -163,7 +154,7 @@ class RunningGateway implements Runtime {
     this.#closers.defer(() => this.quarantine.close());
     await this.quarantine.start();
     if (this.#options.control ?? true) await this.#openControl();
-    this.#options.collectGarbage?.("all");
+    this.#options.collector?.started();
     await this.#listen();
     this.#driver.restore();
     this.#sweepNowAndThen();
@@ -339,7 +330,7 @@ class RunningGateway implements Runtime {
         files: this.#store.incoming ?? this.#ownFiles(),
         maxSizeBytes: messageSizeBytes,
         maxHeaderBytes: headerSizeBytes,
-        ...(this.#options.collectGarbage !== undefined && { spilled: collectBehind(this.#options.collectGarbage) }),
+        watch: this.#options.collector,
       }),
       hasRoom: (bytes) => this.#store.hasRoom(bytes),
       enqueue: (message, content, held) => this.submit(message, content, held),
@@ -436,15 +427,4 @@ type GatewayEvent = Parameters<NonNullable<RuntimeOptions["onEvent"]>>[0];
 
 function levelOf({ kind }: GatewayEvent): LogLevel {
   return kind === "failed" || kind === "troubled" ? "warn" : "info";
-}
-
-/** Counts the octets of all large messages together. */
-function collectBehind(collect: CollectGarbage): (bytes: number) => void {
-  let left = collectEveryBytes;
-  return (bytes) => {
-    left -= bytes;
-    if (left > 0) return;
-    left = collectEveryBytes;
-    collect("young");
-  };
 }

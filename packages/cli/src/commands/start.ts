@@ -15,7 +15,7 @@ export interface StartOptions extends ConfigOptions {
 }
 
 export async function start(options: StartOptions, cwd: string, output: Output): Promise<void> {
-  const collectGarbage = takeOverCollection();
+  const collector = takeOverCollection();
   const isEmbedded = options.defaults === true && options.config === undefined;
   const { config, file } = isEmbedded ? embeddedConfig(cwd) : await loadRequired(options, cwd);
   if (isEmbedded) makeEmbeddedFolder(cwd);
@@ -26,7 +26,7 @@ export async function start(options: StartOptions, cwd: string, output: Output):
   // Timers of the gateway keep no process alive; what it waits for while it ends must not end it half way.
   const alive = setInterval(() => undefined, 60_000);
   try {
-    const given = { searchFrom: [ownFolder], log: log.add, collectGarbage };
+    const given = { searchFrom: [ownFolder], log: log.add, collector };
     const runtime = await namingFile(file, () => createRuntime(config, given));
     output.write(
       options.json === true

@@ -24,8 +24,13 @@ export interface SpoolerOptions {
   readonly maxSizeBytes: number;
   /** Octets of a spooled message's header section held in memory all the same. 1 MiB. */
   readonly maxHeaderBytes?: number;
-  /** Told of octets that went to a file: their buffers are garbage now. */
-  readonly spilled?: (bytes: number) => void;
+  /** Told of octets that come, and of those that went to a file. */
+  readonly watch?: SpoolWatch | undefined;
+}
+
+export interface SpoolWatch {
+  received(bytes: number): void;
+  spilled(bytes: number): void;
 }
 
 /** One message being taken in. One `write` at a time: wait for its promise, if it is one, before the next. */
@@ -93,6 +98,7 @@ class MessageSpool implements Spool {
 
   write(chunk: Buffer): MaybePromise<boolean> {
     this.sizeBytes += chunk.length;
+    this.#options.watch?.received(chunk.length);
     if (this.overflowed || this.#disposed || this.#file?.error !== undefined) return false;
     if (this.sizeBytes > this.#options.maxSizeBytes) {
       this.overflowed = true;
@@ -162,7 +168,7 @@ class MessageSpool implements Spool {
     this.#file ??= new SpoolWriter(this.#options.files);
     await this.#file.append(chunks);
     this.#giveBack();
-    this.#options.spilled?.(bytes);
+    this.#options.watch?.spilled(bytes);
     return this.#file.error === undefined && !this.#disposed;
   }
 
