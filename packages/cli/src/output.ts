@@ -5,6 +5,10 @@ export interface Output {
   write(text: string): void;
   /** Standard error. */
   warn(text: string): void;
+  /** Octets to standard output; resolves when more may come. */
+  octets?(piece: Uint8Array): Promise<void>;
+  /** Standard output is a terminal. */
+  readonly toTerminal?: boolean;
   /** Standard error is read by a person. */
   readonly isTerminal?: boolean;
 }
@@ -12,6 +16,9 @@ export interface Output {
 export const processOutput: Output = {
   write: (text) => void process.stdout.write(text),
   warn: (text) => void process.stderr.write(text),
+  octets: (piece) =>
+    new Promise((resolve, reject) => process.stdout.write(piece, (error) => (error ? reject(error) : resolve()))),
+  toTerminal: process.stdout.isTTY,
   isTerminal: process.stderr.isTTY,
 };
 

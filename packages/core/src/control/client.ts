@@ -17,7 +17,7 @@ export interface AskOptions {
   readonly untilClosed?: boolean;
 }
 
-/** The result. Throws `CONTROL_UNAVAILABLE` when no gateway answers, or with the gateway's own words. */
+/** The result. Throws `CONTROL_UNAVAILABLE` when no gateway answers, or with the gateway's own words; its code is the cause's then. */
 export function askControl(directory: string, request: ControlRequest, options: AskOptions = {}): Promise<unknown> {
   const { timeoutMs = 10_000, untilClosed = false } = options;
   const path = join(directory, socketName);
@@ -35,7 +35,7 @@ export function askControl(directory: string, request: ControlRequest, options: 
       if (error !== undefined) reject(error);
       else if (answer === undefined) reject(unavailable(`the gateway on ${path} ended without an answer`));
       else if (answer.ok) resolve(answer.result);
-      else reject(unavailable(answer.error.message));
+      else reject(unavailable(answer.error.message, answer.error));
     };
     socket.on("error", (cause: NodeJS.ErrnoException) => {
       // Once it has answered, an end in whatever manner is an end.
