@@ -98,6 +98,14 @@ async function passing<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
   return promise;
 }
 
+/** While time goes by: what the disk is asked in between takes turns of the event loop, and only then is the next timer set. */
+async function untilLater(clock: FakeClock, holds: () => boolean): Promise<void> {
+  for (let turns = 0; !holds(); turns += 1) {
+    if (turns > 20_000) throw new Error(`still not so: ${holds.toString()}`);
+    await clock.run(100);
+  }
+}
+
 async function until(holds: () => boolean): Promise<void> {
   for (let turns = 0; !holds(); turns += 1) {
     if (turns > 20_000) throw new Error(`still not so: ${holds.toString()}`);
@@ -230,12 +238,11 @@ describe("expiry", () => {
     const second = await open({}, clock);
     await clock.run(20 * day - 1);
     await until(() => second.quarantine.status().messages === 2);
-    await clock.run(2);
-    await until(() => second.events.length === 1);
+    await untilLater(clock, () => second.events.length === 1);
     expect(second.events).toMatchObject([{ kind: "deleted", id: early, why: "expired", message: { id: early } }]);
     expect(await second.ids()).toEqual([late]);
     await clock.run(10 * day);
-    await until(() => second.quarantine.status().messages === 0);
+    await untilLater(clock, () => second.quarantine.status().messages === 0);
     expect(second.quarantine.status()).toMatchObject({ sizeBytes: 0, expired: 2, deleted: 0 });
     await until(() => clock.pending === 0);
     await second.quarantine.close();
@@ -248,8 +255,8 @@ describe("expiry", () => {
     const { clock, quarantine, add } = await open();
     await add("one");
     clock.setWallClock(clock.now() + 31 * day);
-    await clock.run(3_600_000);
-    await until(() => quarantine.status().messages === 0);
+    await clock.run(3_500_000);
+    await untilLater(clock, () => quarantine.status().messages === 0);
     await quarantine.close();
   });
 
@@ -269,12 +276,11 @@ describe("expiry", () => {
       await quarantine.add(messageOf(id, content, clock.now()), content, "many");
     }
     events.length = 0;
-    await clock.run(31 * day);
-    await until(() => quarantine.status().messages === 1);
+    await clock.run(30 * day);
+    await untilLater(clock, () => quarantine.status().messages === 1);
     expect(events).toHaveLength(2499);
     failing = false;
-    await clock.run(11 * 60_000);
-    await until(() => quarantine.status().messages === 0);
+    await untilLater(clock, () => quarantine.status().messages === 0);
     await quarantine.close();
   });
 });
@@ -415,6 +421,7 @@ describe("search", () => {
     counting = false;
     expect(found).toEqual(Array.from({ length: 100 }, (_, at) => `id0999${String(99 - at).padStart(2, "0")}`));
     // What was read behind the last one of a full page is read again.
+    expect(read).toBeGreaterThanOrEqual(count);
     expect(read - count).toBeLessThan(100);
     expect(pages).toBeGreaterThan(25);
     expect(turns).toBeGreaterThan(pages * 10);
