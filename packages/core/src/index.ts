@@ -25,15 +25,24 @@ export {
   tableSpec,
 } from "./config/index.ts";
 export {
+  applyEdits,
   createFileBlob,
   createMemoryBlob,
   createMessage,
+  decodeWords,
+  defaultMimeLimits,
   formatDate,
   header,
   headerOctets,
+  MimeLimit,
   openMessage,
+  parseStructured,
+  partsInMemory,
+  walkParts,
 } from "./message/index.ts";
 export { definePlugin, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";
+export { Breaker, policyFor } from "./guard/index.ts";
+export { unscannedHeader } from "./scanning/index.ts";
 export { createRemoteStateStore } from "./state/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";
 export {
@@ -111,8 +120,10 @@ export {
   rejectedText,
   stages,
 } from "./policy/index.ts";
+export { createNamelessFiles, createSoundSpool, createSpooler } from "./message/index.ts";
 export { createMemoryStore, createSegmentStore } from "./queue/index.ts";
 export { createAddressBook, createOwnEndpoints } from "./routing/index.ts";
+export { checkFinding } from "./scanning/index.ts";
 export { connectInProcess } from "./smtp/index.ts";
 export { createMemoryStateStore } from "./state/index.ts";
 export { createTableRegistry } from "./tables/index.ts";

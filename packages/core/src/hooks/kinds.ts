@@ -26,6 +26,8 @@ export interface HookDeclaration {
 export interface TapOptions {
   /** Where it stands; "inspect" unless said otherwise. */
   readonly place?: Place;
+  /** How long it may take, when it knows better than its plugin's `deadline`: a plugin that bounds its own waiting by its own options. */
+  readonly deadlineMs?: number;
 }
 
 export interface TapInfo {
@@ -85,7 +87,11 @@ abstract class BaseHook<Call extends (...args: never[]) => unknown> implements H
     if (stage < 0)
       throw new TypeError(`hook ${this.name}: no place "${String(place)}"; places are ${places.join(", ")}`);
     if (typeof call !== "function") throw new TypeError(`hook ${this.name}: a tap is a function`);
-    const tap: OwnedTap = { owner, place, call: call as unknown as OwnedTap["call"] };
+    const deadlineMs = options?.deadlineMs ?? owner.deadlineMs;
+    if (!(deadlineMs > 0 && Number.isFinite(deadlineMs)))
+      throw new TypeError(`hook ${this.name}: a tap's deadlineMs is a positive number`);
+    const patient = deadlineMs === owner.deadlineMs ? owner : Object.freeze({ ...owner, deadlineMs });
+    const tap: OwnedTap = { owner: patient, place, call: call as unknown as OwnedTap["call"] };
     this.#registry.tap({ name: owner.name, stage }, () => tap);
     this.ordered = this.#registry.taps.map(({ fn }) => (fn as () => OwnedTap)());
   }

@@ -1,6 +1,6 @@
 /** Hooks of the SMTP conversation. A decision can only narrow what the policy allows: no hook permits. */
 import type { Declare } from "./declare.ts";
-import type { Envelope, Objection, Recipient, Session, Transaction } from "../model/index.ts";
+import type { Objection, Recipient, Session, Transaction } from "../model/index.ts";
 import type { Message } from "../message/message.ts";
 
 export const createSmtpHooks = (declare: Declare) =>
@@ -30,10 +30,10 @@ export const createSmtpHooks = (declare: Declare) =>
       ["identity", "mechanism", "session"],
       "AUTH was refused, or nobody could be asked. `identity` is what the client said, and may be empty.",
     ),
-    mail: declare.decision<[sender: string, envelope: Envelope, session: Session]>(
+    mail: declare.decision<[sender: string, envelope: Transaction, session: Session]>(
       "smtp.mail",
       ["sender", "envelope", "session"],
-      "MAIL FROM, before a transaction begins; an empty sender is the null reverse-path. RFC 5321 §4.1.1.2.",
+      "MAIL FROM, before a transaction begins, which has its id already; an empty sender is the null reverse-path. RFC 5321 §4.1.1.2.",
     ),
     rcpt: declare.decision<[recipient: Recipient, transaction: Transaction, session: Session]>(
       "smtp.rcpt",

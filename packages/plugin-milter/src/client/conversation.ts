@@ -1,0 +1,530 @@
+/**
+ * One milter in one SMTP session: what it was told, whether it is still asked, and what stands in its place when it is lost. Commands go
+ * to it strictly one after another. Those that it does not want cost nothing, and no connection is opened for them.
+ */
+import {
+  isPromise,
+  policyFor,
+  reply,
+  type FailurePolicy,
+  type FailureReason,
+  type MaybePromise,
+  type Message,
+  type Objection,
+  type ScanAsk,
+} from "@postern/core";
+import {
+  commandLetters,
+  encodeCommand,
+  encodeTexts,
+  fromOctets,
+  mostDataOctets,
+  steps,
+  type Command,
+  type CommandKind,
+  type MacroStage,
+  type Ruling,
+} from "../protocol/index.ts";
+import { bodyPackets, headerPacket } from "./content.ts";
+import type { Occasion } from "./macros.ts";
+import type { Line, Milter } from "./milter.ts";
+import { isModification, Modifications, type Modified, type Trace } from "./modifications.ts";
+import { readReplyCode } from "./reply-code.ts";
+import { down, invalid, toTrouble } from "./trouble.ts";
+
+const rejected: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Command rejected") };
+const putOff: Objection = { kind: "defer", reply: reply(451, "4.7.1", "Service unavailable - try again later") };
+const refused: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Service unavailable") };
+const closing: Objection = { kind: "defer", reply: reply(421, "4.7.0", "Server closing connection") };
+
+/** Progress may stretch the end of a message; nobody's client waits longer than RFC 5321 §4.5.3.2.6 has it wait. */
+const longestProgressMs = 600_000;
+/** Packets that wait for company before they are written. */
+const mostGathered = 16 * 1024;
+
+/** A command of the session and what goes with it. */
+export interface Step {
+  readonly kind: "connect" | "helo" | "mail" | "recipient" | "data" | "unknown";
+  readonly command: Command;
+  readonly occasion: Occasion;
+}
+
+interface StepRule {
+  /** The milter leaves it out. */
+  readonly no: number;
+  readonly noReply: number;
+  readonly macros: MacroStage | undefined;
+  /** Belongs to a message. */
+  readonly ofMessage: boolean;
+}
+
+const rules: Readonly<Record<Step["kind"], StepRule>> = {
+  connect: { no: steps.noConnect, noReply: steps.noReplyToConnect, macros: "connect", ofMessage: false },
+  helo: { no: steps.noHelo, noReply: steps.noReplyToHelo, macros: "helo", ofMessage: false },
+  mail: { no: steps.noMail, noReply: steps.noReplyToMail, macros: "mail", ofMessage: true },
+  recipient: { no: steps.noRecipient, noReply: steps.noReplyToRecipient, macros: "recipient", ofMessage: true },
+  data: { no: steps.noData, noReply: steps.noReplyToData, macros: "data", ofMessage: true },
+  unknown: { no: steps.noUnknown, noReply: steps.noReplyToUnknown, macros: undefined, ofMessage: false },
+};
+
+/** What it wants done with the message as a whole, said before the end of it or there. */
+interface Wish {
+  readonly discard: boolean;
+  readonly quarantine: string | undefined;
+}
+const noWish: Wish = Object.freeze({ discard: false, quarantine: undefined });
+
+/** What became of a message at one milter. */
+export interface Inspection extends Wish {
+  readonly objection: Objection | undefined;
+  readonly modified: Modified | undefined;
+  readonly lost: Lost | undefined;
+}
+
+export interface Lost {
+  readonly policy: FailurePolicy;
+  readonly reason: FailureReason;
+}
+
+export interface ConversationHost {
+  /** It is lost for this session. */
+  failed(milter: Milter, error: unknown): void;
+  warn(text: string): void;
+  readonly origin: string;
+}
+
+export class Conversation {
+  readonly milter: Milter;
+  readonly #host: ConversationHost;
+  #line: Line | undefined;
+  #hasAnswered = false;
+  /** Steps that were not worth a connection yet. */
+  #waiting: Step[] = [];
+  /** Packets to go with the next command that is answered. */
+  #gathered: Uint8Array[] = [];
+  #gatheredOctets = 0;
+  /** What was written over a used connection, until it has answered. */
+  #unanswered: Uint8Array[] | undefined;
+  /** It has said `accept`: for the session, or for this message. */
+  #accepted: "session" | "message" | undefined;
+  /** What it said at connect or helo stands for all that follows. */
+  #standing: Objection | undefined;
+  #lost: Lost | undefined;
+  /** `skip`: no more of this kind until there is one of another. */
+  #skipped: CommandKind | undefined;
+  /** Something of a message was told: an abort is due. */
+  #inMessage = false;
+  #wish: Wish = noWish;
+  /** A message that nobody waits for any more is still with the milter. */
+  #settling: Promise<unknown> | undefined;
+  /** The milter has seen the end of the message. */
+  #wasWhole = false;
+  #isOver = false;
+
+  constructor(milter: Milter, host: ConversationHost) {
+    this.milter = milter;
+    this.#host = host;
+  }
+
+  /** The message is to be thrown away, whatever others say of it. */
+  get wantsDiscard(): boolean {
+    return this.#wish.discard;
+  }
+
+  get #isOut(): boolean {
+    return this.#accepted !== undefined || this.#lost !== undefined;
+  }
+
+  /** Never rejects: a milter that is lost answers by its `onError`. */
+  ask(step: Step): MaybePromise<Objection | undefined> {
+    if (step.kind === "mail") this.abort();
+    const stands = this.#stands();
+    if (stands !== undefined || this.#isOut || this.#isOver) return stands;
+    if (this.#settling !== undefined) return this.#settling.then(() => this.ask(step));
+    if (rules[step.kind].ofMessage) this.#inMessage = true;
+    this.#waiting.push(step);
+    if (this.#line === undefined && !this.#isWorthConnecting(step)) return undefined;
+    return this.#caught(this.#catchUp());
+  }
+
+  /**
+   * The whole message; it is over for this milter then. Never rejects: a milter that is lost answers by its `onError`. When `signal` is
+   * aborted the milter is brought back to its rest, which the next command waits for.
+   */
+  async inspect(message: Message, ask: ScanAsk, trace: Trace): Promise<Inspection> {
+    if (this.#settling !== undefined) await this.#settling;
+    const stands = this.#stands();
+    if (stands !== undefined || this.#isOut || this.#isOver) {
+      const said = this.#report(stands);
+      this.abort();
+      return said;
+    }
+    const { signal } = ask;
+    const hurry = (): void => this.#line?.connection.hurry(this.milter.settings.commandTimeoutMs);
+    signal.addEventListener("abort", hurry, { once: true });
+    const running = this.#scan(message, ask, trace)
+      .catch((error: unknown) => this.#lose(error))
+      .then((answer) => {
+        signal.removeEventListener("abort", hurry);
+        this.#settling = undefined;
+        const said = this.#report(answer);
+        if (signal.aborted || !this.#wasWhole) this.abort();
+        this.#endMessage();
+        return said;
+      });
+    this.#settling = running;
+    return running;
+  }
+
+  /** The message is over before its end. */
+  abort(): void {
+    if (!this.#inMessage || this.#settling !== undefined) return;
+    this.#endMessage();
+    if (this.#line === undefined) return;
+    this.#gather(encodeCommand({ kind: "abort" }));
+    this.#flush();
+  }
+
+  /** The session is over. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const line = this.#line;
+    this.#line = undefined;
+    if (line === undefined) return;
+    this.milter.abandoned(line.turn);
+    const lastWords = this.#gathered;
+    if (this.#inMessage) lastWords.push(encodeCommand({ kind: "abort" }));
+    this.milter.release(line, lastWords, this.#settling === undefined);
+  }
+
+  #stands(): Objection | undefined {
+    if (this.#standing !== undefined) return this.#standing;
+    if (this.#lost?.policy === "defer") return putOff;
+    return this.#lost?.policy === "reject" ? refused : undefined;
+  }
+
+  #report(answer: Objection | Modified | undefined): Inspection {
+    const isObjection = answer !== undefined && "reply" in answer;
+    return {
+      ...this.#wish,
+      objection: isObjection ? answer : undefined,
+      modified: isObjection ? undefined : answer,
+      lost: this.#lost,
+    };
+  }
+
+  #endMessage(): void {
+    this.#inMessage = false;
+    this.#waiting = this.#waiting.filter(({ kind }) => !rules[kind].ofMessage);
+    if (this.#accepted === "message") this.#accepted = undefined;
+    this.#skipped = undefined;
+    this.#wish = noWish;
+  }
+
+  /** As far as its last agreement tells. */
+  #isWorthConnecting({ kind }: Step): boolean {
+    const { agreement } = this.milter;
+    return agreement === undefined || (agreement.steps & rules[kind].no) === 0;
+  }
+
+  #caught(answer: Promise<Objection | undefined> | undefined): MaybePromise<Objection | undefined> {
+    return answer?.catch((error: unknown) => this.#lose(error));
+  }
+
+  /** Tells all that it was not told yet; the first objection ends it. */
+  #catchUp(): Promise<Objection | undefined> | undefined {
+    if (this.#line === undefined) return this.#connect().then(() => this.#catchUp());
+    for (;;) {
+      const step = this.#waiting.shift();
+      if (step === undefined) return undefined;
+      const told = this.#tell(this.#line, step);
+      if (isPromise(told)) {
+        return told.then((objection) => (objection !== undefined || this.#isOut ? objection : this.#catchUp()));
+      }
+    }
+  }
+
+  async #connect(fresh = false): Promise<void> {
+    const line = await this.milter.open(fresh);
+    if (this.#isOver) {
+      this.milter.release(line, [], true);
+      throw down("the session is over");
+    }
+    this.#line = line;
+    this.#unanswered = line.isUsed ? [] : undefined;
+  }
+
+  #tell(line: Line, step: Step): MaybePromise<Objection | undefined> {
+    const { no, noReply, macros: stage } = rules[step.kind];
+    const { steps: agreed, known, macros: wanted } = line.agreement;
+    if (this.#isSkipped(step.kind) || !isKnown(step.kind, known)) return undefined;
+    const macros = stage === undefined ? undefined : this.milter.macros.at(stage, wanted, step.occasion);
+    if (isPromise(macros))
+      return macros.then((late) => this.#send(step, late, (agreed & no) !== 0, (agreed & noReply) !== 0));
+    return this.#send(step, macros, (agreed & no) !== 0, (agreed & noReply) !== 0);
+  }
+
+  #send(
+    { kind, command }: Step,
+    macros: Readonly<Record<string, string>> | undefined,
+    isLeftOut: boolean,
+    isUnanswered: boolean,
+  ): MaybePromise<Objection | undefined> {
+    // The macros are told even when the command is not: a later one may ask for them.
+    if (macros !== undefined) this.#gather(macrosPacket(commandLetters[kind], macros));
+    if (isLeftOut) return undefined;
+    this.#gather(encodeCommand(command));
+    if (isUnanswered) return undefined;
+    return this.#ruling().then((ruling) => this.#judge(kind, ruling));
+  }
+
+  /** Sends what was gathered and waits for its answer. */
+  async #ruling(): Promise<Ruling> {
+    for (;;) {
+      try {
+        return await this.#answer(this.milter.settings.commandTimeoutMs);
+      } catch (error) {
+        const again = this.#unanswered;
+        const line = this.#line;
+        if (again === undefined || line?.isUsed !== true || toTrouble(error).reason !== "down" || this.#isOver)
+          throw error;
+        // It had closed a connection that waited: nothing was lost with it.
+        this.milter.abandoned(line.turn);
+        this.#gathered = again;
+        await this.#connect(true);
+      }
+    }
+  }
+
+  async #answer(timeoutMs: number): Promise<Ruling> {
+    const { connection } = this.#lineInStep();
+    this.#flush();
+    for (;;) {
+      const response = await connection.next(timeoutMs);
+      this.#heard();
+      if (response.kind === "progress") continue;
+      if (response.kind === "quarantine") this.#wish = { ...this.#wish, quarantine: fromOctets(response.reason) };
+      else if (response.kind === "negotiate" || isModification(response.kind)) {
+        throw invalid(`it answered with ${response.kind} before the end of a message`);
+      } else return response as Ruling;
+    }
+  }
+
+  #heard(): void {
+    this.#unanswered = undefined;
+    if (this.#hasAnswered) return;
+    this.#hasAnswered = true;
+    this.milter.answered();
+  }
+
+  #lineInStep(): Line {
+    const line = this.#line;
+    if (line === undefined) throw down("the connection was closed");
+    if (line.connection.usable && !line.connection.isInStep) throw invalid("it spoke out of turn");
+    return line;
+  }
+
+  #judge(kind: CommandKind, ruling: Ruling): Objection | undefined {
+    const isSession = kind === "connect" || kind === "helo";
+    switch (ruling.kind) {
+      case "continue":
+        return undefined;
+      case "skip":
+        this.#skipped = kind;
+        return undefined;
+      case "accept":
+        this.#accepted = isSession ? "session" : "message";
+        if (isSession) this.#part();
+        return undefined;
+      case "discard":
+        if (isSession) this.#host.warn(`it may not discard at ${kind}`);
+        else {
+          this.#wish = { ...this.#wish, discard: true };
+          this.#accepted = "message";
+        }
+        return undefined;
+      case "reject":
+        return this.#object(isSession, rejected);
+      case "tempfail":
+        return this.#object(isSession, putOff);
+      case "shutdown":
+        return this.#object(true, closing);
+      case "replyCode": {
+        const objection = readReplyCode(ruling.text);
+        if (objection === undefined) throw invalid("its reply is no refusal with a code");
+        return this.#object(isSession, objection);
+      }
+      case "connectionFailure":
+        throw down("it wants the connection to fail");
+    }
+  }
+
+  #object(stands: boolean, objection: Objection): Objection {
+    if (stands) {
+      this.#standing = objection;
+      this.#part();
+    }
+    return objection;
+  }
+
+  #isSkipped(kind: CommandKind): boolean {
+    if (this.#skipped === kind) return true;
+    this.#skipped = undefined;
+    return false;
+  }
+
+  /** It is not asked any more in this session. */
+  #part(): void {
+    const line = this.#line;
+    this.#line = undefined;
+    if (line === undefined) return;
+    this.milter.abandoned(line.turn);
+    this.milter.release(line, [], true);
+  }
+
+  #lose(error: unknown): Objection | undefined {
+    const trouble = toTrouble(error);
+    const line = this.#line;
+    this.#line = undefined;
+    this.#waiting = [];
+    this.#gathered = [];
+    if (this.#isOver) return undefined;
+    if (line !== undefined) {
+      line.connection.destroy();
+      this.milter.failed(line.turn, trouble);
+    }
+    const { reason } = trouble;
+    this.#lost = { reason, policy: policyFor(this.milter.settings.onError, reason) };
+    this.#host.failed(this.milter, trouble);
+    return this.#stands();
+  }
+
+  #gather(packet: Uint8Array): void {
+    this.#gathered.push(packet);
+    this.#gatheredOctets += packet.length;
+    if (this.#gatheredOctets > mostGathered) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#gathered.length === 0 || this.#line === undefined) return;
+    this.#unanswered?.push(...this.#gathered);
+    this.#line.connection.write(this.#gathered);
+    this.#gathered = [];
+    this.#gatheredOctets = 0;
+  }
+
+  // The message
+
+  async #scan(message: Message, ask: ScanAsk, trace: Trace): Promise<Objection | Modified | undefined> {
+    const { signal, session, transaction } = ask;
+    this.#inMessage = true;
+    this.#wasWhole = false;
+    const objection = await this.#catchUp();
+    if (objection !== undefined || this.#isOut) return objection;
+    const { agreement } = this.#lineInStep();
+    const occasion: Occasion = { session, transaction };
+    const said =
+      (await this.#sendHeaders(message, signal)) ??
+      (await this.#sendEndOfHeaders(occasion)) ??
+      (await this.#sendBody(message, signal));
+    if (said !== undefined || this.#isOut || signal.aborted) return said;
+    const macros = await this.milter.macros.at("endOfMessage", agreement.macros, occasion);
+    if (macros !== undefined) this.#gather(macrosPacket(commandLetters.endOfMessage, macros));
+    this.#gather(encodeCommand({ kind: "endOfMessage" }));
+    return this.#endOfMessage(message, ask, trace);
+  }
+
+  async #sendHeaders({ headers }: Message, signal: AbortSignal): Promise<Objection | undefined> {
+    const { agreement } = this.#lineInStep();
+    if ((agreement.steps & steps.noHeaders) !== 0) return undefined;
+    const isUnanswered = (agreement.steps & steps.noReplyToHeader) !== 0;
+    const leadingSpace = (agreement.steps & steps.leadingSpace) !== 0;
+    for (const field of headers) {
+      if (signal.aborted || this.#isSkipped("header")) return undefined;
+      const packet = headerPacket(field, leadingSpace);
+      if (packet === undefined) continue;
+      this.#gather(packet);
+      if (isUnanswered) await this.#pressure();
+      else {
+        const objection = this.#judge("header", await this.#contentRuling());
+        if (objection !== undefined || this.#isOut) return objection;
+      }
+    }
+    return undefined;
+  }
+
+  async #sendEndOfHeaders(occasion: Occasion): Promise<Objection | undefined> {
+    if (this.#isOut) return undefined;
+    const { agreement } = this.#lineInStep();
+    if ((agreement.steps & steps.noEndOfHeaders) !== 0) return undefined;
+    this.#skipped = undefined;
+    const macros = await this.milter.macros.at("endOfHeaders", agreement.macros, occasion);
+    if (macros !== undefined) this.#gather(macrosPacket(commandLetters.endOfHeaders, macros));
+    this.#gather(encodeCommand({ kind: "endOfHeaders" }));
+    if ((agreement.steps & steps.noReplyToEndOfHeaders) !== 0) return undefined;
+    return this.#judge("endOfHeaders", await this.#contentRuling());
+  }
+
+  async #sendBody({ body }: Message, signal: AbortSignal): Promise<Objection | undefined> {
+    if (this.#isOut) return undefined;
+    const { agreement } = this.#lineInStep();
+    if ((agreement.steps & steps.noBody) !== 0) return undefined;
+    const isUnanswered = (agreement.steps & steps.noReplyToBody) !== 0;
+    for await (const packet of bodyPackets(body, mostDataOctets(agreement))) {
+      if (signal.aborted) return undefined;
+      this.#flush();
+      for (const part of packet) this.#gathered.push(part);
+      if (isUnanswered) {
+        this.#flush();
+        await this.#pressure();
+        continue;
+      }
+      const objection = this.#judge("body", await this.#contentRuling());
+      if (objection !== undefined || this.#isOut || this.#isSkipped("body")) return objection;
+    }
+    return undefined;
+  }
+
+  #contentRuling(): Promise<Ruling> {
+    return this.#answer(this.milter.settings.contentTimeoutMs);
+  }
+
+  #pressure(): MaybePromise<void> {
+    return this.#lineInStep().connection.pressure(this.milter.settings.contentTimeoutMs);
+  }
+
+  async #endOfMessage(message: Message, ask: ScanAsk, trace: Trace): Promise<Objection | Modified | undefined> {
+    const { connection, agreement } = this.#lineInStep();
+    const { contentTimeoutMs } = this.milter.settings;
+    const { clock } = this.milter;
+    const until = clock.monotonic() + Math.max(contentTimeoutMs, longestProgressMs);
+    let modifications: Modifications | undefined;
+    this.#flush();
+    for (;;) {
+      const left = Math.max(until - clock.monotonic(), 1);
+      const response = await connection.next(
+        ask.signal.aborted ? Math.min(left, this.milter.settings.commandTimeoutMs) : Math.min(contentTimeoutMs, left),
+      );
+      this.#heard();
+      if (response.kind === "progress") continue;
+      if (response.kind === "negotiate") throw invalid("it answered the end of a message with negotiate");
+      if (!isModification(response.kind)) {
+        this.#wasWhole = true;
+        const objection = this.#judge("endOfMessage", response as Ruling);
+        return objection ?? (await modifications?.finish());
+      }
+      modifications ??= new Modifications(agreement, message, ask, trace, this.#host.origin);
+      await modifications.add(response as Parameters<Modifications["add"]>[0]);
+    }
+  }
+}
+
+function isKnown(kind: Step["kind"], known: number): boolean {
+  if (kind === "data") return (known & steps.noData) !== 0;
+  return kind !== "unknown" || (known & steps.noUnknown) !== 0;
+}
+
+function macrosPacket(of: string, macros: Readonly<Record<string, string>>): Buffer {
+  return encodeTexts(commandLetters.macros, Object.entries(macros).flat(), of);
+}

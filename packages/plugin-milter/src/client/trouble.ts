@@ -1,0 +1,23 @@
+/** Ways to lose a milter, in the gateway's own words for failures. The text is for the log only. */
+import { ScannerFailure } from "@postern/core";
+import { ProtocolFault } from "../protocol/index.ts";
+
+/** It cannot be reached, or closed the connection. */
+export function down(text: string, cause?: unknown): ScannerFailure {
+  return new ScannerFailure("down", text, { cause });
+}
+
+export function late(text: string): ScannerFailure {
+  return new ScannerFailure("timeout", text);
+}
+
+/** It spoke, and not the protocol. */
+export function invalid(text: string): ScannerFailure {
+  return new ScannerFailure("invalid", text);
+}
+
+export function toTrouble(error: unknown): ScannerFailure {
+  if (error instanceof ScannerFailure) return error;
+  if (error instanceof ProtocolFault) return invalid(error.message);
+  return new ScannerFailure("error", error instanceof Error ? error.message : String(error), { cause: error });
+}
