@@ -10,6 +10,7 @@ export * from "./dialogue.ts";
 export * from "./sink.ts";
 export * from "./cases.ts";
 export * from "./test-restriction.ts";
+export { formatScanAnswer } from "./scan-answer.ts";
 export * from "./test-scanner.ts";
 export * from "./test-table.ts";
 export * from "./test-transport.ts";

@@ -1,18 +1,8 @@
 // The testers find what is right and, above all, what is wrong.
-import {
-  delivered,
-  bounced,
-  permit,
-  reject,
-  ScannerFailure,
-  type Restriction,
-  type Scanner,
-  type Transport,
-} from "@postern/core";
+import { delivered, bounced, reject, type Restriction, type Transport } from "@postern/core";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { testRestriction } from "./test-restriction.ts";
-import { testScanner } from "./test-scanner.ts";
 import { testTransport } from "./test-transport.ts";
 
 const word: Restriction<[string]> = {
@@ -46,28 +36,6 @@ test("testRestriction", async () => {
   await expect(testRestriction({ ...word, name: "rejectSender" }, { cases })).rejects.toThrow(/snake_case/);
   const bad: Restriction<[]> = { ...word, args: z.tuple([]), compile: () => () => ({ kind: "nonsense" }) as never };
   await testRestriction(bad, { cases: [{ name: "nonsense", expect: "fails: invalid" }] });
-});
-
-test("testScanner", async () => {
-  const scanner: Pick<Scanner, "name" | "scan"> = {
-    name: "words",
-    async scan({ message }) {
-      const text = Buffer.concat([...(message.raw.chunks ?? [])]).toString();
-      if (text.includes("down")) throw new ScannerFailure("down", "x");
-      return text.includes("bad") ? reject("bad word") : permit;
-    },
-  };
-  const cases = [
-    { name: "clean", expect: "permit" },
-    { name: "bad", message: "\r\nbad", expect: "reject 550 5.7.1 bad word" },
-    { name: "down", message: "\r\ndown", expect: { fails: "down" } },
-  ] as const;
-  await testScanner(scanner, { cases });
-  await expect(testScanner(scanner, { cases: [{ ...cases[0], expect: { fails: "down" } }] })).rejects.toThrow(
-    /clean: expected it to fail/,
-  );
-  const hung = { name: "hung", scan: () => new Promise<never>(() => undefined) };
-  await testScanner(hung, { deadlineMs: 20, cases: [{ name: "hangs", expect: { fails: "timeout" } }] });
 });
 
 test("testTransport", async () => {
