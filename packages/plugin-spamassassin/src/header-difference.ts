@@ -1,0 +1,126 @@
+/**
+ * SpamAssassin's header section beside the one that it was given, as edits. It takes fields out, changes some and puts its own on top; whatever it did, the edits make
+ * the one section from the other.
+ */
+import {
+  createMemoryBlob,
+  createMessage,
+  ScannerFailure,
+  type Edit,
+  type HeaderField,
+  type HeaderList,
+} from "@postern/core";
+
+/** Octets of a header section with its blank line, as fields. */
+export function readFields(section: Buffer): HeaderList {
+  return createMessage(createMemoryBlob([section]), { maxHeaderBytes: section.length + 1 }).headers;
+}
+
+/**
+ * `unwanted`: fields that go even though SpamAssassin left them. In order, each edit on what the earlier ones left. Throws `ScannerFailure` for a section
+ * that fields cannot make.
+ */
+export function headerEdits(
+  sent: Iterable<HeaderField>,
+  returned: Iterable<HeaderField>,
+  unwanted: (name: string) => boolean = () => false,
+): Edit[] {
+  const before = untilNoField(sent);
+  const after = [...returned];
+  const places = new Map<string, number[]>();
+  before.forEach((field, at) => {
+    const text = textOf(field);
+    const same = places.get(text);
+    if (same === undefined) places.set(text, [at]);
+    else same.push(at);
+  });
+  for (const same of places.values()) same.reverse(); // so that the first is popped first
+
+  const edits = new Writer();
+  let from = 0;
+  for (const field of after) {
+    if (field.name === "")
+      throw new ScannerFailure(
+        "error",
+        `SpamAssassin made ${JSON.stringify(textOf(field).slice(0, 100))} a header field`,
+      );
+    const same = places.get(textOf(field));
+    while (same !== undefined && (same.at(-1) ?? from) < from) same.pop();
+    const at = same?.pop();
+    if (at === undefined) {
+      edits.insert(field);
+      continue;
+    }
+    for (; from < at; from += 1) edits.remove(before[from]);
+    if (unwanted(field.name)) edits.remove(field);
+    else edits.keep(field);
+    from = at + 1;
+  }
+  for (; from < before.length; from += 1) edits.remove(before[from]);
+  return edits.finish();
+}
+
+/** A line that is no field ends the header for SpamAssassin; what stands below it is none of its business. */
+function untilNoField(fields: Iterable<HeaderField>): readonly HeaderField[] {
+  const all = [...fields];
+  const end = all.findIndex(({ name }) => name === "");
+  return end < 0 ? all : all.slice(0, end);
+}
+
+/** Walks down the section: above `#at` everything is as it shall be. */
+class Writer {
+  readonly #edits: Edit[] = [];
+  /** How many of a name stand above `#at`. */
+  readonly #above = new Map<string, number>();
+  #at = 0;
+  /** An inserted field that the next removal may turn into a replacement. */
+  #last: { readonly name: string; readonly value: Buffer; readonly nth: number } | undefined;
+
+  keep({ name }: HeaderField): void {
+    this.#last = undefined;
+    this.#pass(name);
+  }
+
+  insert(field: HeaderField): void {
+    const { name } = field;
+    const value = valueOf(field);
+    this.#edits.push({ kind: "insertHeader", index: this.#at, name, value });
+    this.#pass(name);
+    this.#last = { name, value, nth: this.#above.get(name.toLowerCase()) ?? 1 };
+  }
+
+  remove(field: HeaderField | undefined): void {
+    if (field === undefined) return;
+    const { name } = field;
+    if (this.#last?.name.toLowerCase() === name.toLowerCase()) {
+      const { name: written, value, nth } = this.#last;
+      this.#edits.pop();
+      this.#edits.push({ kind: "replaceHeader", name: written, nth, value });
+      this.#last = undefined;
+    } else {
+      this.#last = undefined;
+      this.#edits.push({ kind: "deleteHeader", name, nth: (this.#above.get(name.toLowerCase()) ?? 0) + 1 });
+    }
+  }
+
+  finish(): Edit[] {
+    return this.#edits;
+  }
+
+  #pass(name: string): void {
+    this.#at += 1;
+    const key = name.toLowerCase();
+    this.#above.set(key, (this.#above.get(key) ?? 0) + 1);
+  }
+}
+
+/** With its folds; the last line end may differ. */
+function textOf({ raw }: HeaderField): string {
+  return raw.toString("latin1").replace(/\r?\n$/, "");
+}
+
+/** Everything behind the colon. */
+function valueOf(field: HeaderField): Buffer {
+  const text = textOf(field);
+  return Buffer.from(text.slice(text.indexOf(":") + 1), "latin1");
+}
