@@ -5,6 +5,12 @@ import { actions, steps, toOctets, type Modification, type Terms } from "../prot
 /** The mail server has not offered what a change needs. */
 export class Impossible extends Error {}
 
+/**
+ * Postfix and Sendmail have put their own Received on top by then; they tell nobody of it, count it when a field is inserted, and do not
+ * when one is changed.
+ */
+const ownReceived = 1;
+
 /** All but the body, in the order in which they are to be carried out. Throws `Impossible`. */
 export function modifications({ sender, removed, added, headers }: Changes, terms: Terms): readonly Modification[] {
   const may = (action: number, what: string): void => {
@@ -51,7 +57,7 @@ function headerModification(change: HeaderChange, spaced: boolean): Modification
     case "change":
       return { kind: "changeHeader", index: change.nth, name, value: valueOf(change.value, spaced) };
     case "insert":
-      return { kind: "insertHeader", index: change.index, name, value: valueOf(change.value, spaced) };
+      return { kind: "insertHeader", index: change.index + ownReceived, name, value: valueOf(change.value, spaced) };
     case "append":
       return { kind: "addHeader", name, value: valueOf(change.value, spaced) };
   }

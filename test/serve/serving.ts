@@ -1,0 +1,114 @@
+// `postern serve milter` as a process of its own, and a Postfix that asks it.
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { command, repository } from "../e2e/gateway.ts";
+import { talk, type Client } from "../e2e/client.ts";
+import {
+  freePort,
+  startPostfix,
+  startService,
+  type MainSettings,
+  type PostfixPeer,
+  type Service,
+} from "../services/index.ts";
+
+export interface Serving extends Service {
+  readonly port: number;
+  /** As a Postfix writes it. */
+  readonly address: string;
+}
+
+export interface ServingOptions {
+  /** Its log, plugins and state are here. */
+  readonly folder: string;
+  readonly args: readonly string[];
+  /** Again where it was. */
+  readonly port?: number;
+  /** Files beside, by name: plugins, configs. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+let starts = 0;
+
+export async function startServing({ folder, args, port: given, files = {} }: ServingOptions): Promise<Serving> {
+  const port = given ?? (await freePort());
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
+  // Plugins resolve from the current folder, as in a project where they are installed.
+  const modules = join(folder, "node_modules");
+  if (!existsSync(modules)) symlinkSync(join(repository, "node_modules"), modules);
+  const logFile = join(folder, `serve-${(starts += 1)}.log`);
+  const service = await startService(
+    process.execPath,
+    [
+      "--conditions=@postern/source",
+      command,
+      "serve",
+      "milter",
+      "--listen",
+      `inet:${port}@127.0.0.1`,
+      "--state",
+      "state",
+      ...args,
+    ],
+    {
+      logFile,
+      cwd: folder,
+      ready: () =>
+        readFileSync(logFile, "utf8").includes(`:${port}`) ? Promise.resolve() : Promise.reject(new Error("not ready")),
+    },
+  );
+  return { ...service, port, address: `inet:127.0.0.1:${port}` };
+}
+
+export async function startAsking(
+  folder: string,
+  milters: readonly string[],
+  main: MainSettings = {},
+): Promise<PostfixPeer> {
+  return startPostfix({
+    folder,
+    mailboxes: ["alice@example.test", "bob@example.test", "@other.test"],
+    main: {
+      smtpd_milters: milters.join(", "),
+      smtpd_authorized_xclient_hosts: "127.0.0.0/8",
+      // Tests wait for nothing.
+      smtpd_error_sleep_time: "0",
+      ...main,
+    },
+  });
+}
+
+/** A session in Postfix as a stranger. */
+export async function introduce(port: number, helo = "mx.client.test"): Promise<Client> {
+  const client = talk(connect(port, "127.0.0.1"));
+  await client.reply();
+  await client.say("XCLIENT NAME=mx.client.test ADDR=192.0.2.7");
+  await client.say(`EHLO ${helo}`);
+  return client;
+}
+
+export interface Sent {
+  readonly sender?: string;
+  readonly recipients?: readonly string[];
+  readonly content?: string;
+}
+
+/** The reply that decided. */
+export async function send(
+  port: number,
+  { sender = "from@client.test", recipients = ["alice@example.test"], content }: Sent = {},
+): Promise<string> {
+  const client = await introduce(port);
+  try {
+    const mail = await client.say(`MAIL FROM:<${sender}>`);
+    if (!mail.startsWith("2")) return mail;
+    for (const recipient of recipients) {
+      const reply = await client.say(`RCPT TO:<${recipient}>`);
+      if (!reply.startsWith("2")) return reply;
+    }
+    return await client.data(content);
+  } finally {
+    client.hangUp();
+  }
+}
