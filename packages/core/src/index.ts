@@ -38,6 +38,8 @@ export {
   openMessage,
   parseStructured,
   partsInMemory,
+  receivedHeader,
+  receivedProtocol,
   walkParts,
 } from "./message/index.ts";
 export { definePlugin, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";

@@ -13,3 +13,4 @@ export * from "./name-server.ts";
 export * from "./network.ts";
 export * from "./next-hop.ts";
 export * from "./path.ts";
+export { encodeXtext } from "./xtext.ts";

@@ -271,7 +271,8 @@ export class DeliveryDriver {
     const { hooks } = generation;
     const known = { class: "default" as const, ...route };
     if (hooks.delivery.attempt.tapped) hooks.delivery.attempt.call(message, recipients, known);
-    const kept = { id, envelope: message.envelope, recipients, route, content, more };
+    const { envelope, origin } = message;
+    const kept = { id, envelope, recipients, route, content, origin, more };
     const outbound = transport.outbound === true ? generation.rewriteOutbound : undefined;
     // Outcomes are told by position: the queue, the log and reports know the addresses as they were.
     const request = outbound === undefined ? kept : await outbound(kept);

@@ -1,5 +1,5 @@
 /** How mail leaves: one message to one destination, one outcome a recipient. */
-import type { Envelope, Outcome, Recipient, Route } from "../model/index.ts";
+import type { Envelope, Origin, Outcome, Recipient, Route } from "../model/index.ts";
 import type { Blob } from "../message/blob.ts";
 
 export interface DeliveryRequest {
@@ -9,6 +9,8 @@ export interface DeliveryRequest {
   readonly route: Pick<Route, "transport" | "nextHop">;
   /** The content, with our Received on top. */
   readonly content: Blob;
+  /** Where the message came from; `undefined` for the gateway's own. */
+  readonly origin?: Origin | undefined;
   /** Others wait for the same destination: keeping the connection pays. */
   readonly more: boolean;
 }

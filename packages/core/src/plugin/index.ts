@@ -10,6 +10,7 @@ export { createOwnAddresses, type OwnAddresses } from "./own-addresses.ts";
 export * from "./registrations.ts";
 export * from "./registry.ts";
 export { resolvePlugin } from "./resolve.ts";
+export * from "./services.ts";
 export * from "./session-slots.ts";
 export * from "./set-up.ts";
 export * from "./table-packages.ts";

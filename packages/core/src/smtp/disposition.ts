@@ -101,7 +101,8 @@ function commit(
   const asked = { ...envelope, recipients: transaction.plain.recipients };
   const finished = finishMessage(dialogue, asked, message, effects, host.clock.now());
   // A redirect goes before a filter (access(5)).
-  const filter = lastEffect(effects, "redirect") === undefined ? lastEffect(effects, "filter") : undefined;
+  const redirected = lastEffect(effects, "redirect") !== undefined;
+  const filter = redirected ? undefined : lastEffect(effects, "filter");
   const aside = lastEffect(effects, "quarantine");
   const hold = lastEffect(effects, "hold");
   const store = (destination: string | undefined): MaybePromise<void> => {
@@ -136,7 +137,7 @@ function commit(
     // Nobody has it, and nobody hears: the client comes again.
     if (dialogue.over) return undefined;
     if (said !== undefined && isObjection(said)) return object(dialogue, said, "message");
-    return store(said?.kind === "filter" ? said.destination : filter?.destination);
+    return store(said?.kind === "filter" && !redirected ? said.destination : filter?.destination);
   });
 }
 function describe(dialogue: Dialogue, envelope: Transaction, finished: Message, filter?: string): QueuedMessage {
