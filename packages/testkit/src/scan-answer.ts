@@ -3,7 +3,6 @@ import {
   checkAnswer,
   checkFinding,
   InvalidAnswer,
-  type Answer,
   type Edit,
   type RecipientAnswer,
   type ScanAnswer,
@@ -29,8 +28,8 @@ export function formatScanAnswer(answer: ScanAnswer): string {
 
 function formatPart(part: ScanPart): string {
   if (part.kind === "edit") return formatEdit(part.edit);
-  if (part.kind !== "perRecipient") return formatAnswer(checkAnswer(part) as Answer);
-  return `recipients ${part.answers.map((given: RecipientAnswer) => formatAnswer(checkAnswer(given) as Answer)).join(", ")}`;
+  if (part.kind !== "perRecipient") return formatAnswer(checkAnswer(part));
+  return `recipients ${part.answers.map((given: RecipientAnswer) => formatAnswer(checkAnswer(given))).join(", ")}`;
 }
 
 function formatEdit(edit: Edit): string {

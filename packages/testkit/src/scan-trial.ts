@@ -43,12 +43,12 @@ export class ScanTrial {
     const controller = new AbortController();
     const { signal } = controller;
     const intake = parts === undefined ? undefined : await this.#take({ ...question, signal }, parts);
-    const { run } = createGuard(systemClock, () => undefined);
+    const guard = createGuard(systemClock, () => undefined);
     const owner = { name: this.#scanner.name, onError: "defer", deadlineMs: this.#deadlineMs } as const;
     const { recipients } = question.transaction;
     const ask = this.ask(question, signal, intake);
     const check = (answer: unknown): string => readScanAnswer(answer, recipients.length);
-    const said = await run(owner, "scan", check, () => this.#scanner.scan(ask));
+    const said = await guard.run(owner, "scan", check, () => this.#scanner.scan(ask));
     controller.abort(over);
     for (const spool of this.#spools.splice(0)) await spool.dispose();
     return said instanceof Failed ? `fails ${said.reason}: ${textOf(said.error)}` : said;

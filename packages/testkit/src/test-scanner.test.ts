@@ -221,7 +221,7 @@ test.each<Fault>([
   [
     "leaks one that keeps nothing alive",
     { scan: () => askServer((socket) => socket.unref()) },
-    { close: () => void peers.forEach((peer) => peer.unref()) },
+    { close: () => peers.forEach((peer) => peer.unref()) },
     /what it leaves open: \d+ of the sockets that it opened$/m,
   ],
   [

@@ -106,7 +106,7 @@ export class Engine {
   }
 
   #count<Key extends string>(counts: Partial<Record<Key, number>>, key: Key): void {
-    counts[key] = ((counts[key] as number | undefined) ?? 0) + 1;
+    counts[key] = (counts[key] ?? 0) + 1;
   }
 
   #warn(text: string): void {

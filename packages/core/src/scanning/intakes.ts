@@ -33,7 +33,7 @@ export class Intakes {
   readonly #ask: { readonly session: Session; readonly transaction: Transaction };
   readonly #parts: Pick<EngineParts, "guard" | "clock">;
   /** `undefined` before the first octets. */
-  #open: Open[] | undefined;
+  #open: readonly Open[] | undefined;
 
   constructor(
     engines: readonly Engine[],
@@ -49,7 +49,7 @@ export class Intakes {
   write(part: Buffer): MaybePromise<unknown> {
     const open = (this.#open ??= this.#begin());
     let waiting: Promise<unknown>[] | undefined;
-    for (const one of [...open]) {
+    for (const one of open) {
       const asked = this.#give(one, part);
       if (asked !== undefined) (waiting ??= []).push(asked);
     }
@@ -58,9 +58,10 @@ export class Intakes {
 
   /** What an engine has of the message; from here on its controller is the caller's. */
   take(engine: Engine): BegunScan | undefined {
-    const at = this.#open?.findIndex((one) => one.engine === engine) ?? -1;
-    const [taken] = at < 0 ? [] : (this.#open?.splice(at, 1) ?? []);
-    taken?.deadline.cancel();
+    const taken = this.#open?.find((one) => one.engine === engine);
+    if (taken === undefined) return undefined;
+    this.#remove(taken);
+    taken.deadline.cancel();
     return taken;
   }
 
@@ -79,11 +80,11 @@ export class Intakes {
       if (engine.isSpared) continue;
       const controller = new AbortController();
       const asked = { ...this.#ask, signal: controller.signal };
-      let intake: unknown;
+      let intake: ScanIntake | undefined;
       try {
         intake = scanner.begin?.(asked);
         if (intake === undefined) continue;
-        if (typeof (intake as Partial<ScanIntake> | null)?.write !== "function") {
+        if (typeof intake?.write !== "function") {
           throw new InvalidAnswer("begin gave no intake");
         }
       } catch (error) {
@@ -93,7 +94,7 @@ export class Intakes {
       }
       const one: Open = {
         engine,
-        intake: intake as ScanIntake,
+        intake,
         controller,
         leftMs: mostWaitMs,
         // A client that takes its time must not hold an engine's place.
@@ -130,10 +131,14 @@ export class Intakes {
   }
 
   #drop(one: Open, error: unknown): void {
-    const at = this.#open?.indexOf(one) ?? -1;
-    if (at < 0) return;
-    this.#open?.splice(at, 1);
+    if (this.#open?.includes(one) !== true) return;
+    this.#remove(one);
     end(one, error);
+  }
+
+  /** The list is made anew: it may be gone through just now. */
+  #remove(one: Open): void {
+    this.#open = this.#open?.filter((other) => other !== one);
   }
 }
 
