@@ -10,6 +10,8 @@ export interface Question {
   readonly endpoint: Endpoint;
   readonly command: "SYMBOLS" | "HEADERS" | "PROCESS";
   readonly user: string | undefined;
+  /** Stands above the message. */
+  readonly trace: Buffer;
   readonly content: Blob;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
@@ -138,6 +140,7 @@ export function converse(question: Question): Promise<Verdict> {
     const send = async (): Promise<void> => {
       socket.cork();
       socket.write(requestHead(question));
+      if (question.trace.length > 0) socket.write(question.trace);
       process.nextTick(() => socket.uncork());
       let sentBytes = 0;
       for await (const piece of content.chunks ?? content.read()) {
@@ -156,10 +159,10 @@ export function converse(question: Question): Promise<Verdict> {
   });
 }
 
-function requestHead({ command, user, content }: Question): string {
+function requestHead({ command, user, trace, content }: Question): string {
   // Control characters would begin another header, or the message.
   const name = user?.replace(/[\u0000-\u0020\u007f-\u{10ffff}]+/gu, "_");
-  return `${command} SPAMC/1.5\r\nContent-length: ${content.sizeBytes}\r\n${name === undefined ? "" : `User: ${name}\r\n`}\r\n`;
+  return `${command} SPAMC/1.5\r\nContent-length: ${trace.length + content.sizeBytes}\r\n${name === undefined ? "" : `User: ${name}\r\n`}\r\n`;
 }
 
 interface Head {

@@ -16,6 +16,16 @@ export function readFields(section: Buffer): HeaderList {
   return createMessage(createMemoryBlob([section]), { maxHeaderBytes: section.length + 1 }).headers;
 }
 
+/** The same without the first field that reads like `trace`, which stood above the message for SpamAssassin alone. Throws `ScannerFailure` when it is gone. */
+export function withoutTrace(fields: HeaderList, trace: Buffer): readonly HeaderField[] {
+  const all = [...fields];
+  if (trace.length === 0) return all;
+  const text = trace.toString("latin1").trimEnd();
+  const at = all.findIndex((field) => textOf(field) === text);
+  if (at < 0) throw new ScannerFailure("error", "SpamAssassin took out the Received field that it was given");
+  return all.toSpliced(at, 1);
+}
+
 /**
  * `unwanted`: fields that go even though SpamAssassin left them. In order, each edit on what the earlier ones left. Throws `ScannerFailure` for a section
  * that fields cannot make.
@@ -25,7 +35,7 @@ export function headerEdits(
   returned: Iterable<HeaderField>,
   unwanted: (name: string) => boolean = () => false,
 ): Edit[] {
-  const before = untilNoField(sent);
+  const before = [...sent];
   const after = [...returned];
   const places = new Map<string, number[]>();
   before.forEach((field, at) => {
@@ -39,11 +49,6 @@ export function headerEdits(
   const edits = new Writer();
   let from = 0;
   for (const field of after) {
-    if (field.name === "")
-      throw new ScannerFailure(
-        "error",
-        `SpamAssassin made ${JSON.stringify(textOf(field).slice(0, 100))} a header field`,
-      );
     const same = places.get(textOf(field));
     while (same !== undefined && (same.at(-1) ?? from) < from) same.pop();
     const at = same?.pop();
@@ -58,13 +63,6 @@ export function headerEdits(
   }
   for (; from < before.length; from += 1) edits.remove(before[from]);
   return edits.finish();
-}
-
-/** A line that is no field ends the header for SpamAssassin; what stands below it is none of its business. */
-function untilNoField(fields: Iterable<HeaderField>): readonly HeaderField[] {
-  const all = [...fields];
-  const end = all.findIndex(({ name }) => name === "");
-  return end < 0 ? all : all.slice(0, end);
 }
 
 /** Walks down the section: above `#at` everything is as it shall be. */
@@ -83,6 +81,7 @@ class Writer {
 
   insert(field: HeaderField): void {
     const { name } = field;
+    mustBeField(field);
     const value = valueOf(field);
     this.#edits.push({ kind: "insertHeader", index: this.#at, name, value });
     this.#pass(name);
@@ -92,6 +91,7 @@ class Writer {
   remove(field: HeaderField | undefined): void {
     if (field === undefined) return;
     const { name } = field;
+    mustBeField(field);
     if (this.#last?.name.toLowerCase() === name.toLowerCase()) {
       const { name: written, value, nth } = this.#last;
       this.#edits.pop();
@@ -112,6 +112,12 @@ class Writer {
     const key = name.toLowerCase();
     this.#above.set(key, (this.#above.get(key) ?? 0) + 1);
   }
+}
+
+/** A line that is no field can stay where it is, and no more. */
+function mustBeField(field: HeaderField): void {
+  if (field.name === "")
+    throw new ScannerFailure("error", `SpamAssassin moved ${JSON.stringify(textOf(field).slice(0, 100))}`);
 }
 
 /** With its folds; the last line end may differ. */

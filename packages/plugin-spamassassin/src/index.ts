@@ -26,6 +26,7 @@ export default definePlugin({
           options,
           unwanted: options.removeFromOutside.map(namePattern),
           clock: gateway.clock,
+          hostname: gateway.hostname,
         },
         options,
       ),

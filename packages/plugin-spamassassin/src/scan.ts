@@ -11,11 +11,12 @@ import {
 } from "@postern/core";
 import type { Endpoint } from "./address.ts";
 import { converse, type Question, type Verdict } from "./conversation.ts";
-import { headerEdits, readFields } from "./header-difference.ts";
+import { headerEdits, readFields, withoutTrace } from "./header-difference.ts";
 import type { Options } from "./options.ts";
 import { ownEdits } from "./own-fields.ts";
 import { SectionReader } from "./section.ts";
 import type { Servers } from "./servers.ts";
+import { traceFor } from "./trace.ts";
 
 export interface Scanned extends Verdict {
   readonly edits: readonly Edit[];
@@ -27,6 +28,7 @@ export interface Engine {
   /** Names of fields that go out of strangers' mail. */
   readonly unwanted: readonly RegExp[];
   readonly clock: Clock;
+  readonly hostname: string;
 }
 
 type Scan = (engine: Engine, user: string | undefined, ask: ScanAsk) => Promise<Scanned>;
@@ -41,7 +43,7 @@ const longestSymbols = 64 * 1024;
 
 const scanHeaders: Scan = async (engine, user, ask) => {
   const { headers } = ask.message;
-  const { verdict, taker } = await put(engine, "HEADERS", user, ask, () => {
+  const { verdict, taker, trace } = await put(engine, "HEADERS", user, ask, () => {
     return new SectionReader(sectionLimit(ask), () => {
       throw new ScannerFailure("error", "spamd sent more than a header section");
     });
@@ -49,14 +51,14 @@ const scanHeaders: Scan = async (engine, user, ask) => {
   const returned = fieldsOf(taker);
   // The body would be another, too, and a new header above the old body is a broken message.
   if (changesMime(headers, returned)) return scanMessage(engine, user, ask);
-  return { ...verdict, edits: headerEdits(headers, returned, unwantedIn(engine, ask)) };
+  return { ...verdict, edits: headerEdits(headers, withoutTrace(returned, trace), unwantedIn(engine, ask)) };
 };
 
 const scanMessage: Scan = async (engine, user, ask) => {
   const { headers } = ask.message;
-  const { verdict, taker } = await put(engine, "PROCESS", user, ask, () => new ProcessedMessage(ask));
+  const { verdict, taker, trace } = await put(engine, "PROCESS", user, ask, () => new ProcessedMessage(ask));
   const returned = fieldsOf(taker.reader);
-  const edits = headerEdits(headers, returned, unwantedIn(engine, ask));
+  const edits = headerEdits(headers, withoutTrace(returned, trace), unwantedIn(engine, ask));
   if (!changesMime(headers, returned)) return { ...verdict, edits };
   return { ...verdict, edits: [...edits, { kind: "replaceBody", body: await taker.body() }] };
 };
@@ -81,12 +83,14 @@ interface Taker {
 
 /** `start` makes a taker for each server that is asked. */
 async function put<T extends Taker>(
-  { servers, options, clock }: Engine,
+  { servers, options, clock, hostname }: Engine,
   command: Question["command"],
   user: string | undefined,
-  { message, signal }: ScanAsk,
+  ask: ScanAsk,
   start: () => T,
-): Promise<{ readonly verdict: Verdict; readonly taker: T }> {
+): Promise<{ readonly verdict: Verdict; readonly taker: T; readonly trace: Buffer }> {
+  const { message, signal } = ask;
+  const trace = traceFor(ask, hostname, clock.now());
   return servers.ask(async (endpoint) => {
     const taker = start();
     try {
@@ -94,13 +98,14 @@ async function put<T extends Taker>(
         endpoint,
         command,
         user,
+        trace,
         content: message.raw,
         connectTimeoutMs: options.connectTimeout,
         clock,
         signal,
         take: (piece) => taker.write(piece),
       });
-      return { verdict, taker };
+      return { verdict, taker, trace };
     } catch (error) {
       taker.dispose?.();
       throw error;
