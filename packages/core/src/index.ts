@@ -41,6 +41,7 @@ export {
   receivedHeader,
   receivedProtocol,
   walkParts,
+  tagSubject,
 } from "./message/index.ts";
 export { definePlugin, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";
 export { Breaker, policyFor } from "./guard/index.ts";

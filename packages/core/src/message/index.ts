@@ -27,3 +27,4 @@ export { createSoundSpool, toSoundBlob } from "./sound-blob.ts";
 export * from "./spool.ts";
 export * from "./spool-file.ts";
 export * from "./splice.ts";
+export * from "./tag-subject.ts";
