@@ -1,14 +1,39 @@
 // A real Postfix asks plugins of ours by `postern serve milter`: greylist, clamd, and a plugin that changes all that can be changed.
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../e2e/until.ts";
-import { describeWith, eicar, eicarName, startClamd, temporaryFolder, waitForMail } from "../services/index.ts";
+import {
+  describeWith,
+  eicar,
+  eicarName,
+  freePort,
+  startClamd,
+  temporaryFolder,
+  waitForMail,
+} from "../services/index.ts";
 import { readMaildir } from "../services/maildir.ts";
-import { introduce, send, startAsking, startServing } from "./serving.ts";
+import { introduce, send, startAsking, startServing, type Asking } from "./serving.ts";
 
 const plain = (lines: readonly string[]): string => [...lines, ""].join("\r\n");
 
 describeWith(["root", "postfix", "clamd"], "a Postfix with plugins of ours", () => {
+  const home = temporaryFolder();
+  let postfix: Asking<"guarded" | "edited" | "staged">;
+  const served = { guarded: 0, edited: 0, staged: 0 };
+  beforeAll(async () => {
+    for (const name of ["guarded", "edited", "staged"] as const) served[name] = await freePort();
+    const milter = (name: keyof typeof served) => [`inet:127.0.0.1:${served[name]}`] as const;
+    postfix = await startAsking(home.path, ["guarded.test", "other.test", "away.test", "aside.test", "staged.test"], {
+      guarded: milter("guarded"),
+      edited: milter("edited"),
+      staged: milter("staged"),
+    });
+  });
+  afterAll(async () => {
+    await postfix.stop();
+    home[Symbol.dispose]();
+  });
+
   test("the greylist puts a stranger off and knows it again after a restart; clamd refuses EICAR", async () => {
     using folder = temporaryFolder();
     await using clamd = await startClamd({ folder: folder.path });
@@ -18,36 +43,36 @@ describeWith(["root", "postfix", "clamd"], "a Postfix with plugins of ours", () 
       "--plugin",
       `@postern/plugin-av-clamd=${JSON.stringify({ address: `unix:${clamd.socket}`, onInfected: "reject", onError: "defer" })}`,
     ];
-    const first = await startServing({ folder: folder.path, args });
-    await using postfix = await startAsking(folder.path, [first.address]);
-    expect(await send(postfix.port)).toMatch(/^450 4\.7\.1 .*[Gg]reylisted/);
-    expect(first.log()).toMatch(
-      /NOQUEUE: reject: RCPT from mx\.client\.test\[192\.0\.2\.7\]: 450 4\.7\.1 .*word=<greylist>/,
-    );
+    const to = { recipients: ["alice@guarded.test"] };
+    const first = await startServing({ folder: folder.path, args, port: served.guarded });
+    expect(await send(postfix.ports.guarded, to)).toMatch(/^450 4\.7\.1 .*[Gg]reylisted/);
+    // Lines of the log leave together, a turn later.
+    await until(() => first.log().includes("word=<greylist>"));
+    expect(first.log()).toMatch(/NOQUEUE: reject: RCPT from mx\.client\.test\[192\.0\.2\.7\]: 450 4\.7\.1 /);
     await first.stop();
     await using serving = await startServing({ folder: folder.path, args, port: first.port });
     await delay(1_000);
-    expect(await send(postfix.port)).toMatch(/^250 2\.0\.0 /);
-    const [mail] = await waitForMail(postfix.maildir("alice@example.test"));
+    expect(await send(postfix.ports.guarded, to)).toMatch(/^250 2\.0\.0 /);
+    const [mail] = await waitForMail(postfix.maildir("@guarded.test"));
     expect(mail?.raw.toString()).toMatch(/^X-Greylist: delayed/m);
 
-    expect(await send(postfix.port, { content: `Subject: x\r\n\r\n${eicar}\r\n` })).toMatch(
+    expect(await send(postfix.ports.guarded, { ...to, content: `Subject: x\r\n\r\n${eicar}\r\n` })).toMatch(
       new RegExp(`^550 5\\.7\\.1 .*${eicarName.replaceAll(".", "\\.")}`),
     );
-    expect(serving.log()).toContain(": reject: END-OF-MESSAGE from mx.client.test[192.0.2.7]: 550 5.7.1");
+    await until(() => serving.log().includes(": reject: END-OF-MESSAGE from mx.client.test[192.0.2.7]: 550 5.7.1"));
     await clamd.kill();
-    expect(await send(postfix.port)).toMatch(/^4\d\d 4\./);
-    expect(readMaildir(postfix.maildir("alice@example.test"))).toHaveLength(1);
+    expect(await send(postfix.ports.guarded, to)).toMatch(/^4\d\d 4\./);
+    expect(readMaildir(postfix.maildir("@guarded.test"))).toHaveLength(1);
   });
 
   test("edits of every kind arrive as they are meant", async () => {
     using folder = temporaryFolder();
     await using serving = await startServing({
       folder: folder.path,
+      port: served.edited,
       args: ["--plugin", "./edits.ts"],
       files: { "edits.ts": editor },
     });
-    await using postfix = await startAsking(folder.path, [serving.address]);
     const content = plain([
       "X-Two: one",
       "Received: from somewhere.test by elsewhere.test; Mon, 23 Nov 2026 07:00:00 +0000",
@@ -86,7 +111,7 @@ describeWith(["root", "postfix", "clamd"], "a Postfix with plugins of ours", () 
     const box = postfix.maildir("@other.test");
     for (const [at, [edits, expected]] of cases.entries()) {
       const recipients = [`${edits}@other.test`];
-      expect(await send(postfix.port, { recipients, content }), edits).toMatch(/^250 /);
+      expect(await send(postfix.ports.edited, { recipients, content }), edits).toMatch(/^250 /);
       await waitForMail(box, at + 1);
       const mail = readMaildir(box).find(({ raw }) => raw.includes(`Delivered-To: ${edits}@`));
       // What Postfix itself puts on top: Return-Path, X-Original-To, Delivered-To, its Received.
@@ -95,62 +120,72 @@ describeWith(["root", "postfix", "clamd"], "a Postfix with plugins of ours", () 
     }
 
     const envelope = async (edits: string) => {
-      const before = readMaildir(postfix.maildir("bob@example.test")).length;
+      const before = readMaildir(postfix.maildir("@aside.test")).length;
       expect(
-        await send(postfix.port, { recipients: ["alice@example.test"], content: `Subject: ${edits}\r\n\r\nx\r\n` }),
+        await send(postfix.ports.edited, {
+          recipients: ["alice@away.test"],
+          content: `Subject: ${edits}\r\n\r\nx\r\n`,
+        }),
       ).toMatch(/^250/);
-      const mails = await waitForMail(postfix.maildir("bob@example.test"), before + 1);
+      const mails = await waitForMail(postfix.maildir("@aside.test"), before + 1);
       return mails.find(({ raw }) => raw.includes(`Subject: ${edits}`))?.raw.toString() ?? "";
     };
     expect(await envelope("redirect")).toContain("Return-Path: <from@client.test>");
-    expect(await envelope("bcc")).toContain("Delivered-To: bob@example.test");
+    expect(await envelope("bcc")).toContain("Delivered-To: bob@aside.test");
     expect(await envelope("sender")).toContain("Return-Path: <changed@client.test>");
-    const alice = readMaildir(postfix.maildir("alice@example.test")).map(
+    const alice = readMaildir(postfix.maildir("@away.test")).map(
       ({ raw }) => /^Subject: (.*)$/m.exec(raw.toString())?.[1],
     );
     expect(alice.toSorted()).toEqual(["bcc"]);
 
+    const recipients = ["alice@away.test"];
     // Held in Postfix's own queue, and dropped.
-    expect(await send(postfix.port, { content: "Subject: quarantine\r\n\r\nx\r\n" })).toMatch(/^250/);
-    expect(await send(postfix.port, { content: "Subject: hold\r\n\r\nx\r\n" })).toMatch(/^250/);
+    expect(await send(postfix.ports.edited, { recipients, content: "Subject: quarantine\r\n\r\nx\r\n" })).toMatch(
+      /^250/,
+    );
+    expect(await send(postfix.ports.edited, { recipients, content: "Subject: hold\r\n\r\nx\r\n" })).toMatch(/^250/);
     await until(() => postfix.queueIds().length === 2);
     // Postfix tells nobody why.
     expect(postfix.mailLog().match(/milter-hold: END-OF-MESSAGE/g)).toHaveLength(2);
     expect(serving.log().match(/: quarantine: END-OF-MESSAGE from .*: not wanted/g)).toHaveLength(2);
-    expect(await send(postfix.port, { content: "Subject: discard\r\n\r\nx\r\n" })).toMatch(/^250/);
+    expect(await send(postfix.ports.edited, { recipients, content: "Subject: discard\r\n\r\nx\r\n" })).toMatch(/^250/);
     expect(postfix.mailLog()).toMatch(/milter-discard:/);
     // What a milter cannot do is put off, and said in the log.
-    expect(await send(postfix.port, { content: "Subject: filter\r\n\r\nx\r\n" })).toMatch(/^451 4\.3\.5/);
-    expect(serving.log()).toContain("filter smtp:[192.0.2.1]: a mail server that asks has no transports of ours");
-    expect(await send(postfix.port, { content: "Subject: lines\r\n\r\nx\r\n" })).toBe(
+    expect(await send(postfix.ports.edited, { recipients, content: "Subject: filter\r\n\r\nx\r\n" })).toMatch(
+      /^451 4\.3\.5/,
+    );
+    await until(() =>
+      serving.log().includes("filter smtp:[192.0.2.1]: a mail server that asks has no transports of ours"),
+    );
+    expect(await send(postfix.ports.edited, { recipients, content: "Subject: lines\r\n\r\nx\r\n" })).toBe(
       "550-5.7.1 one 50%\n550 5.7.1 two",
     );
-    expect(readMaildir(postfix.maildir("alice@example.test"))).toHaveLength(1);
+    expect(readMaildir(postfix.maildir("@away.test"))).toHaveLength(1);
   });
 
   test("each stage's refusal stands at its own command, with what Postfix tells of the session", async () => {
     using folder = temporaryFolder();
     await using serving = await startServing({
       folder: folder.path,
+      port: served.staged,
       args: ["--plugin", "./stages.ts"],
       files: { "stages.ts": stages },
     });
-    await using postfix = await startAsking(folder.path, [serving.address]);
-    const { port } = postfix;
+    const port = postfix.ports.staged;
     const bad = await introduce(port, "bad.helo.test");
     expect(await bad.say("MAIL FROM:<a@b.test>")).toBe("550 5.7.1 helo bad.helo.test of mx.client.test[192.0.2.7]");
     bad.hangUp();
     const client = await introduce(port);
     expect(await client.say("MAIL FROM:<bad@b.test>")).toBe("550 5.7.1 mail bad@b.test");
     expect(await client.say("MAIL FROM:<good@b.test> SIZE=100 BODY=8BITMIME")).toMatch(/^250/);
-    expect(await client.say("RCPT TO:<bad@other.test>")).toBe("451 4.7.1 rcpt bad@other.test");
-    expect(await client.say("RCPT TO:<data@other.test>")).toMatch(/^250/);
+    expect(await client.say("RCPT TO:<bad@staged.test>")).toBe("451 4.7.1 rcpt bad@staged.test");
+    expect(await client.say("RCPT TO:<data@staged.test>")).toMatch(/^250/);
     expect(await client.say("DATA")).toBe("554 5.7.1 data for 1 of 100 octets, 8bitmime");
     expect(await client.say("RSET")).toMatch(/^250/);
     // Postfix tells of the verb alone.
     expect(await client.say("NONSENSE here")).toBe("500 5.5.1 unknown NONSENSE");
     expect(await client.say("MAIL FROM:<>")).toMatch(/^250/);
-    expect(await client.say("RCPT TO:<alice@example.test>")).toMatch(/^250/);
+    expect(await client.say("RCPT TO:<alice@staged.test>")).toMatch(/^250/);
     expect(await client.data()).toMatch(/^250/);
     client.hangUp();
   });
@@ -171,12 +206,12 @@ const edits: Record<string, any[]> = {
   body: [{ kind: "replaceBody", body: Buffer.from("another\\r\\nbody\\r\\n") }],
   splice: [{ kind: "spliceBody", start: 0, end: 3, octets: Buffer.from("THE") }],
   empty: [{ kind: "replaceBody", body: Buffer.alloc(0) }],
-  sender: [{ kind: "changeSender", address: "changed@client.test" }, { kind: "removeRecipient", address: "alice@example.test" }, { kind: "addRecipient", address: "bob@example.test" }],
+  sender: [{ kind: "changeSender", address: "changed@client.test" }, { kind: "removeRecipient", address: "alice@away.test" }, { kind: "addRecipient", address: "bob@aside.test" }],
 };
 edits.everything = [...edits.prepend, ...edits.replace, ...edits.delete, ...edits.body];
 const effects: Record<string, any> = {
-  redirect: { kind: "redirect", address: "bob@example.test" },
-  bcc: { kind: "bcc", address: "bob@example.test" },
+  redirect: { kind: "redirect", address: "bob@aside.test" },
+  bcc: { kind: "bcc", address: "bob@aside.test" },
   quarantine: { kind: "quarantine", text: "not wanted" },
   hold: { kind: "hold", text: "not wanted" },
   discard: { kind: "discard", text: "not wanted" },

@@ -61,22 +61,36 @@ export async function startServing({ folder, args, port: given, files = {} }: Se
   return { ...service, port, address: `inet:127.0.0.1:${port}` };
 }
 
-export async function startAsking(
+/** One Postfix, with a listener for each of the milters. */
+export interface Asking<Name extends string> extends PostfixPeer {
+  readonly ports: Readonly<Record<Name, number>>;
+}
+
+/** By name: the milter, and more settings of its listener. Everybody exists in the domains that are given. */
+export async function startAsking<Name extends string>(
   folder: string,
-  milters: readonly string[],
-  main: MainSettings = {},
-): Promise<PostfixPeer> {
-  return startPostfix({
+  domains: readonly string[],
+  milters: Readonly<Record<Name, readonly [milter: string, settings?: MainSettings]>>,
+): Promise<Asking<Name>> {
+  const ports: Record<string, number> = {};
+  const master: string[] = [];
+  for (const [name, [milter, settings]] of Object.entries<readonly [string, MainSettings?]>(milters)) {
+    const port = (ports[name] = await freePort());
+    const all = { smtpd_milters: milter, ...settings };
+    const options = Object.entries(all).map(([key, value]) => `-o ${key}=${value}`);
+    master.push(`127.0.0.1:${port} inet n - n - - smtpd ${options.join(" ")}`);
+  }
+  const postfix = await startPostfix({
     folder,
-    mailboxes: ["alice@example.test", "bob@example.test", "@other.test"],
+    mailboxes: domains.map((domain) => `@${domain}`),
     main: {
-      smtpd_milters: milters.join(", "),
       smtpd_authorized_xclient_hosts: "127.0.0.0/8",
       // Tests wait for nothing.
       smtpd_error_sleep_time: "0",
-      ...main,
     },
+    master,
   });
+  return { ...postfix, ports };
 }
 
 /** A session in Postfix as a stranger. */

@@ -215,6 +215,7 @@ export class Conversation {
     const dialogue = this.#dialogue;
     if (dialogue.over) return this.#last;
     this.#said = "";
+    if (where !== "CONNECT") dialogue.commands += 1;
     if (dialogue.refusal !== undefined) dialogue.say(dialogue.refusal);
     this.#asking = true;
     const pending = dialogue.refusal === undefined ? dialogue.guarded(where, call, "") : undefined;

@@ -58,7 +58,7 @@ export class Dialogue implements Reader {
   /** Called once should the session end: what is under way is to be given up. */
   onEnd: (() => void) | undefined;
   messages = 0;
-  #commands = 0;
+  commands = 0;
   readonly #errors = new ErrorCount();
   #pause: Pause | undefined;
   /** Calls under way; the generation is let go when none is. */
@@ -99,7 +99,7 @@ export class Dialogue implements Reader {
   // Reader
 
   command(line: string, ahead = false): MaybePromise<void> {
-    this.#commands += 1;
+    this.commands += 1;
     const blank = line.indexOf(" ");
     const verb = (blank < 0 ? line : line.slice(0, blank)).toUpperCase();
     const argument = blank < 0 ? "" : line.slice(blank + 1).trim();
@@ -308,7 +308,7 @@ export class Dialogue implements Reader {
       kind: "disconnected",
       session: this.session,
       messages: this.messages,
-      commands: this.#commands,
+      commands: this.commands,
     });
     const { closed } = this.generation.hooks.smtp;
     if (closed.tapped) closed.call(this.session);
