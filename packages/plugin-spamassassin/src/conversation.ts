@@ -55,11 +55,13 @@ export function converse(question: Question): Promise<Verdict> {
     let timer: Timer | undefined;
     const socket = connect({ ...endpoint.target, allowHalfOpen: true });
 
-    const end = (): void => {
+    const end = (complete = false): void => {
       over = true;
       timer?.cancel();
       signal.removeEventListener("abort", onAbort);
-      socket.destroy();
+      // Behind the end of the message only a reset tells spamd that nobody waits any more.
+      if (sent && !complete && "host" in endpoint.target) socket.resetAndDestroy();
+      else socket.destroy();
       wake?.();
     };
     const fail = (reason: FailureReason, text: string, cause?: unknown): void => {
@@ -113,7 +115,7 @@ export function converse(question: Question): Promise<Verdict> {
         if (said.verdict === undefined) throw new ScannerFailure("error", "spamd gave no verdict");
         if (answer === undefined || taken < said.length) return fail("down", "broke off its answer");
         if (!sent) return fail("error", "answered before it had the whole message");
-        end();
+        end(true);
         resolve(said.verdict);
       } catch (error) {
         failWith(
@@ -140,7 +142,7 @@ export function converse(question: Question): Promise<Verdict> {
     const send = async (): Promise<void> => {
       socket.cork();
       socket.write(requestHead(question));
-      if (question.trace.length > 0) socket.write(question.trace);
+      socket.write(question.trace);
       process.nextTick(() => socket.uncork());
       let sentBytes = 0;
       for await (const piece of content.chunks ?? content.read()) {

@@ -19,7 +19,6 @@ export function readFields(section: Buffer): HeaderList {
 /** The same without the first field that reads like `trace`, which stood above the message for SpamAssassin alone. Throws `ScannerFailure` when it is gone. */
 export function withoutTrace(fields: HeaderList, trace: Buffer): readonly HeaderField[] {
   const all = [...fields];
-  if (trace.length === 0) return all;
   const text = trace.toString("latin1").trimEnd();
   const at = all.findIndex((field) => textOf(field) === text);
   if (at < 0) throw new ScannerFailure("error", "SpamAssassin took out the Received field that it was given");
