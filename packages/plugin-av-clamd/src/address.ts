@@ -1,4 +1,4 @@
-/** Where clamd listens: `unix:/run/clamav/clamd.ctl`, `host:port` or `[2001:db8::1]:port`. */
+/** Where clamd listens: `unix:/run/clamav/clamd.ctl`, `tcp:127.0.0.1:3310`, `tcp:[::1]:3310`; `tcp:` may be left out. */
 import { isAbsolute, join } from "node:path";
 
 export type ClamdAddress = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -10,8 +10,8 @@ export function parseAddress(text: string, directory = "/"): ClamdAddress | unde
     if (path === "" || path.includes("\0")) return undefined;
     return { path: isAbsolute(path) ? path : join(directory, path) };
   }
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^[\]\s:/]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:tcp:)?(?:\[([0-9a-fA-F:.]+)\]|([^[\]\s:/]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  return host === undefined || port < 1 || port > 65_535 ? undefined : { host, port };
+  return host === undefined || host === "tcp" || port < 1 || port > 65_535 ? undefined : { host, port };
 }

@@ -1,148 +1,86 @@
 // The engine against a scripted clamd on a real socket: every answer of clamd 1.4 and every way to lose it.
-import { once } from "node:events";
-import { rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { ScannerFailure, systemClock, type Answer, type Blob, type Message } from "@postern/core";
-import { sampleMessage } from "@postern/testkit";
-import { afterEach, describe, expect, test } from "vitest";
-import { parseAddress } from "./address.ts";
-import { createClamd } from "./clamd.ts";
-import { options } from "./options.ts";
+import type { Socket } from "node:net";
+import { ScannerFailure, type Message, type ScanAnswer } from "@postern/core";
+import { createFakeClock, sampleMessage } from "@postern/testkit";
+import { describe, expect, test } from "vitest";
+import {
+  engineOn,
+  readingMessage,
+  startFake,
+  type EngineOptions,
+  type FakeClamd,
+  type FakeOptions,
+} from "./fake-clamd.fixture.ts";
 import { createSlots } from "./slots.ts";
 
-/** What the fake does with a connection once the stream is complete; `command` and `octets` are what it got. */
-type Script = (socket: Socket, octets: Buffer, command: string) => void;
-
-interface FakeClamd {
-  readonly address: { readonly path: string };
-  /** Lengths of the stream's pieces. */
-  readonly pieces: number[];
-  open: number;
-}
-
-const cleanUp: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const call of cleanUp.splice(0)) await call();
+const answering = (answer: string): FakeOptions => ({ onStream: ({ socket }) => socket.end(answer) });
+const infected = (name: string) => ({
+  kind: "reject",
+  reply: { code: 550, enhanced: "5.7.1", text: `infected: ${name}` },
 });
 
-let count = 0;
-/** `onConnect` may end the conversation before the stream is read. */
-async function startFake(
-  onStream: Script,
-  onConnect: (socket: Socket) => unknown = () => undefined,
-): Promise<FakeClamd> {
-  const path = join(tmpdir(), `clamd-${process.pid}-${(count += 1)}.sock`);
-  const fake: FakeClamd = { address: { path }, pieces: [], open: 0 };
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    sockets.add(socket);
-    fake.open += 1;
-    socket.on("close", () => (fake.open -= 1));
-    socket.on("error", () => undefined);
-    onConnect(socket);
-    let got = Buffer.alloc(0);
-    let command: string | undefined;
-    const octets: Buffer[] = [];
-    socket.on("data", (data) => {
-      got = Buffer.concat([got, data]);
-      if (command === undefined) {
-        const end = got.indexOf(0);
-        if (end < 0) return;
-        command = got.toString("latin1", 0, end);
-        got = got.subarray(end + 1);
-      }
-      while (got.length >= 4 && got.length >= 4 + got.readUInt32BE()) {
-        const length = got.readUInt32BE();
-        fake.pieces.push(length);
-        if (length === 0) return onStream(socket, Buffer.concat(octets), command);
-        octets.push(got.subarray(4, 4 + length));
-        got = got.subarray(4 + length);
-      }
-    });
-  }).listen(path);
-  await once(server, "listening");
-  cleanUp.push(() => {
-    for (const socket of sockets) socket.destroy();
-    rmSync(path, { force: true });
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return fake;
-}
-
-const answering =
-  (answer: string): Script =>
-  (socket) =>
-    socket.end(answer);
-const settings = { onInfected: "reject", maxSize: undefined, connections: 20 } as const;
-
 function scan(
-  address: FakeClamd["address"],
+  { address }: FakeClamd,
   message: Message = sampleMessage(),
-  more: Partial<Parameters<typeof createClamd>[1]> = {},
+  more: EngineOptions = {},
   signal = new AbortController().signal,
-): Promise<Answer> {
-  return createClamd(address, { ...settings, ...more }, systemClock)({ message, signal });
+): Promise<ScanAnswer> {
+  return engineOn([address], more).scan({ message, signal });
 }
 
 describe("clamd's answers", () => {
-  const infected = (name: string) => ({
-    kind: "reject",
-    reply: { code: 550, enhanced: "5.7.1", text: `infected: ${name}` },
-  });
   test.each<[answer: string, expected: unknown]>([
-    ["stream: OK\0", undefined],
-    ["stream: OK\n", undefined],
-    ["stream: Test.Eicar.Body.UNOFFICIAL FOUND\0", infected("Test.Eicar.Body.UNOFFICIAL")],
-    ["stream: YARA.Test_Yara.UNOFFICIAL FOUND\0", infected("YARA.Test_Yara.UNOFFICIAL")],
-    ["stream: A\r\n250 ok FOUND\0", { reason: "error" }],
-    ["stream: Räuber\u0001 X FOUND\0", infected("R?uber?X")],
-    [`stream: ${"x".repeat(300)} FOUND\0`, infected("x".repeat(128))],
-    ["INSTREAM size limit exceeded. ERROR\0", { reason: "tooLarge" }],
+    ["1: stream: OK\0", undefined],
+    ["1: stream: OK\n", undefined],
+    ["1: stream: Test.Eicar.Body.UNOFFICIAL FOUND\0", infected("Test.Eicar.Body.UNOFFICIAL")],
+    ["1: stream: YARA.Test_Yara.UNOFFICIAL FOUND\0", infected("YARA.Test_Yara.UNOFFICIAL")],
+    ["1: stream: Eicar(44d88612fea8a8f36de82e1278abb02f:68) FOUND\0", infected("Eicar")],
+    ["1: stream: A\r\n250 ok FOUND\0", { reason: "error" }],
+    ["1: stream: Räuber\u0001 X FOUND\0", infected("R?uber?X")],
+    [`1: stream: ${"x".repeat(300)} FOUND\0`, infected("x".repeat(128))],
+    ["1: stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND\0", { reason: "tooLarge" }],
+    ["1: stream: Heuristics.Limits.Exceeded.MaxRecursion FOUND\0", { reason: "unscannable" }],
+    ["1: stream: Heuristics.Encrypted.Zip FOUND\0", { reason: "encrypted" }],
+    ["1: stream: Heuristics.Phishing.Email.SpoofedDomain FOUND\0", infected("Heuristics.Phishing.Email.SpoofedDomain")],
+    ["1: INSTREAM size limit exceeded. ERROR\0", { reason: "tooLarge" }],
     ["INSTREAM size limit exceeded. ERROR\n", { reason: "tooLarge" }],
     ["COMMAND READ TIMED OUT\n", { reason: "timeout" }],
     ["UNKNOWN COMMAND\0", { reason: "error" }],
-    ["stream: Can't allocate memory ERROR\0", { reason: "error" }],
-    ["stream: FOUND\0", { reason: "error" }],
-    ["stream: OK and more\0", { reason: "error" }],
-    ["1: stream: OK\0", { reason: "error" }],
+    ["1: Command invalid inside IDSESSION. ERROR\0", { reason: "error" }],
+    ["1: stream: Can't allocate memory ERROR\0", { reason: "error" }],
+    ["1: stream: FOUND\0", { reason: "error" }],
+    ["1: stream: OK and more\0", { reason: "error" }],
+    ["stream: OK\0", { reason: "error" }],
+    ["2: stream: OK\0", { reason: "error" }],
     ["\0", { reason: "error" }],
     ["x".repeat(5_000), { reason: "error" }],
     ["", { reason: "down" }],
-    ["stream: OK", { reason: "down" }],
-    ["stream: Test.Eicar", { reason: "down" }],
+    ["1: stream: OK", { reason: "down" }],
+    ["1: stream: Test.Eicar", { reason: "down" }],
   ])("%j", async (answer, expected) => {
-    const { address } = await startFake(answering(answer));
-    const said = await scan(address).catch((error: unknown) => error);
+    const said = await scan(await startFake(answering(answer))).catch((error: unknown) => error);
     if (said instanceof Error) expect(said).toBeInstanceOf(ScannerFailure);
     if (expected === undefined) expect(said).toBeUndefined();
     else expect(said).toMatchObject(expected as object);
   });
 
   test("an answer in many packets is one answer", async () => {
-    const { address } = await startFake((socket) => {
-      const octets = "stream: Eicar FOUND\0".split("");
-      const next = (): void => {
-        const octet = octets.shift();
-        if (octet !== undefined) socket.write(octet, () => setImmediate(next));
-      };
-      next();
+    const fake = await startFake({
+      onStream({ socket }) {
+        const octets = "1: stream: Eicar FOUND\0".split("");
+        const next = (): void => {
+          const octet = octets.shift();
+          if (octet !== undefined) socket.write(octet, () => setImmediate(next));
+        };
+        next();
+      },
     });
-    expect(await scan(address)).toMatchObject(infected("Eicar"));
-  });
-
-  test("discard is an effect that says why", async () => {
-    const { address } = await startFake(answering("stream: Eicar FOUND\0"));
-    expect(await scan(address, undefined, { onInfected: "discard" })).toEqual({
-      kind: "discard",
-      text: "infected: Eicar",
-    });
+    expect(await scan(fake)).toMatchObject(infected("Eicar"));
   });
 
   test("clean before all was sent is not clean", async () => {
-    const { address } = await startFake(answering("stream: OK\0"), (socket) => void socket.write("stream: OK\0"));
-    await expect(scan(address, sampleMessage(Buffer.alloc(8 << 20, "x")))).rejects.toMatchObject({ reason: "error" });
+    const fake = await startFake({ onConnect: (socket) => void socket.write("1: stream: OK\0") });
+    await expect(scan(fake, sampleMessage(Buffer.alloc(8 << 20, "x")))).rejects.toMatchObject({ reason: "error" });
   });
 });
 
@@ -153,35 +91,36 @@ describe("what is sent", () => {
     ["small chunks are joined", [chunk(3, "a"), chunk(0, "b"), chunk(4, "c")], [7, 0]],
     ["pieces of 64 KiB or more", [chunk(65_535, "a"), chunk(10, "b"), chunk(5, "c")], [65_545, 5, 0]],
     ["a large chunk goes as it is", [chunk(3_000_000, "a")], [3_000_000, 0]],
+    ["many large ones", [chunk(500_000, "a"), chunk(500_000, "b"), chunk(7, "c")], [500_000, 500_000, 7, 0]],
     ["what looks like the end of a stream is not", [chunk(4, "\0"), chunk(70_000, "\0")], [70_004, 0]],
   ])("%s", async (_, chunks, pieces) => {
     let got: Buffer | undefined;
-    const fake = await startFake((socket, octets, command) => {
-      expect(command).toBe("zINSTREAM");
-      got = octets;
-      socket.end("stream: OK\0");
+    const fake = await startFake({
+      onStream({ octets, answer }) {
+        got = octets;
+        answer("stream: OK");
+      },
     });
-    expect(await scan(fake.address, sampleMessage(chunks))).toBeUndefined();
+    expect(await scan(fake, sampleMessage(chunks))).toBeUndefined();
+    expect(fake.commands).toEqual(["zIDSESSION", "zINSTREAM"]);
     expect(fake.pieces).toEqual(pieces);
     expect(got?.equals(Buffer.concat(chunks))).toBe(true);
   });
 
   test("a slow clamd holds the reading back: a spooled message is never wholly in memory", async () => {
     const release = Promise.withResolvers<void>();
-    const { address } = await startFake(answering("stream: OK\0"), (socket) => {
-      socket.pause();
-      void release.promise.then(() => socket.resume());
+    const fake = await startFake({
+      onConnect(socket) {
+        socket.pause();
+        void release.promise.then(() => socket.resume());
+      },
     });
     let read = 0;
     const piece = Buffer.alloc(64 * 1024, "x");
-    const raw: Pick<Blob, "sizeBytes" | "chunks" | "read"> = {
-      sizeBytes: 1_000 * piece.length,
-      chunks: undefined,
-      async *read() {
-        for (; read < 1_000; read += 1) yield piece;
-      },
-    };
-    const answer = scan(address, { raw, sizeBytes: raw.sizeBytes } as Message);
+    const message = readingMessage(1_000 * piece.length, async function* () {
+      for (; read < 1_000; read += 1) yield piece;
+    });
+    const answer = scan(fake, message);
     let before = -1;
     while (read !== before) {
       before = read;
@@ -194,175 +133,297 @@ describe("what is sent", () => {
   });
 
   test("a spool that cannot be read is an error, and the connection does not stay", async () => {
-    const fake = await startFake(answering("stream: OK\0"));
-    const raw = {
-      sizeBytes: 10,
-      chunks: undefined,
-      async *read() {
-        yield Buffer.from("x");
-        throw new Error("EIO");
-      },
-    };
-    await expect(scan(fake.address, { raw, sizeBytes: 10 } as unknown as Message)).rejects.toMatchObject({
-      reason: "error",
+    const fake = await startFake();
+    const message = readingMessage(10, async function* () {
+      yield Buffer.from("x");
+      throw new Error("EIO");
     });
+    await expect(scan(fake, message)).rejects.toMatchObject({ reason: "error" });
     await expect.poll(() => fake.open).toBe(0);
+  });
+
+  test("a message above maxSize, or above what clamd takes, is not even sent", async () => {
+    const fake = await startFake({ streamMaxBytes: 5_000 });
+    const engine = engineOn([fake.address], { maxSize: 6_000 });
+    const { signal } = new AbortController();
+    const say = (size: number) => engine.scan({ message: sampleMessage("x".repeat(size)), signal });
+    await expect(say(6_001)).rejects.toMatchObject({ reason: "tooLarge" });
+    expect(fake.connections).toBe(0);
+    await engine.daemons[0]?.measure(6_000);
+    expect(engine.daemons[0]?.streamMaxBytes).toBe(5_000);
+    fake.pieces.length = 0;
+    await expect(say(5_001)).rejects.toMatchObject({ reason: "tooLarge" });
+    expect(await say(5_000)).toBeUndefined();
+    expect(fake.pieces).toEqual([5_000, 0]);
+  });
+
+  test.each([
+    [50_000_000, 26_214_400],
+    [50_000_000, 1_000],
+    [50_000_000, 1_048_577],
+    [3_000_000, 2_999_999],
+    [3_000_000, undefined],
+  ])("of %i bytes clamd takes %s, and is asked little for it", async (wanted, limit) => {
+    const fake = await startFake({ streamMaxBytes: limit ?? 3_000_000 });
+    const { daemons } = engineOn([fake.address]);
+    await daemons[0]?.measure(wanted);
+    expect(daemons[0]?.streamMaxBytes).toBe(limit);
+    expect(fake.connections).toBeLessThan(40);
+    await expect.poll(() => fake.open).toBe(0);
+  });
+});
+
+describe("sessions", () => {
+  test("one connection serves one scan after the other, and is closed when it was idle for long", async () => {
+    const clock = createFakeClock();
+    const fake = await startFake({
+      onStream: ({ answer, number }) => answer(`stream: ${number === 3 ? "X FOUND" : "OK"}`),
+    });
+    const engine = engineOn([fake.address], { clock });
+    const { signal } = new AbortController();
+    const said: ScanAnswer[] = [];
+    for (let at = 0; at < 4; at += 1) said.push(await engine.scan({ message: sampleMessage(), signal }));
+    expect(said).toEqual([undefined, undefined, expect.objectContaining({ kind: "reject" }), undefined]);
+    expect([fake.connections, fake.open]).toEqual([1, 1]);
+    await clock.run(8_001);
+    await expect.poll(() => fake.open).toBe(0);
+    expect(await engine.scan({ message: sampleMessage(), signal })).toBeUndefined();
+    expect(fake.connections).toBe(2);
+    for (const daemon of engine.daemons) daemon.close();
+    await expect.poll(() => fake.open).toBe(0);
+  });
+
+  test.each<[what: string, end: (socket: Socket) => unknown]>([
+    ["closed", (socket) => socket.end()],
+    ["reset", (socket) => socket.destroy()],
+    ["timed out", (socket) => socket.end("COMMAND READ TIMED OUT\n")],
+  ])("one that clamd has %s just now costs a message nothing", async (_, end) => {
+    const fake = await startFake({
+      onStream({ answer, socket, number }) {
+        if (number === 1) answer("stream: OK");
+        else end(socket);
+      },
+    });
+    const engine = engineOn([fake.address]);
+    const { signal } = new AbortController();
+    for (let at = 0; at < 3; at += 1) expect(await engine.scan({ message: sampleMessage(), signal })).toBeUndefined();
+    expect(engine.daemons[0]?.healthy).toBe(true);
+  });
+
+  test("two answers to one command: the second is nobody's, and the connection is not used again", async () => {
+    const fake = await startFake({
+      onStream: ({ socket }) => void socket.write("1: stream: OK\0" + "2: stream: OK\0"),
+    });
+    const engine = engineOn([fake.address]);
+    const { signal } = new AbortController();
+    for (let at = 0; at < 2; at += 1) expect(await engine.scan({ message: sampleMessage(), signal })).toBeUndefined();
+    expect(fake.connections).toBe(2);
+  });
+
+  test("an answer that comes while nothing is asked is not the next message's", async () => {
+    const sockets: Socket[] = [];
+    const fake = await startFake({
+      onStream({ socket, answer, octets }) {
+        sockets.push(socket);
+        answer(octets.includes("virus") ? "stream: V FOUND" : "stream: OK");
+      },
+    });
+    const engine = engineOn([fake.address]);
+    const { signal } = new AbortController();
+    expect(await engine.scan({ message: sampleMessage(), signal })).toBeUndefined();
+    sockets[0]?.write("2: stream: OK\0");
+    await expect.poll(() => fake.open).toBe(0);
+    expect(await engine.scan({ message: sampleMessage("virus"), signal })).toMatchObject(infected("V"));
   });
 });
 
 describe("clamd lost", () => {
   test("nobody listens", async () => {
-    await expect(scan({ path: "/nonexistent/clamd.sock" })).rejects.toMatchObject({ reason: "down" });
+    const { scan: ask } = engineOn([{ path: "/nonexistent/clamd.sock" }]);
+    const question = { message: sampleMessage(), signal: new AbortController().signal };
+    await expect(ask(question)).rejects.toMatchObject({ reason: "down" });
   });
 
-  test.each<[what: string, onStream: Script, onConnect: ((socket: Socket) => void) | undefined]>([
-    ["closes at once", answering(""), (socket) => socket.end()],
-    ["resets at once", answering(""), (socket) => socket.destroy()],
-    ["dies in the middle of a stream", answering(""), (socket) => socket.once("data", () => socket.destroy())],
-    ["dies after the stream", (socket) => socket.destroy(), undefined],
-  ])("%s", async (_, onStream, onConnect) => {
-    const fake = await startFake(onStream, onConnect);
-    await expect(scan(fake.address, sampleMessage(Buffer.alloc(4 << 20, "x")))).rejects.toMatchObject({
-      reason: "down",
-    });
+  test.each<[what: string, options: FakeOptions]>([
+    ["closes at once", { onConnect: (socket) => socket.end() }],
+    ["resets at once", { onConnect: (socket) => socket.destroy() }],
+    ["dies in the middle of a stream", { onConnect: (socket) => socket.once("data", () => socket.destroy()) }],
+    ["dies after the stream", { onStream: ({ socket }) => socket.destroy() }],
+  ])("%s", async (_, options) => {
+    const fake = await startFake(options);
+    await expect(scan(fake, sampleMessage(Buffer.alloc(4 << 20, "x")))).rejects.toMatchObject({ reason: "down" });
+    await expect.poll(() => fake.open).toBe(0);
   });
 
   test("why it stopped listening is heard although writing fails", async () => {
     const closed = Promise.withResolvers<void>();
-    const { address } = await startFake(answering(""), (socket) => {
-      socket.on("close", () => closed.resolve());
-      socket.once("data", () => {
-        socket.write("INSTREAM size limit exceeded. ERROR\0");
-        socket.destroySoon();
-      });
-    });
-    const raw = {
-      sizeBytes: 1,
-      chunks: undefined,
-      async *read() {
-        yield Buffer.alloc(64 * 1024, "x");
-        await closed.promise;
-        // Written in the turn of the loop that closed it, before the answer can be read.
-        for (;;) yield Buffer.alloc(64 * 1024, "x");
+    const fake = await startFake({
+      onConnect(socket) {
+        socket.on("close", () => closed.resolve());
+        socket.once("data", () => {
+          socket.write("1: INSTREAM size limit exceeded. ERROR\0");
+          socket.destroySoon();
+        });
       },
-    };
-    await expect(scan(address, { raw, sizeBytes: 1 } as unknown as Message)).rejects.toMatchObject({
-      reason: "tooLarge",
     });
+    const message = readingMessage(1, async function* () {
+      yield Buffer.alloc(64 * 1024, "x");
+      await closed.promise;
+      // Written in the turn of the loop that closed it, before the answer can be read.
+      for (;;) yield Buffer.alloc(64 * 1024, "x");
+    });
+    await expect(scan(fake, message)).rejects.toMatchObject({ reason: "tooLarge" });
   });
 
   test("broken without a word, it is down", async () => {
-    const { address } = await startFake(answering(""), (socket) => socket.once("data", () => socket.destroy()));
-    const raw = {
-      sizeBytes: 1,
-      chunks: undefined,
-      async *read() {
-        for (;;) yield Buffer.alloc(64 * 1024, "x");
-      },
-    };
-    await expect(scan(address, { raw, sizeBytes: 1 } as unknown as Message)).rejects.toMatchObject({ reason: "down" });
+    const fake = await startFake({ onConnect: (socket) => socket.once("data", () => socket.destroy()) });
+    const message = readingMessage(1, async function* () {
+      for (;;) yield Buffer.alloc(64 * 1024, "x");
+    });
+    await expect(scan(fake, message)).rejects.toMatchObject({ reason: "down" });
   });
 
-  test("a scan that is called off lets go of the connection", async () => {
-    const fake = await startFake(() => undefined);
+  test("a scan that is called off lets go of the connection at once", async () => {
+    const fake = await startFake({ onStream: () => undefined });
     const client = new AbortController();
-    const answer = scan(fake.address, undefined, {}, client.signal);
+    const engine = engineOn([fake.address], { connections: 1 });
+    const answer = engine.scan({ message: sampleMessage(), signal: client.signal });
     await expect.poll(() => fake.pieces.length).toBe(2);
     client.abort();
     await expect(answer).rejects.toMatchObject({ reason: "timeout" });
     await expect.poll(() => fake.open).toBe(0);
-    await expect(scan(fake.address, undefined, {}, client.signal)).rejects.toMatchObject({ reason: "timeout" });
+    expect(engine.daemons[0]?.free).toBe(1);
+    await expect(engine.scan({ message: sampleMessage(), signal: client.signal })).rejects.toMatchObject({
+      reason: "timeout",
+    });
+  });
+});
+
+describe("what is found becomes", () => {
+  const name = "Heuristics.Phishing.Email";
+  const found = (options: EngineOptions) =>
+    startFake({ onStream: ({ answer }) => answer(`stream: ${name} FOUND`) }).then((fake) =>
+      scan(fake, undefined, options),
+    );
+  const text = `infected: ${name}`;
+  test.each<[what: string, options: EngineOptions, expected: unknown]>([
+    ["refused", {}, infected(name)],
+    ["deferred", { onInfected: "defer" }, { kind: "defer", reply: { code: 450, enhanced: "4.7.1", text } }],
+    ["dropped, and says why", { onInfected: "discard" }, { kind: "discard", text }],
+    ["put into the quarantine", { onInfected: "quarantine" }, { kind: "quarantine", text }],
+    ["a header field", { onInfected: "tag" }, { kind: "prepend", name: "X-Virus-Found", value: name }],
+    [
+      "a header field by pattern",
+      { signatures: { "heuristics.*": "tag" }, tagHeader: "X-V" },
+      { kind: "prepend", name: "X-V", value: name },
+    ],
+    [
+      "nothing but a line in the log",
+      { signatures: { "*.Phishing.*": "ignore" } },
+      { kind: "log", text: `ignored: ${name}` },
+    ],
+    [
+      "what the first pattern says",
+      { signatures: { "Heuristics.Phishing.?mail": "discard", "*": "tag" } },
+      { kind: "discard", text },
+    ],
+    [
+      "not what a part of the name would be",
+      { signatures: { Heuristics: "ignore", "Phishing.*": "ignore" } },
+      infected(name),
+    ],
+  ])("%s", async (_, options, expected) => {
+    expect(await found(options)).toMatchObject(expected as object);
   });
 
-  test("a message above maxSize is not even sent", async () => {
-    const fake = await startFake(answering("stream: OK\0"));
-    await expect(scan(fake.address, sampleMessage("x".repeat(2_000)), { maxSize: 1_999 })).rejects.toMatchObject({
-      reason: "tooLarge",
+  test("a reason, which onError answers", async () => {
+    await expect(found({ signatures: { "Heuristics.Phishing.*": "unscannable" } })).rejects.toMatchObject({
+      reason: "unscannable",
     });
-    expect(await scan(fake.address, sampleMessage("x".repeat(1_999)), { maxSize: 1_999 })).toBeUndefined();
-    expect(fake.pieces).toEqual([1_999, 0]);
+  });
+
+  test("the operator's patterns come before what clamd's own alerts mean", async () => {
+    const fake = await startFake({ onStream: ({ answer }) => answer("stream: Heuristics.Encrypted.PDF FOUND") });
+    expect(await scan(fake, undefined, { signatures: { "Heuristics.Encrypted.*": "reject" } })).toMatchObject(
+      infected("Heuristics.Encrypted.PDF"),
+    );
+  });
+
+  test("`header` says who has scanned, once clamd has said its version", async () => {
+    const fake = await startFake();
+    const engine = engineOn([fake.address], { header: true });
+    const question = { message: sampleMessage(), signal: new AbortController().signal };
+    const field = (value: string) => ({ kind: "prepend", name: "X-Virus-Scanned", value });
+    expect(await engine.scan(question)).toEqual(field("ClamAV at mx.example.test"));
+    await engine.daemons[0]?.ask();
+    expect(await engine.scan(question)).toEqual(
+      field("ClamAV 1.4.6/27400/Mon Jul  7 08:30:00 2025 at mx.example.test"),
+    );
+  });
+
+  test("the version is asked anew now and then", async () => {
+    const clock = createFakeClock();
+    const fake = await startFake();
+    const engine = engineOn([fake.address], { clock });
+    const question = { message: sampleMessage(), signal: new AbortController().signal };
+    const asked = () => fake.commands.filter((command) => command === "zVERSION").length;
+    await engine.daemons[0]?.ask();
+    await engine.scan(question);
+    expect(asked()).toBe(1);
+    await clock.run(11 * 60_000);
+    await engine.scan(question);
+    await expect.poll(asked).toBe(2);
   });
 });
 
 describe("scans at once", () => {
   test("no more than `connections`; the rest wait their turn", async () => {
     // Three are held until nothing more comes; a fourth would be seen.
-    const held: Socket[] = [];
+    const held: (() => void)[] = [];
     let most = 0;
-    const fake = await startFake((socket) => {
-      most = Math.max(most, held.push(socket));
-      if (held.length !== 3) return;
-      setTimeout(() => {
-        for (const waiting of held.splice(0)) waiting.end("stream: OK\0");
-      }, 5);
+    const fake = await startFake({
+      onStream({ answer }) {
+        most = Math.max(
+          most,
+          held.push(() => answer("stream: OK")),
+        );
+        if (held.length !== 3) return;
+        setTimeout(() => {
+          for (const release of held.splice(0)) release();
+        }, 5);
+      },
     });
-    const engine = createClamd(fake.address, { ...settings, connections: 3 }, systemClock);
+    const engine = engineOn([fake.address], { connections: 3 });
     const { signal } = new AbortController();
-    const answers = await Promise.all(Array.from({ length: 21 }, () => engine({ message: sampleMessage(), signal })));
+    const answers = await Promise.all(
+      Array.from({ length: 21 }, () => engine.scan({ message: sampleMessage(), signal })),
+    );
     expect(answers).toEqual(Array(21).fill(undefined));
     expect(most).toBe(3);
     expect(fake.pieces).toHaveLength(42);
+    expect(fake.connections).toBe(3);
   });
 
-  test("one that is called off leaves the line; one that fails gives its slot on; the line is bounded", async () => {
+  test("one that is called off leaves the line; a slot passes on; the line is bounded", async () => {
     const slots = createSlots(1);
     const { signal } = new AbortController();
-    const first = Promise.withResolvers<string>();
-    const [client, ran] = [new AbortController(), [] as number[]];
-    const one = slots.run(signal, () => first.promise);
-    const two = slots.run(client.signal, async () => ran.push(2));
-    const three = slots.run(signal, async () => ran.push(3));
+    const client = new AbortController();
+    expect(slots.enter(signal)).toBeUndefined();
+    const two = slots.enter(client.signal);
+    const three = slots.enter(signal);
     client.abort();
     await expect(two).rejects.toMatchObject({ reason: "timeout" });
-    await expect(slots.run(client.signal, async () => 0)).rejects.toMatchObject({ reason: "timeout" });
-    const line = Array.from({ length: 999 }, () => slots.run(signal, async () => undefined));
-    await expect(slots.run(signal, async () => 0)).rejects.toMatchObject({ reason: "down" });
-    first.reject(new Error("x"));
-    await expect(one).rejects.toThrow("x");
+    expect(() => slots.enter(client.signal)).toThrow(/called off/);
+    const line = Array.from({ length: 999 }, () => slots.enter(signal));
+    expect(() => slots.enter(signal)).toThrow(/too many/);
+    slots.leave();
     await three;
-    await Promise.all(line);
-    expect(ran).toEqual([3]);
-    expect(await slots.run(signal, async () => "free again")).toBe("free again");
-  });
-});
-
-describe("options", () => {
-  test.each([
-    ["unix:/run/clamav/clamd.ctl", { path: "/run/clamav/clamd.ctl" }],
-    ["unix:run/clamd.ctl", { path: "/etc/postern/run/clamd.ctl" }],
-    ["127.0.0.1:3310", { host: "127.0.0.1", port: 3310 }],
-    ["av.example.test:3310", { host: "av.example.test", port: 3310 }],
-    ["[::1]:3310", { host: "::1", port: 3310 }],
-    ["unix:", undefined],
-    ["/run/clamav/clamd.ctl", undefined],
-    ["127.0.0.1", undefined],
-    ["127.0.0.1:0", undefined],
-    ["127.0.0.1:70000", undefined],
-    ["::1:3310", undefined],
-  ])("address %s", (text, expected) => {
-    expect(parseAddress(text, "/etc/postern")).toEqual(expected);
-  });
-
-  test("defaults", () => {
-    expect(options.parse({ address: "unix:/x" })).toEqual({
-      address: "unix:/x",
-      onInfected: "reject",
-      connections: 20,
-    });
-  });
-
-  test.each([
-    [
-      "quarantine, since nothing keeps it yet",
-      { address: "unix:/x", onInfected: "quarantine" },
-      /"quarantine" is not possible yet/,
-    ],
-    ["another word", { address: "unix:/x", onInfected: "bounce" }, /"reject"\|"discard"/],
-    ["no address", {}, /address/],
-    ["a wrong address", { address: "clamd" }, /unix:\/run\/clamav/],
-    ["an unknown key", { address: "unix:/x", adress: 1 }, /adress/],
-  ])("%s is refused", (_, given, message) => {
-    const { error } = options.safeParse(given);
-    expect(error?.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join()).toMatch(message);
+    for (const one of line) {
+      slots.leave();
+      await one;
+    }
+    expect(slots.free).toBe(0);
+    slots.leave();
+    expect(slots.free).toBe(1);
   });
 });

@@ -2,19 +2,42 @@
 import { definePlugin, PluginError } from "@postern/core";
 import { parseAddress } from "./address.ts";
 import { createClamd } from "./clamd.ts";
+import { Daemon } from "./daemon.ts";
+import { introduce } from "./introduce.ts";
 import { options } from "./options.ts";
+
+const defaultDeadlineMs = 30_000;
+const longestPingMs = 2_000;
 
 export default definePlugin({
   name: "av-clamd",
   apiVersion: 1,
   options,
   setup(gateway, options) {
-    const address = parseAddress(options.address, gateway.directory);
-    if (address === undefined) throw new PluginError(gateway.name, `no address: ${options.address}`);
+    const { clock, hostname, deadlineMs = defaultDeadlineMs } = gateway;
+    const daemons = [options.address].flat().map((name) => {
+      const address = parseAddress(name, gateway.directory);
+      if (address === undefined) throw new PluginError(gateway.name, `no address: ${name}`);
+      const pingMs = Math.min(longestPingMs, deadlineMs / 4);
+      return new Daemon({ name, address, connections: options.connections, pingMs, clock });
+    });
+    const engine = createClamd(daemons, { ...options, hostname, deadlineMs, clock });
     gateway.scanner({
       name: gateway.name,
-      description: `ClamAV at ${options.address}; infected mail: ${options.onInfected}.`,
-      scan: createClamd(address, options, gateway.clock),
+      get description() {
+        const described = daemons.map(({ name, version }) => (version === undefined ? name : `${name} (${version})`));
+        return `ClamAV at ${described.join(", ")}; infected mail: ${options.onInfected}.`;
+      },
+      begin: engine.begin,
+      scan: engine.scan,
+    });
+    gateway.onReady(() => {
+      // Nobody waits for it: a clamd that hangs must not keep the gateway from starting.
+      if (!gateway.dry)
+        void introduce(daemons, gateway, Math.min(gateway.messageSizeBytes, options.maxSize ?? Infinity));
+    });
+    gateway.onClose(() => {
+      for (const daemon of daemons) daemon.close();
     });
   },
 });

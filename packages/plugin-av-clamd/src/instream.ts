@@ -1,120 +1,97 @@
 /**
- * One INSTREAM conversation with clamd (clamd(8)): `zINSTREAM`, pieces of four octets of length and that many octets, a
- * piece of length 0, one answer. A connection for each scan, as clamd's own programs do.
+ * One INSTREAM (clamd(8)): pieces of four octets of length and that many octets, a piece of length 0, one answer. The message's chunks are
+ * put together into pieces, never copied.
  */
-import { ScannerFailure, type Blob, type Clock, type Timer } from "@postern/core";
-import type { ClamdAddress } from "./address.ts";
+import { isPromise, ScannerFailure, type Blob } from "@postern/core";
 import { readAnswer } from "./answer.ts";
-import { ReplySocket } from "./reply-socket.ts";
+import type { Session } from "./session.ts";
 
-/** Smaller pieces of the message are joined up to this. */
+/** Smaller chunks are joined up to this. */
 const pieceBytes = 64 * 1024;
-const longestAnswer = 4096;
-/** After a failed write: how long clamd's last words may be on their way. */
-const lastWordsMs = 1_000;
+const nothing: readonly Uint8Array[] = [];
 
-/**
- * The name of what clamd found in `content`, `undefined` when it is clean. Throws `ScannerFailure`: `down` when clamd cannot be
- * reached or is gone, `tooLarge`, `timeout`, `error` for all it may say else.
- */
-export function scanStream(
-  address: ClamdAddress,
-  content: Blob,
-  signal: AbortSignal,
-  clock: Clock,
-): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    let answer = "";
-    let over = false;
-    let complete = false;
-    let lastWords: Timer | undefined;
-    let wakeSender: (() => void) | undefined;
+export class Instream {
+  /** Octets taken. */
+  sizeBytes = 0;
+  readonly #session: Session;
+  readonly #answer: Promise<string>;
+  #over = false;
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
 
-    const end = (): void => {
-      over = true;
-      lastWords?.cancel();
-      signal.removeEventListener("abort", onAbort);
-      socket.destroy();
-      wakeSender?.();
+  /** `onOver`: there is an answer, or there will be none. */
+  constructor(session: Session, onOver: () => unknown = () => undefined) {
+    this.#session = session;
+    this.#answer = session.begin("INSTREAM");
+    const over = (): void => {
+      this.#over = true;
+      onOver();
     };
-    const fail = (error: unknown): void => {
-      if (over) return;
-      end();
-      reject(error instanceof ScannerFailure ? error : new ScannerFailure("error", String(error), { cause: error }));
-    };
-    const down = (text: string, cause?: unknown): void => fail(new ScannerFailure("down", `clamd ${text}`, { cause }));
-    const onAbort = (): void => fail(new ScannerFailure("timeout", "called off"));
-
-    const onRead = (piece: string): void => {
-      if (over) return;
-      answer += piece;
-      const length = answer.search(/[\0\n]/);
-      if (length < 0) {
-        if (answer.length > longestAnswer) fail(new ScannerFailure("error", "clamd's answer is too long"));
-        return;
-      }
-      try {
-        const found = readAnswer(answer.slice(0, length));
-        if (!complete && found === undefined) throw new ScannerFailure("error", "clamd answered before it had it all");
-        end();
-        resolve(found);
-      } catch (error) {
-        fail(error);
-      }
-    };
-    const onBroken = (): void => {
-      lastWords = clock.setTimer(() => down("closed the connection without an answer"), lastWordsMs);
-      wakeSender?.();
-    };
-
-    const socket = new ReplySocket(onRead, onBroken);
-    socket.on("error", (error) => down(`cannot be asked: ${error.message}`, error));
-    socket.on("end", () => down("closed the connection without an answer"));
-    socket.on("close", () => down("closed the connection without an answer"));
-    socket.on("drain", () => wakeSender?.());
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) return onAbort();
-
-    /** False when the conversation is over or cannot be written to any more. */
-    const write = async (parts: readonly Uint8Array[]): Promise<boolean> => {
-      socket.cork();
-      let flowing = true;
-      for (const part of parts) flowing = socket.write(part);
-      socket.uncork();
-      // Not writable and not over: a write failed, and the socket is about to say so.
-      if ((!flowing || !socket.writable) && !over && lastWords === undefined) {
-        await new Promise<void>((wake) => (wakeSender = wake));
-      }
-      return !over && lastWords === undefined;
-    };
-    const send = async (): Promise<void> => {
-      if (!(await write([Buffer.from("zINSTREAM\0", "latin1")]))) return;
-      for await (const parts of pieces(content)) if (!(await write(parts))) return;
-      complete = true;
-      await write([lengthOf(0)]);
-    };
-    socket.connect(address, () => void send().catch(fail));
-  });
-}
-
-/** The content as pieces with their lengths in front, none of it copied. */
-async function* pieces(content: Blob): AsyncGenerator<readonly Uint8Array[]> {
-  let parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of content.chunks ?? content.read()) {
-    if (chunk.length === 0) continue; // a length of 0 would end the stream
-    parts.push(chunk);
-    bytes += chunk.length;
-    if (bytes < pieceBytes) continue;
-    yield [lengthOf(bytes), ...parts];
-    parts = [];
-    bytes = 0;
+    this.#answer.then(over, over);
   }
-  if (bytes > 0) yield [lengthOf(bytes), ...parts];
+
+  /** `false`: it takes nothing more, `end` says why. A promise of that when clamd is behind. */
+  write(chunk: Uint8Array): boolean | Promise<boolean> {
+    if (this.#over) return false;
+    if (chunk.length === 0) return true; // a length of 0 would end the stream
+    this.sizeBytes += chunk.length;
+    this.#parts.push(chunk);
+    this.#bytes += chunk.length;
+    return this.#bytes < pieceBytes ? true : this.#flush();
+  }
+
+  /** The name of what clamd found, `undefined`: clean. Rejects with `ScannerFailure`. */
+  async end(): Promise<string | undefined> {
+    this.#session.cork();
+    // Neither is taken once there is an answer: one that came before all was sent is none.
+    const complete = this.#flush() !== false && this.#session.write(nothing, 0) !== false;
+    this.#session.uncork();
+    const found = readAnswer(await this.#answer);
+    if (found === undefined && !complete) {
+      throw new ScannerFailure("error", "clamd answered before it had it all");
+    }
+    return found;
+  }
+
+  #flush(): boolean | Promise<boolean> {
+    if (this.#bytes === 0) return true;
+    const flowing = this.#session.write(this.#parts, this.#bytes);
+    this.#parts = [];
+    this.#bytes = 0;
+    return flowing;
+  }
 }
 
-function lengthOf(bytes: number): Buffer {
-  const length = Buffer.allocUnsafe(4);
-  length.writeUInt32BE(bytes);
-  return length;
+/** A whole message over a session. The answer as `Instream.end` gives it. */
+export function scanBlob(session: Session, content: Blob): Promise<string | undefined> {
+  // In one packet where it is small: command, pieces and end.
+  session.cork();
+  const stream = new Instream(session);
+  const { chunks } = content;
+  if (chunks !== undefined) {
+    for (let at = 0; at < chunks.length; at += 1) {
+      const flowing = stream.write(chunks[at] as Buffer);
+      if (flowing === true) continue;
+      session.uncork();
+      return flowing === false
+        ? stream.end()
+        : flowing.then((more) => (more ? finish(stream, chunks.slice(at + 1)) : stream.end()));
+    }
+    const ended = stream.end();
+    session.uncork();
+    return ended;
+  }
+  session.uncork();
+  return finish(stream, content.read());
+}
+
+async function finish(
+  stream: Instream,
+  rest: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<string | undefined> {
+  for await (const chunk of rest) {
+    const flowing = stream.write(chunk);
+    if (!(isPromise(flowing) ? await flowing : flowing)) break;
+  }
+  return stream.end();
 }
