@@ -1,11 +1,11 @@
 /**
- * The command line of pipe(8): `${name}`, `$(name)` and `$name` in words that no shell ever sees. A word about a recipient becomes one word
+ * The command line of pipe(8): `${name}`, `$(name)` and `$name` in words that no shell ever sees, `$$` for a dollar. A word about a recipient becomes one word
  * for each recipient.
  */
 import { splitExtension, type DeliveryRequest, type Recipient } from "@postern/core";
 
 /** Facts of a delivery; of the message, or of one recipient. */
-type Macro = (facts: Facts, recipient: Recipient) => string;
+type Macro = (facts: Facts, recipient: Pick<Recipient, "address" | "original">) => string;
 
 export interface Facts {
   readonly request: Pick<DeliveryRequest, "id" | "envelope" | "route" | "content" | "origin">;
@@ -41,7 +41,10 @@ const ofRecipient: Readonly<Record<string, Macro>> = {
 
 export const macroNames: readonly string[] = [...Object.keys(ofMessage), ...Object.keys(ofRecipient)];
 
-const macro = /\$(?:\{(\w+)\}|\((\w+)\)|(\w+))/g;
+/** For words that are about no recipient. */
+const nobody = [{ address: "", original: "" }];
+
+const macro = /\$(?:\{(\w+)\}|\((\w+)\)|(\w+)|\$)/g;
 
 const lookUp = (name: string): Macro | undefined =>
   Object.hasOwn(ofMessage, name) ? ofMessage[name] : Object.hasOwn(ofRecipient, name) ? ofRecipient[name] : undefined;
@@ -59,9 +62,10 @@ export function expandArguments(words: readonly string[], facts: Facts, recipien
   const expanded: string[] = [];
   let optionsEnded = false;
   for (const word of words) {
-    const about = namesIn(word).some((name) => Object.hasOwn(ofRecipient, name)) ? recipients : recipients.slice(0, 1);
+    const about = namesIn(word).some((name) => Object.hasOwn(ofRecipient, name)) ? recipients : nobody;
     for (const recipient of about) {
-      const text = word.replace(macro, (_, ...[one, two, three]: (string | undefined)[]) => {
+      const text = word.replace(macro, (written, ...[one, two, three]: (string | undefined)[]) => {
+        if (written === "$$") return "$";
         const value = lookUp(one ?? two ?? three ?? "")?.(facts, recipient) ?? "";
         // A NUL would end the word.
         return value.replaceAll("\0", "");
@@ -75,7 +79,7 @@ export function expandArguments(words: readonly string[], facts: Facts, recipien
 }
 
 function namesIn(word: string): string[] {
-  return [...word.matchAll(macro)].map(([, one, two, three]) => one ?? two ?? three ?? "");
+  return [...word.matchAll(macro)].flatMap(([, one, two, three]) => one ?? two ?? three ?? []);
 }
 
 function localPart(address: string): string {
