@@ -86,7 +86,26 @@ const authenticator = definePlugin({
   },
 });
 
-/** One session over TLS: a wrong password and the right one, a refused recipient, a message that bounces for one of two, one that waits, one taken back, and QUIT. */
+/** What comes for `aside@`. */
+const quarantining = definePlugin({
+  name: "quarantining",
+  apiVersion: 1,
+  options: z.strictObject({}),
+  setup(gateway) {
+    gateway.restriction({
+      name: "aside",
+      description: "Puts mail for aside@ aside.",
+      stages: ["rcpt"],
+      args: z.tuple([]),
+      compile:
+        () =>
+        ({ recipient }) =>
+          recipient?.address.startsWith("aside@") === true ? { kind: "quarantine", text: "asked for" } : undefined,
+    });
+  },
+});
+
+/** One session over TLS: a wrong password and the right one, a refused recipient, a message that bounces for one of two, one that waits, two put aside, one taken back, and QUIT. */
 async function converse({ listeners }: Runtime): Promise<void> {
   const plain = connectTcp(listeners[0]?.port ?? 0, "127.0.0.1");
   const before = talk(plain);
@@ -109,6 +128,11 @@ async function converse({ listeners }: Runtime): Promise<void> {
   expect(await client.say("MAIL FROM:<sender@source.test>")).toMatch(/^250/);
   expect(await client.say("RCPT TO:<late@example.test>")).toMatch(/^250/);
   expect(await client.data()).toMatch(/^250/);
+  for (const _time of [1, 2]) {
+    expect(await client.say("MAIL FROM:<sender@source.test>")).toMatch(/^250/);
+    expect(await client.say("RCPT TO:<aside@example.test>")).toMatch(/^250/);
+    expect(await client.data()).toMatch(/^250/);
+  }
   expect(await client.say("MAIL FROM:<sender@source.test>")).toMatch(/^250/);
   expect(await client.say("RSET")).toMatch(/^250/);
   expect(await client.say("QUIT")).toMatch(/^221/);
@@ -127,15 +151,21 @@ describeWith(["openssl"], "hooks", () => {
         domains: { relay: { domains: ["example.test"], recipients: { "@example.test": "everybody" } } },
         listeners: [{ host: "127.0.0.1", port: 0, auth: "offered" }],
         // Who is logged in may still not relay.
-        policy: { relay: [] },
+        policy: { relay: [], rcpt: ["aside"] },
         queue: { directory: folder.path },
         tls: { key, cert },
       },
       { file: `${folder.path}/postern.config.json` },
     );
     const runtime = await createRuntime(config, {
-      instances: [await instantiate(observer(fired)), await instantiate(transport), await instantiate(authenticator)],
+      instances: [
+        await instantiate(observer(fired)),
+        await instantiate(transport),
+        await instantiate(authenticator),
+        await instantiate(quarantining),
+      ],
       queueStore: createMemoryStore(),
+      quarantineStore: createMemoryStore(),
       stateStore: createMemoryStateStore({ clock: systemClock }),
       resolver: createStaticResolver({}),
       lookUpClients: false,
@@ -144,6 +174,9 @@ describeWith(["openssl"], "hooks", () => {
     const catalogue = listHooks(runtime.generation.hooks);
     try {
       await converse(runtime);
+      const [one, other] = (await runtime.quarantine.search({})).entries;
+      await runtime.quarantine.release(one?.id ?? "");
+      await runtime.quarantine.delete(other?.id ?? "");
       await until(() => fired.some(({ name }) => name === "queue.removed"));
     } finally {
       await runtime.close("the test is over");

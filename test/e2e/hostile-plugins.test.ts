@@ -50,6 +50,20 @@ const logins = definePlugin({
       verify: ({ identity, password }) => (password === "right" ? { kind: "ok", identity } : { kind: "no" }),
     }),
 });
+/** A word for the places that need mail which is put aside. */
+const quarantining = definePlugin({
+  name: "quarantining",
+  apiVersion: 1,
+  options: z.strictObject({}),
+  setup: (gateway) =>
+    gateway.restriction({
+      name: "put_aside",
+      description: "Puts everything aside.",
+      stages,
+      args: z.tuple([]),
+      compile: () => () => ({ kind: "quarantine", text: "asked for" }),
+    }),
+});
 const listeners = [{ name: "test", host: "127.0.0.1", port: 25, auth: "offered", authWithoutTls: true }] as const;
 
 const plugin = (setup: (gateway: Gateway) => void): PluginDefinition =>
@@ -64,7 +78,7 @@ interface Heard {
 const login = (password: string): string => `AUTH PLAIN ${Buffer.from(`\0user\0${password}`).toString("base64")}`;
 
 /** A whole session with a message; ends at the first refusal. */
-async function converse(gateway: TestGateway): Promise<Heard> {
+async function converse(gateway: TestGateway, afterwards?: Place["afterwards"]): Promise<Heard> {
   const client = talk(gateway.connect());
   const replies: Partial<Record<Step, string>> = {};
   const say: Readonly<Record<Step, () => Promise<string>>> = {
@@ -89,6 +103,9 @@ async function converse(gateway: TestGateway): Promise<Heard> {
     await client.say("MAIL FROM:<sender@source.test>");
     await client.say("RCPT TO:<victim@elsewhere.test>");
     await client.say("RSET");
+    const { entries } = await gateway.runtime.quarantine.search({});
+    // The other session may have it in hand.
+    for (const { id } of entries) await afterwards?.(gateway, id).catch(() => undefined);
   }
   client.hangUp();
   return { replies, client };
@@ -119,6 +136,8 @@ interface Place {
   /** What is refused at length in a decision is nonsense here. */
   readonly refusals: boolean;
   readonly config?: Partial<Config>;
+  /** What an operator does with what was put aside. */
+  readonly afterwards?: (gateway: TestGateway, id: string) => Promise<unknown>;
   readonly setup: (gateway: Gateway, trigger: Trigger) => void;
 }
 
@@ -130,6 +149,12 @@ const stepOf: Readonly<Record<string, Step>> = {
   "smtp.rcpt": "rcpt",
   "smtp.recipient": "rcpt",
   "smtp.unknown": "unknown",
+};
+
+const quarantinePlaces: Readonly<Record<string, Pick<Place, "config" | "afterwards">>> = {
+  "quarantine.added": {},
+  "quarantine.released": { afterwards: ({ runtime }, id) => runtime.quarantine.release(id) },
+  "quarantine.deleted": { afterwards: ({ runtime }, id) => runtime.quarantine.delete(id) },
 };
 
 /** `smtp.tls` needs a TLS session: it has a story of its own. The route is the client's business no more. */
@@ -151,6 +176,7 @@ const hookPlaces = catalogue
       refusals: kind === "first" && !isTarpit,
       setup,
       ...(heard ? { step: stepOf[name] ?? "message" } : {}),
+      ...(name in quarantinePlaces && { config: { policy: { message: ["put_aside"] } }, ...quarantinePlaces[name] }),
     };
   });
 
@@ -195,7 +221,7 @@ describe.each(policies)("onError %s", (onError) => {
       const hostile = plugin((given) => place.setup(given, trigger));
       gateway = await createTestGateway(
         { domains, listeners: [...listeners], ...place.config, limits: { sessionsPerClient: 0 } },
-        { clock, plugins: [logins, [hostile, { onError, deadline: "5s" }]] },
+        { clock, plugins: [logins, quarantining, [hostile, { onError, deadline: "5s" }]] },
       );
     });
     afterAll(() => gateway.close());
@@ -205,10 +231,10 @@ describe.each(policies)("onError %s", (onError) => {
       const before = gateway.log.length;
       trigger.arm(misdeed);
       let ended = false;
-      const session = converse(gateway).finally(() => (ended = true));
+      const session = converse(gateway, place.afterwards).finally(() => (ended = true));
       await until(() => trigger.fired);
       // While it misbehaves somebody else is served.
-      const other = await converse(gateway);
+      const other = await converse(gateway, place.afterwards);
       expect(other.replies.message).toMatch(/^250 2\.0\.0 /);
       for (let turns = 0; turns < 20 && !ended; turns += 1) await clock.run(1_000);
       await clock.run(6_000);
