@@ -13,6 +13,7 @@ export interface Packet {
 
 /** Length and letter; they precede every packet's data. */
 const headOctets = 5;
+const lengthOctets = 4;
 /** The largest of all packets that anybody may send: the data of `packets1M`, and room for what a header has beside its value. */
 export const longestData = 1024 * 1024 + 1024;
 
@@ -73,8 +74,8 @@ export class PacketReader {
     this.#heldOctets += chunk.length;
     for (;;) {
       if (this.#wanted === 0) {
-        if (this.#heldOctets < headOctets) break;
-        const head = this.#leading(headOctets);
+        if (this.#heldOctets < lengthOctets) break;
+        const head = this.#leading(lengthOctets);
         const length = head.readUInt32BE(0);
         if (length < 1 || length - 1 > this.#mostOctets) throw new ProtocolFault(`packet with a length of ${length}`);
         this.#wanted = length + 4;

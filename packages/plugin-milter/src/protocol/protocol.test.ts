@@ -156,7 +156,7 @@ describe("framing", () => {
   test.each([0, 12, 0xffffffff])("a length of %i is refused as soon as it is there", (length) => {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(length);
-    expect(() => new PacketReader(10).push(Buffer.concat([head, Buffer.from("B")]))).toThrow(ProtocolFault);
+    expect(() => new PacketReader(10).push(head)).toThrow(ProtocolFault);
   });
 
   test("nor can one be made", () => {
