@@ -1,4 +1,5 @@
 /** A modifier's raw answer, checked: what is no edit is the plugin's failure, not a message left as it was. */
+import { canonicalAddress } from "../address/mailbox.ts";
 import { InvalidAnswer } from "../guard/guard.ts";
 import { toSoundBlob, type Blob, type Edit, type HeaderValue } from "../message/index.ts";
 
@@ -84,10 +85,19 @@ function checkEdit(edit: unknown): Edit {
     case "addRecipient":
     case "removeRecipient":
     case "changeSender":
-      return { kind, address: text("address") };
+      return { kind, address: checkAddress(kind, text("address")) };
     default:
       throw new InvalidAnswer(`no edit of kind ${JSON.stringify(kind).slice(0, 40)}`);
   }
+}
+
+/** With brackets or without. The null reverse-path is a sender, too. */
+function checkAddress(kind: Edit["kind"], text: string): string {
+  const bare = text.trim().replace(/^<(.*)>$/s, "$1");
+  if (bare === "" && kind === "changeSender") return "";
+  const address = canonicalAddress(bare, { smtputf8: true });
+  if (address === undefined) throw new InvalidAnswer(`the address of ${kind} is none`);
+  return address;
 }
 
 function isBlob(value: unknown): value is Blob {

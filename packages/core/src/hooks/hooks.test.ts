@@ -172,6 +172,9 @@ describe("pipe", () => {
     ["a field that counts from 0", [{ kind: "deleteHeader", name: "A", nth: 0 }]],
     ["a body of text", [{ kind: "replaceBody", body: "text" }]],
     ["an address of nothing", [{ kind: "addRecipient", address: undefined }]],
+    ["an address that is none", [{ kind: "addRecipient", address: "nobody" }]],
+    ["two addresses in one", [{ kind: "changeSender", address: "a@x.test>\r\nRCPT TO:<b@x.test" }]],
+    ["nobody as a recipient", [{ kind: "removeRecipient", address: "<>" }]],
     ["ever so many", Array(10_001).fill(edit("A")[0])],
   ])("%s is no list of edits", async (_, answer) => {
     const { plugin, hooks, failures } = setUp();

@@ -20,7 +20,7 @@ import {
 import { compilePolicy, type PolicyConfig } from "../policy/policy.ts";
 import type { Restriction } from "../policy/restriction.ts";
 import { createVocabulary } from "../policy/vocabulary.ts";
-import type { ScanOutcome, ScanRequest } from "../scanning/index.ts";
+import { createScanning, type OwnedScanner, type ScanOutcome, type ScanRequest } from "../scanning/index.ts";
 import { formatSmtpEvent, type SmtpEvent } from "./events.ts";
 import type { ListenerSettings, SessionGeneration, SmtpHost, SmtpLimits, SmtpSettings } from "./front.ts";
 import { connectInProcess, type InProcessClient } from "./in-process.ts";
@@ -53,6 +53,8 @@ export interface FrontOptions {
   readonly taps?: (hooks: PluginHooks) => void;
   readonly owner?: Partial<Owner>;
   readonly scan?: (ask: ScanRequest) => MaybePromise<ScanOutcome>;
+  /** Real scanning by these, in place of `scan`. */
+  readonly scanners?: readonly OwnedScanner[];
   readonly quarantine?: SmtpHost["quarantine"];
   readonly clock?: Clock;
   readonly resolver?: SessionGeneration["resolver"];
@@ -121,6 +123,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
   const networks = createNetworkList(options.networks ?? ["127.0.0.0/8"]);
   const registered = options.authenticators?.map((value) => ({ owner, value }));
   const authenticate = registered === undefined ? undefined : createAuthentication(registered, guard);
+  const scanning = options.scanners === undefined ? undefined : createScanning(options.scanners, guard, { clock });
   let held = 0;
   const host: SmtpHost = {
     clock,
@@ -137,7 +140,8 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
         resolver: options.resolver,
         startPolicy: () => policy.start(),
         rewriter: options.rewriter,
-        scan: options.scan,
+        scan: scanning === undefined ? options.scan : (ask) => scanning.scan(ask),
+        beginScan: scanning?.begin,
         authenticate,
         renew() {},
         release() {
