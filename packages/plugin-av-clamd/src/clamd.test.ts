@@ -212,7 +212,7 @@ describe("sessions", () => {
 
   test("two answers to one command: the second is nobody's, and the connection is not used again", async () => {
     const fake = await startFake({
-      onStream: ({ socket }) => void socket.write("1: stream: OK\0" + "2: stream: OK\0"),
+      onStream: ({ socket }) => void socket.write("1: stream: OK\u00002: stream: OK\0"),
     });
     const engine = engineOn([fake.address]);
     const { signal } = new AbortController();

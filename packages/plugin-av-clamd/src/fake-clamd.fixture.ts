@@ -15,7 +15,7 @@ export interface FakeStream {
   /** Of the command on its connection. */
   readonly number: number;
   /** With the number in front and NUL at the end. */
-  answer(text: string): void;
+  readonly answer: (text: string) => void;
 }
 
 export interface FakeOptions {

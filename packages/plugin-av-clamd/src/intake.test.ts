@@ -1,12 +1,19 @@
 // A message that is streamed while it arrives, against a scripted clamd: when it is, when not, and that nothing is believed by half.
 import { sampleMessage, createFakeClock, sampleTransaction } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
-import { engineOn, startFake, type EngineOptions, type FakeClamd, type FakeOptions } from "./fake-clamd.fixture.ts";
+import {
+  engineOn,
+  startFake,
+  type EngineOptions,
+  type FakeClamd,
+  type FakeOptions,
+  type FakeStream,
+} from "./fake-clamd.fixture.ts";
 
 const part = Buffer.alloc(64 * 1024, "x");
 const parts = (count: number): Buffer[] => Array.from({ length: count }, () => part);
 const streams = ({ commands }: FakeClamd) => commands.filter((command) => command === "zINSTREAM").length;
-const verdict = ({ octets, answer }: { octets: Buffer; answer(text: string): void }): void =>
+const verdict = ({ octets, answer }: Pick<FakeStream, "octets" | "answer">): void =>
   answer(octets.includes("virus") ? "stream: V FOUND" : "stream: OK");
 
 async function setUp(options: FakeOptions = {}, more: EngineOptions = {}) {

@@ -69,7 +69,7 @@ async function isTaken(
       (text) => (answer = text),
       () => undefined,
     );
-    session.write([], bytes);
+    void session.write([], bytes);
     await watch.begin("PING");
     await watch.begin("PING");
     // Its answer was written before the second PONG; both are read in the same turn at the latest.
