@@ -264,7 +264,7 @@ describe("what is asked", () => {
 
   test("an answer in many packets, and one that holds spamd back, are one answer", async () => {
     const fake = await startFake((socket, { content }) => {
-      const octets = ok(`${content.replace("sample", "*SPAM* sample")}`, spam).split("");
+      const octets = ok(content.replace("sample", "*SPAM* sample"), spam).split("");
       const next = (): void => {
         const octet = octets.shift();
         if (octet === undefined) socket.end();
