@@ -1,5 +1,5 @@
 // Whatever SpamAssassin makes of a header section, the edits make the same of the message.
-import { applyEdits, createMemoryBlob, createMessage } from "@postern/core";
+import { applyEdits, createMemoryBlob, createMessage, isPromise } from "@postern/core";
 import { describe, expect, test } from "vitest";
 import { randomFrom } from "../../../test/sampling.ts";
 import { headerEdits, readFields } from "./header-difference.ts";
@@ -10,7 +10,9 @@ const body = "Body.\r\n";
 function edited(before: string, after: string, unwanted?: (name: string) => boolean): string {
   const message = createMessage(createMemoryBlob([Buffer.from(`${before}\r\n${body}`, "latin1")]));
   const edits = headerEdits(message.headers, readFields(Buffer.from(`${after}\r\n`, "latin1")), unwanted);
-  const { raw } = applyEdits(message, edits).message;
+  const result = applyEdits(message, edits);
+  if (isPromise(result)) throw new Error("a message in memory is edited at once");
+  const { raw } = result.message;
   const text = Buffer.concat(raw.chunks ?? []).toString("latin1");
   expect(text.endsWith(`\r\n${body}`)).toBe(true);
   return text.slice(0, -body.length - 2);
