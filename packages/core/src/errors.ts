@@ -25,7 +25,10 @@ export const errorCatalogue = Object.freeze({
   },
   DNS_UNAVAILABLE: { temporary: true, doc: "A DNS question got no answer: time-out, SERVFAIL or no server." },
   STORE_UNAVAILABLE: { temporary: true, doc: "The queue or state store could not read or write." },
-  STORE_FULL: { temporary: true, doc: "The disk of the queue is too full to take another message." },
+  STORE_FULL: {
+    temporary: true,
+    doc: "The disk of the queue or the quarantine is too full to take another message, or the quarantine has all that it may have.",
+  },
   STORE_DAMAGED: { temporary: false, doc: "A record of the store is damaged and cannot be read." },
   STORE_LOCKED: { temporary: false, doc: "Another living process uses this queue folder." },
   LISTEN_FAILED: { temporary: false, doc: "A listener cannot take its address: the port is in use or not permitted." },
