@@ -42,14 +42,16 @@ export function mergeVerdicts(verdicts: readonly RecipientAnswer[], mixed: Mixed
   return {
     objection: undefined,
     accepted: indexesOf(verdicts, "permit"),
-    discarded: [...indexesOf(verdicts, "discard"), ...(mixed === "discard" ? refused : nobody)],
-    quarantined: [...indexesOf(verdicts, "quarantine"), ...(mixed === "quarantine" ? refused : nobody)],
+    discarded: indexesOf(verdicts, "discard", mixed === "discard" ? "reject" : undefined),
+    quarantined: indexesOf(verdicts, "quarantine", mixed === "quarantine" ? "reject" : undefined),
   };
 }
 
-function indexesOf(verdicts: readonly RecipientAnswer[], kind: NonNullable<RecipientAnswer>["kind"]): number[] {
-  return verdicts.flatMap((verdict, index) => ((verdict?.kind ?? "permit") === kind ? [index] : []));
+function indexesOf(verdicts: readonly RecipientAnswer[], ...kinds: readonly (RecipientKind | undefined)[]): number[] {
+  return verdicts.flatMap((verdict, index) => (kinds.includes(verdict?.kind ?? "permit") ? [index] : []));
 }
+
+type RecipientKind = NonNullable<RecipientAnswer>["kind"];
 
 function refuse(objection: Objection): MergedVerdicts {
   return { objection, accepted: nobody, discarded: nobody, quarantined: nobody };

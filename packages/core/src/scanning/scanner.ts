@@ -17,7 +17,7 @@ export interface ScanAsk extends IntakeAsk {
   /** What the scanner's `begin` gave for this message, now complete; `undefined` when it gave none. */
   readonly intake?: ScanIntake | undefined;
   /** Room for octets of the scanner's own, such as a new body: in memory while small, else in a file; let go with the message. */
-  openSpool(): Spool;
+  readonly openSpool: () => Spool;
 }
 
 /**
