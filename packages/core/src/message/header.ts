@@ -54,7 +54,8 @@ export function headerOctets(name: string, value: Uint8Array): Buffer {
   const [first = "", ...others] = text.split(lineEnds).map((line) => line.replace(controlOctets, " "));
   const top = first === "" || /^[ \t]/.test(first) ? `${soundName}:${first}` : `${soundName}: ${first}`;
   const folded = others.filter((line) => line.trim() !== "").map((line) => (/^[ \t]/.test(line) ? line : `\t${line}`));
-  const lines = folded.length === 0 ? [top.trimEnd()] : [top, ...folded];
+  const empty = folded.length === 0 && first.trim() === "";
+  const lines = empty ? [`${soundName}:`] : [top, ...folded];
   return Buffer.from(`${lines.map(foldLine).join("\r\n")}\r\n`, "latin1");
 }
 
