@@ -110,7 +110,7 @@ describe("changes", () => {
     ["a blob that nobody can read", { kind: "edit", edit: { kind: "replaceBody", body: { sizeBytes: 5, read: 1 } } }],
     ["answers for more recipients than there are", { kind: "perRecipient", answers: [undefined, undefined] }],
     ["a header for one recipient", { kind: "perRecipient", answers: [{ kind: "prepend", name: "X", value: "y" }] }],
-    ["two answers by recipient", Array(2).fill({ kind: "perRecipient", answers: [undefined] })],
+    ["two answers by recipient", [1, 2].map(() => ({ kind: "perRecipient", answers: [undefined] }))],
   ])("%s: the scanner's own policy stands, and nothing is lost", async (_, wrong) => {
     await using gateway = await open([[() => wrong as ScanAnswer, { onError: { invalid: "skip" } }]]);
     expect(await send(gateway)).toMatch(/^250 2\.0\.0 /);
