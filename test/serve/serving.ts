@@ -90,7 +90,7 @@ export async function startAsking<Name extends string>(
     },
     master,
   });
-  return { ...postfix, ports };
+  return { ...postfix, ports: ports as Record<Name, number> };
 }
 
 /** A session in Postfix as a stranger. */

@@ -131,7 +131,7 @@ async function placeWords(config: ResolvedConfig, given: readonly PluginEntry[])
   for (const [stage, added] of Object.entries(lists)) merged[stage] = [...(merged[stage] ?? []), ...added];
   const placed: ResolvedConfig = {
     ...config,
-    policy: { ...config.policy, lists: merged as ResolvedConfig["policy"]["lists"] },
+    policy: { ...config.policy, lists: merged },
   };
   return {
     config: placed,

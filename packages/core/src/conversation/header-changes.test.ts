@@ -82,7 +82,7 @@ describe("what is carried out gives the list that was wanted", () => {
       const after = before.flatMap((line) => (pick(4) === 0 ? [] : pick(4) === 0 ? [make(), line] : [line]));
       if (pick(2) === 0) after.push(make());
       const changes = headerChanges(before.map(field), after.map(field));
-      expect(carryOut(before, changes, pick(2) === 0), `${before} -> ${after}`).toEqual(after);
+      expect(carryOut(before, changes, pick(2) === 0), `${before.join()} -> ${after.join()}`).toEqual(after);
     }
   });
 

@@ -3,7 +3,7 @@
  * while a message is judged the mail server hears that we are at work.
  */
 import type { Socket } from "node:net";
-import { logText, type Blob, type Clock, type Timer } from "@postern/core";
+import { isPromise, logText, type Blob, type Clock, type Timer } from "@postern/core";
 import {
   decodeCommand,
   encodeResponse,
@@ -44,6 +44,8 @@ export class MilterConnection {
   #idle: Timer | undefined;
   #heardAt: number;
   #draining = false;
+  /** The mail server has closed its side. */
+  #heardEnd = false;
 
   constructor(socket: Socket, parts: ConnectionParts) {
     this.#socket = socket;
@@ -60,7 +62,7 @@ export class MilterConnection {
   /** Ends now, unless a message is under way; then with it. */
   drain(): void {
     this.#draining = true;
-    if (!this.#answering && !this.#parts.session.busy) this.destroy();
+    if (!this.#answering && !this.#parts.session.busy) this.#leave();
   }
 
   destroy(): void {
@@ -89,6 +91,7 @@ export class MilterConnection {
 
   /** A mail server that has said all it wanted gets what it still waits for. */
   #ended(): void {
+    this.#heardEnd = true;
     if (!this.#answering && this.#waiting.length === 0) return this.destroy();
     // It cannot hear how its message fares: nothing is to be judged for nobody.
     if (this.#parts.session.busy) this.destroy();
@@ -102,7 +105,7 @@ export class MilterConnection {
       try {
         const command = decodeCommand(packet);
         const answer = this.#parts.session.handle(command);
-        if (!(answer instanceof Promise)) {
+        if (!isPromise(answer)) {
           const sent = this.#send(answer);
           if (sent !== undefined) this.#await(sent);
         } else this.#await(this.#later(command, answer));
@@ -111,7 +114,8 @@ export class MilterConnection {
       }
     }
     if (!this.#over && this.#socket.isPaused()) this.#socket.resume();
-    if (this.#draining && !this.#answering && !this.#parts.session.busy) this.destroy();
+    if (this.#answering) return;
+    if (this.#heardEnd || (this.#draining && !this.#parts.session.busy)) this.#leave();
   }
 
   #await(done: Promise<void>): void {
@@ -150,14 +154,7 @@ export class MilterConnection {
 
   #send(answer: Answer | typeof leave): Promise<void> | undefined {
     if (this.#over) return undefined;
-    if (answer === leave) {
-      this.#over = true;
-      this.#idle?.cancel();
-      this.#socket.end();
-      this.#socket.destroySoon();
-      this.#parts.onEnd(this);
-      return undefined;
-    }
+    if (answer === leave) return this.#leave();
     const { responses, body } = answer;
     if (responses.length === 0) return undefined;
     if (body !== undefined) return this.#sendWithBody(answer, body);
@@ -180,6 +177,17 @@ export class MilterConnection {
     }
     if (isEmpty) this.#socket.write(encodeResponse({ kind: "replaceBody", octets: Buffer.alloc(0) }));
     for (const response of responses.slice(-1)) this.#socket.write(encodeResponse(response));
+  }
+
+  /** With what is still on its way out. */
+  #leave(): undefined {
+    if (this.#over) return;
+    this.#over = true;
+    this.#idle?.cancel();
+    this.#waiting = [];
+    this.#socket.destroySoon();
+    this.#parts.session.close();
+    this.#parts.onEnd(this);
   }
 
   #drained(): Promise<void> {

@@ -2,7 +2,15 @@
  * One connection of a mail server as a conversation: its commands in, responses out. It knows no socket; whoever feeds it waits for an
  * answer before the next command.
  */
-import type { Blob, Conversation, Conversations, Disposal, MaybePromise, Refusal } from "@postern/core";
+import {
+  after,
+  type Blob,
+  type Conversation,
+  type Conversations,
+  type Disposal,
+  type MaybePromise,
+  type Refusal,
+} from "@postern/core";
 import {
   fromOctets,
   ProtocolFault,
@@ -170,10 +178,10 @@ export class MilterSession {
   #begun(kind: CommandKind, conversation: Conversation, next: () => MaybePromise<Answer | void>): MaybePromise<Answer> {
     if (!this.#inTransaction) throw new ProtocolFault(`${kind} outside of a message`);
     const answered = (answer: Answer | void): Answer => answer ?? this.#answer(kind, undefined);
-    if (this.#askedData || !this.#conversations.needs(this.#listener).data) return then(next(), answered);
+    if (this.#askedData || !this.#conversations.needs(this.#listener).data) return after(next(), answered);
     this.#askedData = true;
-    return then(conversation.data(), (refusal) =>
-      refusal === undefined ? then(next(), answered) : { responses: [refused(refusal)] },
+    return after(conversation.data(), (refusal) =>
+      refusal === undefined ? after(next(), answered) : { responses: [refused(refusal)] },
     );
   }
 
@@ -191,8 +199,8 @@ export class MilterSession {
   }
 
   #body(octets: Uint8Array, conversation: Conversation): MaybePromise<Answer | void> {
-    return then(this.#toBody(conversation), () =>
-      then(conversation.write([bufferOf(octets)]), () => {
+    return after(this.#toBody(conversation), () =>
+      after(conversation.write([bufferOf(octets)]), () => {
         const isSpared = (this.#agreed() & steps.noReplyToBody) !== 0;
         const maySkip = (this.#agreed() & steps.skip) !== 0 && !isSpared;
         return maySkip && conversation.hasEnough ? enough : undefined;
@@ -203,8 +211,8 @@ export class MilterSession {
   #endOfMessage(octets: Uint8Array | undefined, conversation: Conversation): MaybePromise<Answer> {
     const last = octets === undefined ? this.#toBody(conversation) : this.#body(octets, conversation);
     const id = macroOf(this.#macros.get("E") ?? {}, "i") ?? macroOf(this.#macros.get("M") ?? {}, "i");
-    return then(last, () =>
-      then(conversation.endOfMessage(id), (disposal) => {
+    return after(last, () =>
+      after(conversation.endOfMessage(id), (disposal) => {
         // What the disposal holds is read before the next command.
         this.#content = "none";
         this.#inTransaction = false;
@@ -245,7 +253,7 @@ export class MilterSession {
   }
 
   #reply(kind: CommandKind, asked: MaybePromise<Refusal | undefined>): MaybePromise<Answer> {
-    return then(asked, (refusal) => this.#answer(kind, refusal));
+    return after(asked, (refusal) => this.#answer(kind, refusal));
   }
 
   #answer(kind: CommandKind, refusal: Refusal | undefined): Answer {
@@ -273,8 +281,4 @@ function reasonText(reason: string): string {
 
 function bufferOf(octets: Uint8Array): Buffer {
   return Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
-}
-
-function then<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
-  return value instanceof Promise ? value.then(next) : next(value as T);
 }
