@@ -85,7 +85,11 @@ async function work(seed: number, faulty: boolean): Promise<SimulatedDisk> {
         const next = `s${seed}-${life}-${step}`;
         const octets = Buffer.from(Array.from({ length: pick(900) }, () => pick(256)));
         const { message, content } = sampleMessage(next, 1 + pick(3), createMemoryBlob([octets]));
-        await store.commit(message, content).then(
+        // In the quarantine every message has a note and an expiry.
+        const aside =
+          dice < 0.15 ? { quarantine: { reason: "für später", from: "a@b.test", subject: `s ${step}` } } : {};
+        const schedule = dice < 0.15 ? { attempts: 0, nextAttemptAt: 5_000 + step } : undefined;
+        await store.commit({ ...message, ...aside }, content, schedule).then(
           () => here.push(next),
           () => undefined,
         );

@@ -41,8 +41,8 @@ interface Bench {
   readonly warnings: string[];
   readonly queue: { readonly message: QueuedMessage; readonly text: string }[];
   /** Puts one aside and gives its id. */
-  add(subject: string, reason?: string, bodyBytes?: number): Promise<string>;
-  ids(): Promise<readonly string[]>;
+  readonly add: (subject: string, reason?: string, bodyBytes?: number) => Promise<string>;
+  readonly ids: () => Promise<readonly string[]>;
 }
 
 async function open(options: Partial<QuarantineOptions> = {}, clock = createFakeClock()): Promise<Bench> {
