@@ -13,7 +13,9 @@ export interface ClamdOptions {
   readonly port?: number;
   /** StreamMaxLength; 1 MiB. One byte more is answered with `INSTREAM size limit exceeded. ERROR`. */
   readonly streamMaxBytes?: number;
-  /** More lines for clamd.conf. */
+  /** More signatures by file name, in ClamAV's formats: `{ "more.yar": "rule …" }`. */
+  readonly signatures?: Readonly<Record<string, string>>;
+  /** More lines for clamd.conf; of one that is there already the later stands. */
   readonly lines?: readonly string[];
 }
 
@@ -37,6 +39,7 @@ export async function startClamd(options: ClamdOptions): Promise<Clamd> {
   for (const folder of [database, temporary]) mkdirSync(folder, { recursive: true });
   // Name:target type (0 = any):offset (* = anywhere):bytes in hex. It matches inside MIME parts and archives, too.
   writeFileSync(join(database, "test.ndb"), `Eicar-Test:0:*:${Buffer.from(eicar).toString("hex")}\n`);
+  for (const [name, text] of Object.entries(options.signatures ?? {})) writeFileSync(join(database, name), text);
   const settings = [
     "Foreground yes",
     "LogTime no",

@@ -15,6 +15,7 @@ export async function scanWithOne(
   signal: AbortSignal,
   { clock, patienceMs }: { readonly clock: Clock; readonly patienceMs: number },
 ): Promise<Found> {
+  if (signal.aborted) throw new ScannerFailure("timeout", "called off");
   const able = daemons.filter((daemon) => daemon.takes(content.sizeBytes));
   if (able.length === 0) {
     const most = Math.max(...daemons.map(({ streamMaxBytes = 0 }) => streamMaxBytes));
