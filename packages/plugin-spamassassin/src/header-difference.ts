@@ -16,13 +16,14 @@ export function readFields(section: Buffer): HeaderList {
   return createMessage(createMemoryBlob([section]), { maxHeaderBytes: section.length + 1 }).headers;
 }
 
-/** The same without the first field that reads like `trace`, which stood above the message for SpamAssassin alone. Throws `ScannerFailure` when it is gone. */
-export function withoutTrace(fields: HeaderList, trace: Buffer): readonly HeaderField[] {
+/**
+ * The same without the first field that reads like `trace`, which stood above the message for SpamAssassin alone; `undefined` when it is not there.
+ */
+export function withoutTrace(fields: HeaderList, trace: Buffer): readonly HeaderField[] | undefined {
   const all = [...fields];
   const text = trace.toString("latin1").trimEnd();
   const at = all.findIndex((field) => textOf(field) === text);
-  if (at < 0) throw new ScannerFailure("error", "SpamAssassin took out the Received field that it was given");
-  return all.toSpliced(at, 1);
+  return at < 0 ? undefined : all.toSpliced(at, 1);
 }
 
 /**

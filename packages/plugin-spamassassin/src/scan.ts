@@ -5,6 +5,7 @@ import {
   type Blob,
   type Clock,
   type Edit,
+  type HeaderField,
   type HeaderList,
   type ScanAsk,
   type Spool,
@@ -51,15 +52,19 @@ const scanHeaders: Scan = async (engine, user, ask) => {
   const returned = fieldsOf(taker);
   // The body would be another, too, and a new header above the old body is a broken message.
   if (changesMime(headers, returned)) return scanMessage(engine, user, ask);
-  return { ...verdict, edits: headerEdits(headers, withoutTrace(returned, trace), unwantedIn(engine, ask)) };
+  return { ...verdict, edits: headerEdits(headers, withoutOurs(returned, trace), unwantedIn(engine, ask)) };
 };
 
 const scanMessage: Scan = async (engine, user, ask) => {
   const { headers } = ask.message;
   const { verdict, taker, trace } = await put(engine, "PROCESS", user, ask, () => new ProcessedMessage(ask));
   const returned = fieldsOf(taker.reader);
-  const edits = headerEdits(headers, withoutTrace(returned, trace), unwantedIn(engine, ask));
-  if (!changesMime(headers, returned)) return { ...verdict, edits };
+  const unwanted = unwantedIn(engine, ask);
+  if (!changesMime(headers, returned)) {
+    return { ...verdict, edits: headerEdits(headers, withoutOurs(returned, trace), unwanted) };
+  }
+  // A report is a message of its own, with the original and its trace fields within.
+  const edits = headerEdits(headers, withoutTrace(returned, trace) ?? returned, unwanted);
   return { ...verdict, edits: [...edits, { kind: "replaceBody", body: await taker.body() }] };
 };
 
@@ -163,6 +168,13 @@ class SymbolList implements Taker {
 function fieldsOf({ section }: SectionReader): HeaderList {
   if (section.length === 0) throw new ScannerFailure("error", "spamd gave a verdict and no header section");
   return readFields(section);
+}
+
+function withoutOurs(returned: HeaderList, trace: Buffer): readonly HeaderField[] {
+  const fields = withoutTrace(returned, trace);
+  if (fields === undefined)
+    throw new ScannerFailure("error", "SpamAssassin took out the Received field that it was given");
+  return fields;
 }
 
 function sectionLimit({ message }: ScanAsk): number {
