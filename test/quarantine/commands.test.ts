@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSink, type Sink } from "@postern/testkit";
-import type { QuarantineListing } from "@postern/core";
+import type { QuarantinedMessage, QuarantineListing } from "@postern/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { command, startGateway, type GatewayProcess } from "../e2e/gateway.ts";
 import { trickyMessage, withoutTrace } from "../e2e/mail.ts";
@@ -81,10 +81,7 @@ describe("postern quarantine", () => {
     );
     expect(shown.stdout).toContain("\nX-Isolate: infected: Eicar\n");
     expect(shown.stdout).not.toContain("\nbody");
-    const json = await posternJson<{ envelope: { recipients: object[] }; headers: string }>(
-      gateway,
-      ...["quarantine", "show", first],
-    );
+    const json = await posternJson<QuarantinedMessage>(gateway, "quarantine", "show", first);
     expect(json.envelope.recipients).toHaveLength(2);
     expect(gateway.log()).toMatch(
       new RegExp(

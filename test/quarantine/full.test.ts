@@ -31,6 +31,7 @@ async function story(folder: string, quarantine: object, bytes: number): Promise
   await using gateway = await startGateway({ ...isolatingGateway(sink.nextHop, { quarantine }), folder });
   const { taken, reply } = await fill(gateway.port, bytes);
   expect(reply).toMatch(/^452 4\.3\.1 /);
+  await until(() => /^warning: .*the quarantine (is full|takes no message): /m.test(gateway.log()));
   // Neither in the quarantine nor delivered.
   const listed = await posternJson<{ id: string }[]>(gateway, "quarantine", "list");
   expect(listed).toHaveLength(taken);

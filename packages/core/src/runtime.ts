@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { composeBounce } from "./bounce/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
 import { openControl, quarantineCommands, queueCommands } from "./control/index.ts";
-import { DeliveryDriver, formatMailEvent, QueueDesk, type Failure, type MailEvent } from "./delivery/index.ts";
+import { DeliveryDriver, formatMailEvent, QueueDesk, type Failure } from "./delivery/index.ts";
 import { createResolver } from "./dns/index.ts";
 import { ConfigError, PosternError } from "./errors.ts";
 import { createFailureLog, createGuard } from "./guard/index.ts";
@@ -28,7 +28,7 @@ import type { PluginInstance } from "./plugin/index.ts";
 import type { LogLevel, RunningListener, Runtime, RuntimeOptions, RuntimeStatus } from "./runtime-contract.ts";
 import { formatQuarantineEvent, Quarantine, type QuarantineEvent } from "./quarantine/index.ts";
 import { createSegmentStore, onHold, retryDefaults, type OpenReport, type QueueStore } from "./queue/index.ts";
-import { createSmtpListener, formatSmtpEvent, type SmtpEvent, type SmtpHost, type SmtpListener } from "./smtp/index.ts";
+import { createSmtpListener, formatSmtpEvent, type SmtpHost, type SmtpListener } from "./smtp/index.ts";
 import { createMemoryStateStore, openSqliteStateStore, type StateStore } from "./state/index.ts";
 
 const defaultGraceMs = 10_000;

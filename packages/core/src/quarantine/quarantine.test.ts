@@ -377,8 +377,8 @@ describe("search", () => {
     await quarantine.close();
   });
 
-  test("100,000 are looked through in pages, newest first, each once, and the event loop has its turns", async () => {
-    const count = 100_000;
+  test("60,000 are looked through in pages, newest first, each once, and the event loop has its turns", async () => {
+    const count = 60_000;
     const ids = Array.from({ length: count }, (_, at) => `id${String((at * 7919) % count).padStart(6, "0")}`);
     const store = createMemoryStore();
     const content = contentOf("the needle");
@@ -412,18 +412,18 @@ describe("search", () => {
     const found: string[] = [];
     let pages = 0;
     for (let after: string | undefined; ;) {
-      const page = await quarantine.search({ subject: "id0999", ...(after !== undefined && { after }) });
+      const page = await quarantine.search({ subject: "id0599", ...(after !== undefined && { after }) });
       pages += 1;
       found.push(...page.entries.map(({ id }) => id));
       if (page.next === undefined) break;
       after = page.next;
     }
     counting = false;
-    expect(found).toEqual(Array.from({ length: 100 }, (_, at) => `id0999${String(99 - at).padStart(2, "0")}`));
+    expect(found).toEqual(Array.from({ length: 100 }, (_, at) => `id0599${String(99 - at).padStart(2, "0")}`));
     // What was read behind the last one of a full page is read again.
     expect(read).toBeGreaterThanOrEqual(count);
     expect(read - count).toBeLessThan(100);
-    expect(pages).toBeGreaterThan(25);
+    expect(pages).toBeGreaterThan(15);
     expect(turns).toBeGreaterThan(pages * 10);
     await quarantine.close();
   });

@@ -118,7 +118,9 @@ export class Quarantine {
       await this.#store.commit(kept, content, { attempts: 0, nextAttemptAt: expiresAt });
     } catch (error) {
       this.#bytes -= sizeBytes;
-      throw error;
+      // Its disk is not the queue's: the log is to say which.
+      const code = error instanceof PosternError ? error.code : "STORE_UNAVAILABLE";
+      throw new PosternError(code, `the quarantine takes no message: ${(error as Error).message}`, { cause: error });
     }
     this.#counts.added += 1;
     this.#keeper.expect(expiresAt);
