@@ -10,6 +10,7 @@ import { createHooks, type Hooks } from "./hooks/index.ts";
 import type { Blob } from "./message/index.ts";
 import type { Envelope, Recipient, Session } from "./model/index.ts";
 import {
+  checkFilters,
   createOwnAddresses,
   createPluginHost,
   createRegistrations,
@@ -141,6 +142,8 @@ export async function buildGeneration(
         own: endpoints,
         origin,
       });
+      const handover = registrations.handovers.get("handover");
+      if (handover !== undefined) checkFilters(handover, (destination) => void routing.routeFor(destination, ""));
       const route = movedRoute(routing.route, rewriter);
       const addresses = withMoved(withBounces(book, routing, isAlias), rewriter);
       const policyScope: PolicyScope = {

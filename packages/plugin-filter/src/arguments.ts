@@ -12,14 +12,16 @@ export interface Facts {
   readonly recipientDelimiter: string;
   /** In place of the null sender. */
   readonly nullSender: string;
-  /** How an address is written: folded, quoted. */
+  /** How a recipient is written: folded, quoted. */
   readonly write: (address: string) => string;
+  /** How the sender is: quoted. */
+  readonly writeSender: (address: string) => string;
   readonly foldDomain: boolean;
 }
 
 const ofMessage: Readonly<Record<string, Macro>> = {
-  sender: ({ request: { envelope }, nullSender, write }) =>
-    envelope.sender === "" ? nullSender : write(envelope.sender),
+  sender: ({ request: { envelope }, nullSender, writeSender }) =>
+    envelope.sender === "" ? nullSender : writeSender(envelope.sender),
   nexthop: ({ request, foldDomain }) => (foldDomain ? request.route.nextHop.toLowerCase() : request.route.nextHop),
   queue_id: ({ request }) => request.id,
   size: ({ request }) => String(request.content.sizeBytes),

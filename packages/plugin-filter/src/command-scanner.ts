@@ -47,6 +47,7 @@ export function createCommandScanner(
       recipientDelimiter,
       nullSender: "",
       write: (address: string) => address,
+      writeSender: (address: string) => address,
       foldDomain: false,
     };
     const written = replace ? new NewMessage(ask) : undefined;

@@ -185,6 +185,7 @@ describe("arguments", () => {
     recipientDelimiter: "+",
     nullSender: "MAILER-DAEMON",
     write: (address) => address,
+    writeSender: (address) => address,
     foldDomain: false,
   };
   const [a, b] = [
@@ -262,7 +263,7 @@ describe("what a command reads", () => {
   test("mailbox lines in front; 8-bit octets and a lone CR stay", async () => {
     const said = await copy([Buffer.from("a\xe4\rb\r\n", "latin1")], "FROD");
     expect(said).toMatch(
-      /^From sender@example\.test Sun Nov  6 \d\d:49:37 1994\nReturn-Path: <sender@example\.test>\nX-Original-To: o@example\.test\nDelivered-To: r@example\.test\na\xe4\rb\n$/,
+      /^From sender@example\.test  Sun Nov  6 \d\d:49:37 1994\nReturn-Path: <sender@example\.test>\nX-Original-To: o@example\.test\nDelivered-To: r@example\.test\na\xe4\rb\n$/,
     );
     expect(await copy([], "")).toBe("");
   });

@@ -45,6 +45,7 @@ export function createHandover(
       ...(proxy === undefined ? [] : [`Before the queue: ${proxy.address}.`]),
     ].join(" "),
     deadlineMs,
+    filters: contentFilter === undefined ? [] : [contentFilter],
     take(ask) {
       const { listener } = ask.session;
       if (unfiltered.has(listener)) return undefined;

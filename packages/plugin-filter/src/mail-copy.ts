@@ -23,8 +23,8 @@ export async function* copyMail(
 ): AsyncGenerator<string> {
   const sender = envelope.sender === "" ? nullSender : envelope.sender;
   const head: string[] = [];
-  if (flags.includes("F")) head.push(`From ${octets(sender).replaceAll(" ", "-")} ${mailboxDate(nowMs)}`);
-  if (flags.includes("R")) head.push(`Return-Path: <${octets(envelope.sender)}>`);
+  if (flags.includes("F")) head.push(`From ${octets(sender).replaceAll(" ", "-")}  ${mailboxDate(nowMs)}`);
+  if (flags.includes("R")) head.push(`Return-Path: <${octets(sender)}>`);
   if (flags.includes("O")) head.push(`X-Original-To: ${octets(recipient.original)}`);
   if (flags.includes("D")) head.push(`Delivered-To: ${octets(recipient.address)}`);
   if (head.length > 0) yield head.map((line) => line + eol).join("");

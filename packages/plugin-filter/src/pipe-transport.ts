@@ -55,6 +55,7 @@ export function createPipeTransport(
       recipientDelimiter,
       nullSender,
       write: writer(flags),
+      writeSender: writer(flags.replace(/[hu]/g, "")),
       foldDomain: flags.includes("h"),
     };
     try {

@@ -2,6 +2,7 @@
  * The handover seam: the last word on a message that everybody has let through, in place of the queue. One plugin may have it: it gives the
  * message to somebody else while the client waits, or says by which content filter it leaves the queue.
  */
+import { PluginError } from "../errors.ts";
 import type { Message } from "../message/index.ts";
 import { Failed, InvalidAnswer, objectionFor, soundObjection, type Guard, type Owner } from "../guard/index.ts";
 import {
@@ -44,6 +45,8 @@ export interface Handover {
   readonly description: string;
   /** Absent: the config entry's `deadline`. */
   readonly deadlineMs?: number;
+  /** The filters that it names; a transport that nobody brings is found before ready. */
+  readonly filters?: readonly string[];
   /**
    * Whatever it throws, the client is told to come again and nothing is queued: nobody could say whether the message was taken. A plugin that
    * may do otherwise says so in its answer.
@@ -75,6 +78,17 @@ function checkHandover(answer: unknown): HandoverAnswer {
   throw new InvalidAnswer(
     "a handover answers undefined, reject, defer, filter with transport:nexthop, or taken with a 2yz reply",
   );
+}
+
+/** `check` throws for what is no filter. Throws `PluginError`. */
+export function checkFilters({ owner, value }: OwnedHandover, check: (destination: string) => void): void {
+  for (const destination of value.filters ?? []) {
+    try {
+      check(destination);
+    } catch (error) {
+      throw new PluginError(owner.name, error instanceof Error ? error.message : String(error), { cause: error });
+    }
+  }
 }
 
 export function guardHandover({ owner, value }: OwnedHandover, guard: Guard): HandOver {
