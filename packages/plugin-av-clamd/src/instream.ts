@@ -47,7 +47,7 @@ export class Instream {
     const complete = this.#flush() !== false && this.#session.write(nothing, 0) !== false;
     this.#session.uncork();
     const found = readAnswer(await this.#answer);
-    if (found === undefined && !complete) {
+    if (found === undefined && (!complete || this.#session.hasty)) {
       throw new ScannerFailure("error", "clamd answered before it had it all");
     }
     return found;

@@ -25,6 +25,13 @@ export class ReplySocket extends Socket {
     this.#onBroken = onBroken;
   }
 
+  /** The end of what clamd said, which the stream keeps to itself when a write failed before. */
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    const more = super.push(chunk, encoding);
+    if (chunk === null && this.#broken) super.destroy();
+    return more;
+  }
+
   override destroy(error?: Error): this {
     const { syscall, code } = (error ?? {}) as NodeJS.ErrnoException;
     if (syscall !== "write" || !brokenPipe.includes(code)) return super.destroy(error);

@@ -26,6 +26,8 @@ export class Session {
   closed = false;
   /** Answers that came. */
   answered = 0;
+  /** The last answer came before everything was sent. */
+  hasty = false;
   readonly #socket: ReplySocket;
   readonly #clock: Clock;
   readonly #connecting: Timer;
@@ -47,6 +49,8 @@ export class Session {
     this.#socket.on("close", () => this.#onClosed());
     this.#socket.on("drain", () => this.#onDrain());
     this.#connecting = clock.setTimer(() => this.#fail("down", "does not take the connection"), connectMs);
+    // The end of a stream is four octets, which would wait for an acknowledgement of what is before them.
+    this.#socket.setNoDelay(true);
     this.#socket.connect(address, () => this.#connecting.cancel());
   }
 
@@ -118,8 +122,9 @@ export class Session {
     this.#asked = undefined;
     if (answer.startsWith(prefix) && asked !== undefined) {
       this.answered += 1;
+      this.hasty = this.#socket.writableLength > 0;
       // More than one answer to one command: who knows what is next.
-      if (length + 1 < text.length || this.#broken) this.#end();
+      if (length + 1 < text.length || this.#broken || this.hasty) this.#end();
       else this.#onDrain();
       asked.resolve(answer.slice(prefix.length));
       return;
