@@ -83,8 +83,8 @@ export interface Generation {
   readonly stateStore: StateStore | undefined;
   /** Sessions and deliveries that hold it. */
   readonly users: number;
-  /** How its scanners fare. */
-  scanners(): readonly ScannerStatus[];
+  /** How its scanners fare, by name. */
+  scanners(): Readonly<Record<string, ScannerStatus>>;
   forSession(sessionId?: string): SessionGeneration;
   forDelivery(): MailGeneration;
   /** Takes no new users; closes tables and plugins when the last one is done. Resolves then. */

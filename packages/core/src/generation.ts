@@ -338,7 +338,7 @@ class BuiltGeneration implements Generation {
     };
   }
 
-  scanners(): readonly ScannerStatus[] {
+  scanners(): Readonly<Record<string, ScannerStatus>> {
     return this.#scanning.status();
   }
 

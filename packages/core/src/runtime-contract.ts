@@ -92,8 +92,8 @@ export interface RuntimeStatus {
   readonly listeners: readonly RunningListener[];
   readonly generation: { readonly number: number; readonly users: number };
   readonly queue: { readonly messages: number; readonly active: number; readonly deliveries: number };
-  /** Those of the generation that new sessions get; counted since it began. */
-  readonly scanners: readonly ScannerStatus[];
+  /** By name; those of the generation that new sessions get, counted since it began. */
+  readonly scanners: Readonly<Record<string, ScannerStatus>>;
   readonly quarantine: QuarantineStatus;
   /** Failures of plugins since the start. */
   readonly failures: Readonly<Record<string, number>>;

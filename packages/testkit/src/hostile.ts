@@ -44,6 +44,8 @@ export function hostileAnswers(): readonly unknown[] {
     { kind: "__proto__" },
     { kind: "tag", text: "spam" },
     { kind: "quarantine", text: 1 },
+    { kind: "edit", edit: { kind: "nonsense" } },
+    { kind: "perRecipient", answers: 7 },
     { kind: "redirect", address: "nobody" },
     { kind: "bcc", address: "a@b.test\r\nBcc: c@d.test" },
     { kind: "filter", destination: "nowhere" },

@@ -17,8 +17,9 @@ export type ScanCount = "clean" | "marked" | "quarantine" | "discard" | "defer" 
 
 /** Since its generation began. */
 export interface ScannerStatus {
-  readonly scanner: string;
   readonly plugin: string;
+  /** As the scanner says it now. */
+  readonly description: string;
   /** `spared`: not asked after failures in a row, but for one message now and then that sees whether it is back. */
   readonly state: "asked" | "spared";
   readonly verdicts: Readonly<Partial<Record<ScanCount, number>>>;
@@ -97,12 +98,20 @@ export class Engine {
 
   status(): ScannerStatus {
     return {
-      scanner: this.scanner.name,
       plugin: this.owner.name,
+      description: logText(this.#describe(), 200),
       state: this.isSpared ? "spared" : "asked",
       verdicts: { ...this.#verdicts },
       failures: { ...this.#failures },
     };
+  }
+
+  #describe(): unknown {
+    try {
+      return this.scanner.description;
+    } catch {
+      return "";
+    }
   }
 
   #count<Key extends string>(counts: Partial<Record<Key, number>>, key: Key): void {

@@ -14,7 +14,7 @@ export interface IntakeAsk {
 
 export interface ScanAsk extends IntakeAsk {
   readonly message: Message;
-  /** What the scanner's `begin` gave for this message, now complete; `undefined` when it gave none. */
+  /** What the scanner's `begin` gave for this message, and it got all of the content; `undefined` when there is no such. */
   readonly intake?: ScanIntake | undefined;
   /** Room for octets of the scanner's own, such as a new body: in memory while small, else in a file; let go with the message. */
   readonly openSpool: () => Spool;
@@ -26,8 +26,9 @@ export interface ScanAsk extends IntakeAsk {
  */
 export interface ScanIntake {
   /**
-   * The next octets of the message as it will be read, in order; not to be written to. Must not throw. A promise asks the client to be held
-   * back; it is waited for a second at most in all, and then nothing more is given.
+   * The next octets of the content as the client sent it, line ends made right, in order; not to be written to. What the gateway itself puts into
+   * the header of its own clients' mail is in `ScanAsk.message` alone. Must not throw. A promise asks the client to be held back; it is waited
+   * for a second at most in all, and then nothing more is given.
    */
   write(part: Buffer): MaybePromise<unknown>;
 }
@@ -61,10 +62,11 @@ export interface Scanner {
   /** Absent: the config entry's `deadline`, else 30 s. */
   readonly deadlineMs?: number;
   /**
-   * Asked when the first octets of a message come; the intake gets all of them. `undefined`: `scan` reads it afterwards. Must not wait; a
-   * throw counts as `undefined`.
+   * Asked when the first octets of a message come, not while the scanner is spared; the intake gets all of them. `undefined`: `scan` reads it
+   * afterwards. Must not wait; a throw is logged, and counts as `undefined`. `scan` may never be called: then the signal is aborted. The
+   * intake is dropped when content comes for longer than the deadline.
    */
   begin?(ask: IntakeAsk): ScanIntake | undefined;
-  /** Throws `ScannerFailure` with its reason when it could not tell. */
+  /** Throws `ScannerFailure` with its reason when it could not tell. After several `down` or `timeout` in a row it is spared for a while. */
   scan(ask: ScanAsk): MaybePromise<ScanAnswer>;
 }

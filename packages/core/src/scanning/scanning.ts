@@ -33,7 +33,8 @@ export interface Scanning {
   scan(request: ScanRequest): MaybePromise<ScanOutcome | undefined>;
   /** For the content of one message. `undefined`: no engine wants it before it is complete. */
   readonly begin: ((session: Session, transaction: Transaction) => Intakes) | undefined;
-  status(): readonly ScannerStatus[];
+  /** By the scanner's name. */
+  status(): Readonly<Record<string, ScannerStatus>>;
 }
 
 const clientGone: ScanOutcome = Object.freeze({
@@ -71,7 +72,7 @@ export function createScanning(
     },
     begin:
       early.length === 0 ? undefined : (session, transaction) => new Intakes(early, { session, transaction }, parts),
-    status: () => engines.map((engine) => engine.status()),
+    status: () => Object.fromEntries(engines.map((engine) => [engine.scanner.name, engine.status()])),
   };
 }
 

@@ -27,7 +27,7 @@ function setUp(scan: Scanner["scan"], onError: OnError = "defer", ...others: rea
     warn: (plugin, text) => void told.push(`${plugin}: ${text}`),
   });
   const ask = async (more?: Partial<ScanRequest>) => (await scanning.scan({ ...request, ...more }))?.answer;
-  return { clock, failures, told, ask, scanning, status: () => scanning.status()[0] };
+  return { clock, failures, told, ask, scanning, status: () => scanning.status()["engine"] };
 }
 
 const fail = (reason: FailureReason) => () => Promise.reject(new ScannerFailure(reason, "connect ECONNREFUSED /run/x"));
@@ -66,8 +66,8 @@ test("after failures in a row nobody asks; then one does, and by how that ends a
     2,
   ]);
   expect(status()).toEqual({
-    scanner: "engine",
     plugin: "plugin",
+    description: "",
     state: "asked",
     verdicts: { clean: 2 },
     failures: { down: failuresToOpen + 4 },
