@@ -7,6 +7,7 @@ import { createNetworkList, parsePath, takePath } from "../address/index.ts";
 import { applyEdits, header, prependFields, type Edited, type FieldText, type Message } from "../message/index.ts";
 import {
   after,
+  internalError,
   reply,
   wireReply,
   type MaybePromise,
@@ -40,6 +41,7 @@ import type { ToldSession, ToldState } from "./told.ts";
 
 const noFilter = reply(451, "4.3.5", "Server configuration problem");
 const noRecipients = reply(554, "5.5.1", "No recipients left");
+const unasked: Refusal = wireReply(internalError).trimEnd();
 const unrecognized = reply(500, "5.5.1", "Command not recognized");
 
 export class Conversation {
@@ -170,7 +172,8 @@ export class Conversation {
   endOfMessage(id?: string): MaybePromise<Disposal> {
     const dialogue = this.#dialogue;
     const { transaction } = dialogue;
-    if (transaction === undefined) return { kind: "taken", changes: noChanges, quarantine: undefined };
+    // Its beginning was refused, or could not be asked about: nothing passes because somebody went on all the same.
+    if (transaction === undefined) return { kind: "refused", refusal: this.#last ?? unasked };
     if (transaction.content === undefined) beginContent(dialogue, transaction);
     if (id !== undefined && id !== "") dialogue.note(`the mail server's id is ${id}`);
     this.#disposal = undefined;
@@ -181,7 +184,7 @@ export class Conversation {
         this.#disposal = undefined;
         if (refusal !== undefined) return { kind: "refused", refusal };
         // The session ended meanwhile; nobody hears it.
-        return disposal ?? { kind: "refused", refusal: wireReply(noFilter).trimEnd() };
+        return disposal ?? { kind: "refused", refusal: unasked };
       },
     );
   }
