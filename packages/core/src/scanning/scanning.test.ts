@@ -70,6 +70,38 @@ describe("the most severe answer stands", () => {
   });
 });
 
+describe("answers by recipient", () => {
+  const answers: readonly RecipientAnswer[] = [
+    undefined,
+    permit,
+    { kind: "quarantine", text: "doubtful" },
+    { kind: "discard" },
+    defer("later"),
+    reject("no"),
+  ];
+  const each = (...given: readonly RecipientAnswer[]): Engine => {
+    return () => ({ kind: "perRecipient", answers: given });
+  };
+
+  test("of several engines: for each recipient the most severe, whoever said it, the first of two alike", async () => {
+    for (const [rank, one] of answers.entries()) {
+      for (const [otherRank, other] of answers.entries()) {
+        const { scan } = setUp({ a: each(one, other), b: each(other, one), c: () => undefined });
+        const severe = otherRank > Math.max(rank, 1) ? other : one;
+        const reverse = rank > Math.max(otherRank, 1) ? one : other;
+        expect(await scan()).toMatchObject({ answer: undefined, recipients: [severe, reverse] });
+      }
+    }
+  });
+
+  test("stand beside what is said of the message, and are gone with an objection", async () => {
+    const beside = setUp({ a: each(undefined, reject("no")), b: () => [prepend, log("x")] });
+    expect(await beside.scan()).toMatchObject({ answer: [prepend, log("x")], recipients: [undefined, reject("no")] });
+    const against = setUp({ a: each(undefined, reject("no")), b: () => defer("later") });
+    expect(await against.scan()).toEqual({ answer: defer("later"), edits: [], recipients: undefined });
+  });
+});
+
 test("engines run side by side, and none waits for another", async () => {
   const order: string[] = [];
   const slow = Promise.withResolvers<undefined>();
