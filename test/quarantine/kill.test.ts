@@ -12,8 +12,8 @@ import { temporaryFolder } from "../services/folder.ts";
 import { isolatingGateway, postern, posternJson } from "./world.ts";
 
 const rounds = sample(3, 40);
-/** Released side by side, in one request. */
-const underWay = 32;
+/** Released in one request, some side by side. */
+const underWay = 20;
 
 const numberOf = ({ subject }: QuarantineListing): number => Number(/^message (\d+)$/.exec(subject)?.[1]);
 

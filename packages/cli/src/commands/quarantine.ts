@@ -35,8 +35,8 @@ interface Acted {
 }
 
 const defaultLimit = 1000;
-/** One request of the control socket holds so many ids; releasing them writes them anew. */
-const idsAtOnce = 200;
+/** In one request of the control socket. Releasing writes each message anew, and the socket does not wait for long. */
+const idsAtOnce = { release: 20, delete: 500 } as const;
 const actTimeoutMs = 120_000;
 const pieceBytes = 512 * 1024;
 
@@ -110,12 +110,17 @@ async function choose(directory: string, filters: FilterOptions): Promise<readon
   return ids;
 }
 
-async function act(directory: string, name: string, ids: readonly string[], more: object): Promise<Acted> {
+async function act(
+  directory: string,
+  name: keyof typeof idsAtOnce,
+  ids: readonly string[],
+  more: object,
+): Promise<Acted> {
   const done: string[] = [];
   const failed: Acted["failed"][number][] = [];
   const queued: NonNullable<Acted["queued"]>[number][] = [];
-  for (let at = 0; at < ids.length; at += idsAtOnce) {
-    const request = { command: `quarantine ${name}`, args: { ids: ids.slice(at, at + idsAtOnce), ...more } };
+  for (let at = 0; at < ids.length; at += idsAtOnce[name]) {
+    const request = { command: `quarantine ${name}`, args: { ids: ids.slice(at, at + idsAtOnce[name]), ...more } };
     const acted = (await askControl(directory, request, { timeoutMs: actTimeoutMs })) as Acted;
     done.push(...acted.done);
     failed.push(...acted.failed);

@@ -8,6 +8,8 @@ type Args = Readonly<Record<string, unknown>>;
 
 const mostRecipients = 1000;
 const longestText = 1000;
+/** Each may hold some megabytes while it is written anew. */
+const releasedAtOnce = 8;
 
 export function quarantineCommands(quarantine: Quarantine): ControlCommands {
   return {
@@ -24,9 +26,13 @@ export function quarantineCommands(quarantine: Quarantine): ControlCommands {
     "quarantine release": async (args) => {
       const to = recipientsOf(args);
       const queued: { id: string; queueId: string }[] = [];
-      const acted = await actOnEach(idsOf(args), async (id) => {
-        queued.push({ id, queueId: await quarantine.release(id, to) });
-      });
+      const acted = await actOnEach(
+        idsOf(args),
+        async (id) => {
+          queued.push({ id, queueId: await quarantine.release(id, to) });
+        },
+        releasedAtOnce,
+      );
       return { ...acted, queued };
     },
     "quarantine delete": (args) => actOnEach(idsOf(args), (id) => quarantine.delete(id)),
