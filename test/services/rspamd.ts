@@ -14,6 +14,8 @@ export interface RspamdOptions {
   readonly port?: number;
   /** More files of local.d by name, such as `actions.conf`; they replace ours. */
   readonly files?: Readonly<Record<string, string>>;
+  /** More lines for options.inc. */
+  readonly options?: readonly string[];
   /** More Lua for rspamd.local.lua. */
   readonly lua?: string;
 }
@@ -68,6 +70,7 @@ local_addrs = [];
 task_timeout = 8s;
 url_tld = "${join(home, "tld")}";
 disable_hyperscan = true;
+${(options.options ?? []).join("\n")}
 `,
     "logging.inc": 'type = "console"; level = "notice"; color = false;',
     "worker-normal.inc": `bind_socket = "127.0.0.1:${port}"; bind_socket = "${socket} mode=0666"; count = 1;`,

@@ -19,7 +19,10 @@ export const batch: Readonly<Record<string, string>> = {
   ham,
   spam,
   gtube,
-  "a spoofed verdict": `${withField("X-Spam-Flag: NO").replace("\r\n\r\n", "\r\nX-Spam-Status: No, score=-99\r\n\tby nobody\r\n\r\n")}`,
+  "a spoofed verdict": withField("X-Spam-Flag: NO").replace(
+    "\r\n\r\n",
+    "\r\nX-Spam-Status: No, score=-99\r\n\tby nobody\r\n\r\n",
+  ),
   "a spoofed verdict of spam": withField("X-Test-Spam: yes\r\nX-Spam-Status: No\r\nX-Spam-Level:"),
   "8-bit in the subject": spam.replace("Lunch on Friday", "K\u00e4sefondue f\u00fcr alle"),
   "encoded words": spam.replace("Lunch on Friday", "=?utf-8?Q?K=C3=A4se?=\r\n =?utf-8?Q?fondue?="),

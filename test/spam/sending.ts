@@ -45,3 +45,8 @@ export function stopGroup({ pid }: Service): () => void {
   process.kill(-pid, "SIGSTOP");
   return () => void process.kill(-pid, "SIGCONT");
 }
+
+/** Ends a service with its workers at once: they would finish what they have begun. */
+export function killGroup({ pid }: Service): void {
+  process.kill(-pid, "SIGKILL");
+}

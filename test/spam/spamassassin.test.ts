@@ -13,7 +13,7 @@ import { temporaryFolder } from "../services/folder.ts";
 import { programPath } from "../services/programs.ts";
 import { startSpamd, type Spamd } from "../services/spamd.ts";
 import { batch, ham, spam } from "./messages.ts";
-import { send, sockets, stopGroup } from "./sending.ts";
+import { killGroup, send, sockets, stopGroup } from "./sending.ts";
 
 describeWith(["spamd", "spamc"], "SpamAssassin", () => {
   const folder = temporaryFolder();
@@ -168,6 +168,7 @@ describeWith(["spamd", "spamc"], "SpamAssassin", () => {
     stopGroup(spamd);
     const reply = send(gateway, { content: spam });
     await expect.poll(sockets).toBeGreaterThan(0);
+    killGroup(spamd);
     await spamd.kill();
     expect(await reply).toMatch(/^451 4\.3\.0 /);
     expect(await send(gateway, { content: ham })).toMatch(/^451 4\.3\.0 /);

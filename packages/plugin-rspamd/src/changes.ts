@@ -69,26 +69,20 @@ export function setHeader(name: string, value: string, { answer, message }: Chan
 /** rspamd's subject, already encoded; without one, `template` around the old subject as it stands there. */
 export function subjectEdit(template: string, { answer, message }: Change): Edit {
   const there = message.headers.get("Subject");
-  const value =
-    answer.subject === undefined
-      ? Buffer.concat([...around(template, there === undefined ? Buffer.alloc(0) : valueOf(there.raw))])
-      : octetsOf(answer.subject, answer);
+  const value = answer.subject === undefined ? around(template, there?.raw) : octetsOf(answer.subject, answer);
   return there === undefined
     ? { kind: "appendHeader", name: "Subject", value }
     : { kind: "replaceHeader", name: "Subject", nth: 1, value };
 }
 
-function* around(template: string, subject: Buffer): Generator<Buffer> {
+/** `template` with the field's value as it stands there in place of `%s`. */
+function around(template: string, field: Buffer | undefined): Buffer {
   const at = template.indexOf("%s");
-  yield Buffer.from(at < 0 ? template : template.slice(0, at));
-  if (at < 0) return;
-  yield subject;
-  yield Buffer.from(template.slice(at + 2));
-}
-
-function valueOf(raw: Buffer): Buffer {
-  const text = raw.toString("latin1");
-  return Buffer.from(text.slice(text.indexOf(":") + 1).trim(), "latin1");
+  if (at < 0) return Buffer.from(template);
+  const text = field?.toString("latin1") ?? "";
+  const old = Buffer.from(text.slice(text.indexOf(":") + 1).trim(), "latin1");
+  const parts = [Buffer.from(template.slice(0, at)), old, Buffer.from(template.slice(at + 2))];
+  return field === undefined ? Buffer.from(Buffer.concat(parts).toString().trim()) : Buffer.concat(parts);
 }
 
 /** Fields of strangers with names that only we may have written. `patterns` are lower case, `*` for anything. */

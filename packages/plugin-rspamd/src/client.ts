@@ -3,7 +3,7 @@ import { Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { Blob, Clock } from "@postern/core";
 import type { Endpoint } from "./address.ts";
-import { exchange, failure, type HttpAnswer } from "./exchange.ts";
+import { BrokenOff, exchange, failure, type Exchange, type HttpAnswer } from "./exchange.ts";
 import { createServers } from "./servers.ts";
 
 export interface ClientOptions {
@@ -48,7 +48,7 @@ export function createClient({ endpoints, connections, connectTimeoutMs, ca, clo
     post: (path, headers, content, signal, sink) =>
       inTurn.ask(async ({ endpoint, agent }) => {
         sink?.onStart();
-        const answer = await exchange({
+        const asked: Exchange = {
           endpoint,
           agent,
           path,
@@ -58,7 +58,8 @@ export function createClient({ endpoints, connections, connectTimeoutMs, ca, clo
           clock,
           signal,
           ...(sink === undefined ? {} : { onBody: sink.onBody }),
-        });
+        };
+        const answer = await exchange(asked).catch((error: unknown) => explain(error, asked));
         if (downStatuses.has(answer.status)) throw failure("down", { endpoint }, `status ${answer.status}`);
         return answer;
       }),
@@ -66,4 +67,17 @@ export function createClient({ endpoints, connections, connectTimeoutMs, ca, clo
       for (const { agent } of servers) agent.destroy();
     },
   };
+}
+
+/**
+ * rspamd closes the connection, without a word, on a message above its `max_message`. When it is alive and well all the same, the message is why: else one large
+ * message would look like a dead server, for the messages of others, too.
+ */
+async function explain(error: unknown, asked: Exchange): Promise<never> {
+  if (!(error instanceof BrokenOff)) throw error;
+  const { onBody: _, ...rest } = asked;
+  const { status } = await exchange({ ...rest, path: "/ping", headers: {}, content: undefined });
+  if (status !== 200) throw error;
+  const text = `broke off within a message of ${asked.content?.sizeBytes ?? 0} octets and is alive: is that above its max_message?`;
+  throw failure("tooLarge", asked, text, error);
 }

@@ -60,9 +60,13 @@ async function startFake(
           head += rest;
           const end = head.indexOf("\r\n\r\n") + 4;
           if (end < 4) return;
-          missing = Number(/^content-length: (\d+)/im.exec(head)?.[1]);
+          missing = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
           rest = head.slice(end);
           head = "";
+          if (missing === 0) {
+            script(socket, fake.requests);
+            return;
+          }
         }
         const taken = Math.min(missing, rest.length);
         missing -= taken;
@@ -216,6 +220,25 @@ describe("no verdict", () => {
     expect(await scan("", sized(1_025))).toMatchObject({ reason: "tooLarge" });
     expect(fake.requests).toBe(0);
     expect(await scan("", sized(1_024))).toMatchObject(tagged);
+  });
+
+  test("broken off within a message: too large for a server that lives, down without one", async () => {
+    const message = sampleMessage(Buffer.alloc(8 << 20, "x"));
+    const alive = await startFake(
+      (socket) => socket.end(http("pong\r\n")),
+      (socket) => socket.once("data", (data) => data.includes("POST") && socket.destroy()),
+    );
+    expect(await scan(alive.address, { message })).toMatchObject({ reason: "tooLarge" });
+    const confused = await startFake(
+      (socket) => socket.end(http("", "404 Not Found")),
+      (socket) => socket.once("data", (data) => data.includes("POST") && socket.destroy()),
+    );
+    expect(await scan(confused.address, { message })).toMatchObject({ reason: "down" });
+    const dead = await startFake(
+      () => undefined,
+      (socket) => socket.once("data", () => socket.destroy()),
+    );
+    expect(await scan(dead.address, { message })).toMatchObject({ reason: "down" });
   });
 
   test("a message that cannot be read, or is not as long as it says", async () => {

@@ -21,7 +21,8 @@ export interface Exchange {
   readonly agent: Agent;
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
-  readonly content: Blob;
+  /** Without it the request is a GET. */
+  readonly content: Blob | undefined;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -31,6 +32,8 @@ export interface Exchange {
 
 export interface HttpAnswer {
   readonly status: number;
+  /** What stands behind the status: rspamd says there why it did not do something. */
+  readonly statusText: string;
   /** The JSON, or whatever else was said; without what went to `onBody`. */
   readonly octets: Buffer;
   /** There was something behind the JSON, and `onBody` has all of it. */
@@ -50,6 +53,12 @@ export async function exchange(ask: Exchange): Promise<HttpAnswer> {
 
 class StaleConnection extends ScannerFailure {}
 
+/** No server refuses a message for this many octets. */
+const certainlyTaken = 64 * 1024;
+
+/** The server closed the connection without a word, having seen how large the message is. */
+export class BrokenOff extends ScannerFailure {}
+
 function once(ask: Exchange): Promise<HttpAnswer> {
   const { endpoint, signal, clock, content } = ask;
   if (signal.aborted) return Promise.reject(calledOff(signal));
@@ -57,6 +66,7 @@ function once(ask: Exchange): Promise<HttpAnswer> {
     let over = false;
     let sent = false;
     let answering = false;
+    let connected = false;
     let wake: (() => void) | undefined;
 
     const end = (): void => {
@@ -75,20 +85,29 @@ function once(ask: Exchange): Promise<HttpAnswer> {
     const onLost = (error: NodeJS.ErrnoException): void => {
       if (error.code?.startsWith("HPE_") === true) return fail(failure("error", ask, `no HTTP (${error.code})`, error));
       const stale = request.reusedSocket && !answering && ["ECONNRESET", "EPIPE"].includes(error.code ?? "");
-      const text = `cannot be asked: ${error.message}`;
-      fail(stale ? new StaleConnection("down", text, { cause: error }) : failure("down", ask, text, error));
+      if (stale) return fail(new StaleConnection("down", "the connection was closed", { cause: error }));
+      const lost = failure("down", ask, `cannot be asked: ${error.message}`, error);
+      const large = (content?.sizeBytes ?? 0) > certainlyTaken;
+      fail(connected && large ? new BrokenOff("down", lost.message, { cause: error }) : lost);
     };
 
     const request = openRequest(ask);
     // Until there is a connection; a wait for a free one is the deadline's.
     let timer = { cancel: (): void => undefined };
     request.on("socket", (socket) => {
-      if (!socket.connecting || over) return;
+      if (over) return;
+      if (!socket.connecting) {
+        connected = true;
+        return;
+      }
       timer = clock.setTimer(
         () => fail(failure("down", ask, `no connection within ${ask.connectTimeoutMs} ms`)),
         ask.connectTimeoutMs,
       );
-      socket.once(endpoint.tls ? "secureConnect" : "connect", () => timer.cancel());
+      socket.once(endpoint.tls ? "secureConnect" : "connect", () => {
+        connected = true;
+        timer.cancel();
+      });
     });
     request.on("error", onLost);
     request.on("drain", () => wake?.());
@@ -112,7 +131,7 @@ function once(ask: Exchange): Promise<HttpAnswer> {
 
     const send = async (): Promise<void> => {
       let sentBytes = 0;
-      for await (const piece of content.chunks ?? content.read()) {
+      for await (const piece of content?.chunks ?? content?.read() ?? []) {
         if (over) return;
         sentBytes += piece.length;
         if (!request.write(piece) && !request.destroyed) {
@@ -121,8 +140,9 @@ function once(ask: Exchange): Promise<HttpAnswer> {
         }
       }
       if (over) return;
-      if (sentBytes !== content.sizeBytes)
+      if (content !== undefined && sentBytes !== content.sizeBytes) {
         throw new Error(`the message has ${sentBytes} octets of ${content.sizeBytes}`);
+      }
       sent = true;
       request.end();
     };
@@ -137,14 +157,18 @@ function openRequest({ endpoint, agent, path, headers, content }: Exchange): Cli
   return open({
     ...endpoint.target,
     agent,
-    method: "POST",
     path: `${endpoint.base}${path}`,
-    headers: { ...headers, "Content-Length": content.sizeBytes, "Content-Type": "message/rfc822" },
+    ...(content === undefined
+      ? { headers }
+      : {
+          method: "POST",
+          headers: { ...headers, "Content-Length": content.sizeBytes, "Content-Type": "message/rfc822" },
+        }),
   });
 }
 
 async function readAnswer(response: IncomingMessage, ask: Exchange): Promise<HttpAnswer> {
-  const { statusCode: status = 0 } = response;
+  const { statusCode: status = 0, statusMessage: statusText = "" } = response;
   const offset = offsetOf(response, ask);
   const pieces: Buffer[] = [];
   let seen = 0;
@@ -167,7 +191,7 @@ async function readAnswer(response: IncomingMessage, ask: Exchange): Promise<Htt
   if (!response.complete) throw failure("down", ask, "broke off its answer");
   if (offset !== Infinity && bodyBytes === 0)
     throw failure("error", ask, "its answer ends before the body it announces");
-  return { status, octets: Buffer.concat(pieces), hasBody: bodyBytes > 0 };
+  return { status, statusText, octets: Buffer.concat(pieces), hasBody: bodyBytes > 0 };
 }
 
 function offsetOf({ statusCode, headers }: IncomingMessage, ask: Exchange): number {

@@ -16,11 +16,6 @@ export interface Lessons {
 const stranger = reject("Only our own users may report here", "5.7.1", 550);
 const mixed = reject("Report to one address alone", "5.7.1", 550);
 
-/**
- * 200: learnt. 208: it was known before. 204: nothing to be learnt from it, for instance too few words. There is no use in sending it again.
- */
-const learnt: ReadonlySet<number> = new Set([200, 204, 208]);
-
 /** What becomes of a message for a teaching address; `undefined` when it is for none. */
 export async function learn(lessons: Lessons, ask: ScanAsk): Promise<ScanAnswer> {
   const { session, transaction, message, signal } = ask;
@@ -34,12 +29,18 @@ export async function learn(lessons: Lessons, ask: ScanAsk): Promise<ScanAnswer>
   if (spam !== transaction.recipients.length && ham !== transaction.recipients.length) return mixed;
   const kind = spam > 0 ? "spam" : "ham";
   const headers = lessons.password === undefined ? {} : { Password: lessons.password };
-  const { status, octets } = await lessons.client.post(`/learn${kind}`, headers, message.raw, signal);
-  if (!learnt.has(status)) {
-    throw new ScannerFailure(
-      status === 413 ? "tooLarge" : "error",
-      `rspamd's controller: ${status} ${errorIn(octets)}`,
-    );
+  const { status, statusText, octets } = await lessons.client.post(`/learn${kind}`, headers, message.raw, signal);
+  switch (status) {
+    case 200:
+      return { kind: "discard", text: `learnt as ${kind}` };
+    case 208:
+      return { kind: "discard", text: `known as ${kind} already` };
+    case 204: // too few words, for instance: there is no use in sending it again
+      return { kind: "discard", text: `nothing to be learnt as ${kind}: ${statusText}` };
+    default:
+      throw new ScannerFailure(
+        status === 413 ? "tooLarge" : "error",
+        `rspamd's controller: ${status} ${statusText} ${errorIn(octets)}`,
+      );
   }
-  return { kind: "discard", text: `learnt as ${kind}` };
 }

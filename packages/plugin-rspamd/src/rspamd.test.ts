@@ -321,18 +321,16 @@ describe("learning", () => {
   const own = "198.51.100.1";
 
   test.each([
-    ["spam@example.test", "/learnspam", 200],
-    ["ham@example.test", "/learnham", 208],
-    ["ham@example.test", "/learnham", 204],
-  ])("%s by %s, answered with %i", async (to, path, status) => {
+    ["spam@example.test", "/learnspam", 200, "learnt as spam"],
+    ["ham@example.test", "/learnham", 208, "known as ham already"],
+    ["ham@example.test", "/learnham", 204, "nothing to be learnt as ham: No Content"],
+  ])("%s by %s, answered with %i", async (to, path, status, text) => {
     next = { json: { success: true }, status };
     await using gateway = await learning();
     asked.length = 0;
     expect(await send({ gateway, to: [to], from: own })).toMatch(/^250/);
     expect(asked.map(({ url, body }) => [url, body.toString()])).toEqual([[path, sample]]);
-    expect(gateway.events.find(({ kind }) => kind === "discarded")).toMatchObject({
-      text: `learnt as ${path.slice(6)}`,
-    });
+    expect(gateway.events.find(({ kind }) => kind === "discarded")).toMatchObject({ text });
   });
 
   test("strangers teach nothing; one lesson at a time; what was not learnt comes again", async () => {

@@ -65,7 +65,7 @@ interface Checked {
 
 async function check(client: Client, headers: ReturnType<typeof requestHeaders>, ask: ScanAsk): Promise<Checked> {
   let spool: Spool | undefined;
-  const { status, octets, hasBody } = await client.post("/checkv2", headers, ask.message.raw, ask.signal, {
+  const { status, statusText, octets, hasBody } = await client.post("/checkv2", headers, ask.message.raw, ask.signal, {
     onStart: () => {
       // Of a server that broke off there may be one already.
       void spool?.dispose();
@@ -77,7 +77,10 @@ async function check(client: Client, headers: ReturnType<typeof requestHeaders>,
     },
   });
   if (status !== 200)
-    throw new ScannerFailure(status === 413 ? "tooLarge" : "error", `rspamd: ${status} ${errorIn(octets)}`);
+    throw new ScannerFailure(
+      status === 413 ? "tooLarge" : "error",
+      `rspamd: ${status} ${statusText} ${errorIn(octets)}`,
+    );
   let answer: RspamdAnswer;
   try {
     answer = readAnswer(octets);
