@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { PluginError, ScannerFailure, type FailureReason } from "../errors.ts";
 import { createGuard, type Failed, type OnError } from "../guard/index.ts";
 import type { Spool } from "../message/index.ts";
-import { defer, isPromise, permit, reject, type Answer, type Effect } from "../model/index.ts";
+import { defer, isPromise, permit, reject, type Answer, type Effect, type RecipientAnswer } from "../model/index.ts";
 import { createScanning, ownScanner, type ScanAsk, type Scanner, type ScanRequest } from "./index.ts";
 
 const question: ScanRequest = {
