@@ -200,6 +200,14 @@ async function askOwn(world: World, mails: readonly Mail[], folder: string, name
   return fatesOf(mails, heard, arrived, held);
 }
 
+/** Both from a little before the place where they part. */
+function firstDifference(theirs: string, ours: string): string {
+  let at = 0;
+  while (at < theirs.length && theirs[at] === ours[at]) at += 1;
+  const from = Math.max(at - 150, 0);
+  return `from ${from}:\n  Postfix ${theirs.slice(from, at + 100)}\n  here    ${ours.slice(from, at + 100)}`;
+}
+
 const random = randomFrom(seed);
 const worlds = Array.from({ length: sample(5, 120) }, (_, index) => ({
   index,
@@ -223,9 +231,9 @@ describeWith(["postfix", "root"], `header and body checks do what Postfix does (
       if (differs(mail, world)) return [];
       compared += 1;
       if (real.get(mail.id)?.content !== normalize(mail.content.toString("latin1"))) changed += 1;
-      return theirs === ours ? [] : [`${JSON.stringify(mail.content.toString())}\n  Postfix ${theirs}\n  here    ${ours}`];
+      return theirs === ours ? [] : [`${mail.id}: ${firstDifference(theirs ?? "", ours ?? "")}`];
     });
-    expect(differences.slice(0, 3).join("\n"), JSON.stringify(world)).toBe("");
+    expect(differences.slice(0, 5).join("\n"), JSON.stringify(world)).toBe("");
   });
 
   it("few messages are left out, and many are not as they were", () => {

@@ -69,6 +69,7 @@ function rule({ pick, below }: Dice, place: "header" | "body"): readonly [string
           `/${word}.*${pick(words).replace(/[.<>@]/g, "\\$&")}/s`,
           `/^.{60,}/`,
           `/filename=(\\S+)/`,
+          `/^(Subject|X-A):\\s/`,
         ])
       : pick([
           `/${word}/`,
@@ -80,6 +81,8 @@ function rule({ pick, below }: Dice, place: "header" | "body"): readonly [string
           `/^.{998,}/`,
           `/^line ${below(9)}/`,
           `/^>/`,
+          `/^$/`,
+          `/^(.).{2000,}$/`,
         ]);
   const text = (): string => pick(["", " seen", " a text with words", " $1 it is", " ${1}"]);
   const line = (): string =>
@@ -119,7 +122,8 @@ export function randomMail(random: () => number, id: string): Mail {
   const { pick, chance, some, below } = dice;
   const text = (): string => [pick(words), ...some(6, () => pick(words))].join(" ");
   const folded = (): string => text().replaceAll(" ", () => (chance(0.2) ? pick(["\n ", "\n\t", " \n  "]) : " "));
-  const field = (): string => `${pick(names)}:${pick([" ", " ", "", "  ", "\t"])}${chance(0.3) ? folded() : text()}`;
+  const field = (): string =>
+    `${pick(names)}${chance(0.05) ? pick([" ", "\t "]) : ""}:${pick([" ", " ", "", "  ", "\t"])}${chance(0.3) ? folded() : text()}`;
   const bodyLine = (): string =>
     pick([
       text,
@@ -134,6 +138,8 @@ export function randomMail(random: () => number, id: string): Mail {
       () => `${text()} \t`,
       () => pick(words).repeat(1 + below(40)),
       () => (chance(0.2) ? `${"long ".repeat(300 + below(900))}end` : text()),
+      () => (chance(0.2) ? "x".repeat(2045 + below(6)) : text()),
+      () => (chance(0.2) ? "y".repeat(4094 + below(5)) : text()),
     ])();
   const lines = (most: number): string[] => some(most, bodyLine);
   let boundaries = 0;
@@ -141,12 +147,19 @@ export function randomMail(random: () => number, id: string): Mail {
   /** Fields and body of an entity; without the blank line between them. */
   const entity = (depth: number, digest: boolean): { readonly fields: string[]; readonly body: string[] } => {
     const fields = some(2, () =>
-      pick([field, () => "Content-Description: " + text(), () => "Content-Disposition: attachment; filename=" + pick(["a.exe", '"b c.txt"'])])(),
+      pick([
+        field,
+        () => "Content-Description: " + text(),
+        () => "Content-Disposition: attachment; filename=" + pick(["a.exe", '"b c.txt"']),
+      ])(),
     );
     const kind = depth > 3 ? "leaf" : pick(["leaf", "leaf", "multipart", "message", "multipart"]);
     if (kind === "message") {
       const inner = entity(depth + 1, false);
-      const type = digest && chance(0.5) ? [] : [`Content-Type: ${pick(["message/rfc822", "Message/RFC822", "message/rfc822; a=b"])}`];
+      const type =
+        digest && chance(0.5)
+          ? []
+          : [`Content-Type: ${pick(["message/rfc822", "Message/RFC822", "message/rfc822; a=b", "message/global"])}`];
       return { fields: [...fields, ...type], body: [field(), ...inner.fields, "", ...inner.body] };
     }
     if (kind === "multipart") {
@@ -155,15 +168,22 @@ export function randomMail(random: () => number, id: string): Mail {
       const quoted = boundary.includes(" ") || boundary.includes("=") || chance(0.5) ? `"${boundary}"` : boundary;
       const parts = [0, ...some(3, () => 0)].flatMap(() => {
         const part = entity(depth + 1, type === "digest");
-        return [`--${boundary}${pick(["", "", " "])}`, ...part.fields, "", ...part.body];
+        const blank = part.fields.length > 0 && chance(0.05) ? [] : [""];
+        return [`--${boundary}${pick(["", "", " ", "cruft"])}`, ...part.fields, ...blank, ...part.body];
       });
       return {
         fields: [...fields, `Content-Type: multipart/${type};${pick([" ", "\n\t"])}boundary=${quoted}`],
         body: [...some(2, bodyLine), ...parts, ...(chance(0.85) ? [`--${boundary}--`] : []), ...some(3, bodyLine)],
       };
     }
-    const type = chance(0.6) ? [`Content-Type: ${pick(["text/plain", "text/html; charset=utf-8", "image/png; name=x", "message/partial", "application/x"])}`] : [];
-    const encoding = chance(0.3) ? [`Content-Transfer-Encoding: ${pick(["7bit", "8bit", "base64", "quoted-printable"])}`] : [];
+    const type = chance(0.6)
+      ? [
+          `Content-Type: ${pick(["text/plain", "text/html; charset=utf-8", "image/png; name=x", "message/partial", "application/x"])}`,
+        ]
+      : [];
+    const encoding = chance(0.3)
+      ? [`Content-Transfer-Encoding: ${pick(["7bit", "8bit", "base64", "quoted-printable"])}`]
+      : [];
     return { fields: [...fields, ...type, ...encoding], body: lines(14) };
   };
 

@@ -8,8 +8,8 @@ import { parseStructured, ScannerFailure, type HeaderField } from "@postern/core
 export type FieldPlace = "mime" | "nested";
 
 export interface BodyLine {
-  /** A field with its folding, or any other line; `separator` is the blank line that ends a header section. */
-  readonly kind: "field" | "line" | "separator";
+  /** A field with its folding, or any other line that is not empty: no table is asked about those. */
+  readonly kind: "field" | "line";
   /** Of a field: whose tables are asked. */
   readonly place: FieldPlace | undefined;
   /** With the line end, unless it goes on; of a field 102,400 octets at most. */
@@ -153,8 +153,6 @@ export class BodyLines {
       }
       if (textEnd === 0) {
         this.#endHeader();
-        const end = start + octets.length;
-        if (this.#options.lines) yield { kind: "separator", place: undefined, octets, start, end, goesOn: false };
         return;
       }
       // No field: the body begins without a blank line.
@@ -164,7 +162,8 @@ export class BodyLines {
     if (!continues) this.#delimiter(octets, textEnd);
     const wanted = this.#wanted;
     this.#offset += textEnd + 1;
-    if (wanted) yield { kind: "line", place: undefined, octets, start, end: start + octets.length, goesOn };
+    if (wanted && textEnd > 0)
+      yield { kind: "line", place: undefined, octets, start, end: start + octets.length, goesOn };
   }
 
   #endField(field: Field): BodyLine {

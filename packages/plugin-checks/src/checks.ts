@@ -86,13 +86,7 @@ class Check {
   }
 
   async #body(lines: BodyLines): Promise<ScanAnswer> {
-    const { body } = this.#message;
-    if (!this.#set.body.empty && hasBlankLine(this.#message)) {
-      const action = await this.#set.body.ask("");
-      // The line between header and body stays where it is.
-      if (action !== undefined) this.#findings.take(action, "body", "");
-    }
-    for await (const piece of body.read()) {
+    for await (const piece of this.#message.body.read()) {
       for (let at = 0; at < piece.length; at += turnBytes) {
         if (this.#findings.over || lines.idle) return this.#answer();
         if (this.#signal.aborted) throw new ScannerFailure("timeout", "called off");
@@ -182,12 +176,6 @@ function headerLines({ headers }: Message): readonly HeaderLine[] {
     index += 1;
   }
   return lines;
-}
-
-function hasBlankLine({ headers, sizeBytes, body }: Message): boolean {
-  let octets = body.sizeBytes;
-  for (const { raw } of headers) octets += raw.length;
-  return octets < sizeBytes;
 }
 
 function withoutLineEnd({ octets, goesOn }: BodyLine): Buffer {
