@@ -4,7 +4,7 @@
  */
 import { createAuthentication } from "./authentication/index.ts";
 import { readTlsFiles, type DomainClass, type ResolvedConfig } from "./config/index.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, PluginError } from "./errors.ts";
 import type { Generation, GenerationListing, GenerationParts, MailGeneration } from "./generation-contract.ts";
 import { createHooks, type Hooks } from "./hooks/index.ts";
 import type { Blob } from "./message/index.ts";
@@ -143,6 +143,9 @@ export async function buildGeneration(
         origin,
       });
       const handover = registrations.handovers.get("handover");
+      if (handover !== undefined && parts.foreign === true) {
+        throw new PluginError(handover.owner.name, `it hands messages over, and ${foreignHandover}`);
+      }
       if (handover !== undefined) checkFilters(handover, (destination) => void routing.routeFor(destination, ""));
       const route = movedRoute(routing.route, rewriter);
       const addresses = withMoved(withBounces(book, routing, isAlias), rewriter);
@@ -191,6 +194,7 @@ export async function buildGeneration(
   }
 }
 
+const foreignHandover = "those of whoever asks are not ours to give away";
 const foreignFilter = "whoever asks has no transports of ours; its own settings say where mail is filtered";
 
 function broughtStore(registrations: Registrations): StateStore | undefined {

@@ -240,3 +240,10 @@ test("what the disposal holds can be read until the next question", async () => 
   conversation.reset();
   expect(await conversation.mail("<>", [])).toBeUndefined();
 });
+
+test("a plugin that hands messages over is refused: they are not ours", async () => {
+  const handover = { name: "away", description: "", take: () => undefined };
+  await expect(begin({ setup: (gateway) => gateway.handover(handover) })).rejects.toThrow(
+    "plugin test: it hands messages over, and those of whoever asks are not ours to give away",
+  );
+});
