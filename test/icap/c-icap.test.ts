@@ -2,7 +2,14 @@
 // when the server stands still or is gone.
 // oxlint-disable-next-line import/default -- the linter does not know the export condition of the sources
 import icap from "@postern/plugin-icap";
-import { openPlugin, testScanner, type OpenPlugin } from "@postern/testkit";
+import {
+  openPlugin,
+  sampleMessage,
+  sampleSession,
+  sampleTransaction,
+  testScanner,
+  type ScannerTest,
+} from "@postern/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   freePort,
@@ -19,30 +26,29 @@ describeWith(["clamd", "c-icap"], "c-icap", () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let clamd: Clamd;
   let server: CIcap;
-  const open: OpenPlugin[] = [];
   beforeAll(async () => {
     folder = temporaryFolder();
     clamd = await startClamd({ folder: folder.path, streamMaxBytes: 16 << 20 });
     server = await startCIcap({ folder: folder.path, clamd: clamd.socket });
   });
   afterAll(async () => {
-    await Promise.all(open.map((plugin) => plugin.close()));
     await server.stop();
     await clamd.stop();
     folder[Symbol.dispose]();
   });
 
-  async function scannerWith(given: object) {
-    const plugin = await openPlugin(icap, {
-      address: server.url("avscan"),
-      onError: "defer",
-      maxSize: "16MB",
-      ...given,
-    });
-    open.push(plugin);
+  async function openWith(given: object) {
+    const settings = { address: server.url("avscan"), onError: "defer", maxSize: "16MB" };
+    const plugin = await openPlugin(icap, { ...settings, ...given });
     const [owned] = plugin.scanners;
     if (owned === undefined) throw new Error("no scanner");
-    return owned.scanner;
+    return { plugin, scanner: owned.scanner };
+  }
+
+  async function trial(given: object, tested: ScannerTest): Promise<void> {
+    const { plugin, scanner } = await openWith(given);
+    await testScanner(scanner, { ...tested, close: () => plugin.close() });
+    expect(plugin.failures).toEqual([]);
   }
 
   const mime = (content: string): string =>
@@ -86,45 +92,68 @@ describeWith(["clamd", "c-icap"], "c-icap", () => {
   ] as const;
 
   test.each(["RESPMOD", "REQMOD"])("finds what is there by %s", async (method) => {
-    await testScanner(await scannerWith({ method }), { cases });
+    await trial({ method }, { cases });
+  });
+
+  test("part by part it finds what is in base64 and not in one piece in the mail", async () => {
+    await trial(
+      { parts: true },
+      {
+        cases: [
+          { name: "clean", message: mime("nothing"), expect: "none" },
+          { name: "EICAR in a part", message: mime(eicar), expect: infected },
+          { name: "empty", message: "", expect: "none" },
+        ],
+      },
+    );
   });
 
   test("an echo, which gives back every octet, is clean; a service that is not there is an error", async () => {
     const own = cases.filter(({ name }) => !name.includes("EICAR"));
-    await testScanner(await scannerWith({ address: server.url("echo") }), {
-      cases: [...own, { name: "EICAR to an echo", message: eicar, expect: "none" }],
-    });
-    await testScanner(await scannerWith({ address: server.url("nothing") }), {
-      cases: [{ name: "no such service", expect: { fails: "error" } }],
-    });
-  });
-
-  test("200 at once, on a list whose first address is dead", async () => {
-    const scanner = await scannerWith({
-      address: [`icap://127.0.0.1:${await freePort()}/avscan`, server.url("avscan")],
-    });
-    await Promise.all(
-      Array.from({ length: 200 }, (_, index) =>
-        testScanner(scanner, {
-          cases: [
-            index % 4 === 0
-              ? { name: "infected", message: mime(`${index}${eicar}`), expect: infected }
-              : { name: "clean", message: mime(`clean ${index}`), expect: "none" },
-          ],
-        }),
-      ),
+    await trial(
+      { address: server.url("echo") },
+      {
+        cases: [...own, { name: "EICAR to an echo", message: eicar, expect: "none" }],
+      },
+    );
+    await trial(
+      { address: server.url("nothing") },
+      {
+        cases: [{ name: "no such service", expect: { fails: "error" } }],
+      },
     );
   });
 
-  test("with its clamd dead it is an error; stopped a timeout; continued it scans; dead it is down", async () => {
-    const scanner = await scannerWith({});
-    await clamd.kill();
-    await testScanner(scanner, { cases: [{ name: "no clamd", expect: { fails: "error" } }] });
-    await server.pause();
-    await testScanner(scanner, { deadlineMs: 300, cases: [{ name: "stopped", expect: { fails: "timeout" } }] });
-    server.resume();
-    await server.kill();
-    await testScanner(scanner, { cases: [{ name: "dead", expect: { fails: "down" } }] });
-    expect(open.flatMap(({ failures }) => failures)).toEqual([]);
+  test("200 at once, on a list whose first address is dead", async () => {
+    const address = [`icap://127.0.0.1:${await freePort()}/avscan`, server.url("avscan")];
+    const { plugin, scanner } = await openWith({ address });
+    const { signal } = new AbortController();
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, async (_, index) =>
+        scanner.scan({
+          message: sampleMessage(mime(`${index} ${index % 4 === 0 ? eicar : "clean"}`)),
+          session: sampleSession(),
+          transaction: sampleTransaction(),
+          signal,
+          openSpool: () => {
+            throw new Error("not asked for");
+          },
+        }),
+      ),
+    );
+    expect(answers.map((answer) => answer !== undefined)).toEqual(answers.map((_, index) => index % 4 === 0));
+    await plugin.close();
   });
+
+  test("with its clamd dead it is an error; stopped a timeout; dead it is down", async () => {
+    await trial(
+      {},
+      {
+        deadlineMs: 2_000,
+        reasons: ["error", "timeout", "down", "tooLarge"],
+        cases: [
+          { name: "too large", message: Buffer.alloc((16 << 20) + 1, "x"), expect: { fails: "tooLarge" } },
+          { name: "no clamd", before: async () => {console.time("a");await clamd.kill();console.timeLog("a")}, expect: { fails: "error" } },
+          { name: "stopped", before: async () => {console.timeLog("a");await server.pause();console.timeLog("a")}, expect: { fails: "timeout" } },
+          { name: "dead", before: () => server.kill());
 });

@@ -39,10 +39,10 @@ export async function startCIcap(options: CIcapOptions): Promise<CIcap> {
     "MaxKeepAliveRequests 1000",
     "KeepAliveTimeout 30",
     "StartServers 1",
-    "MaxServers 2",
+    "MaxServers 4",
     "MinSpareThreads 10",
-    "MaxSpareThreads 20",
-    "ThreadsPerChild 20",
+    "MaxSpareThreads 60",
+    "ThreadsPerChild 30",
     `Port 127.0.0.1:${port}`,
     `TmpDir ${temporary}`,
     "MaxMemObject 131072",
@@ -82,6 +82,10 @@ export async function startCIcap(options: CIcapOptions): Promise<CIcap> {
     ...service,
     pause: async () => all("SIGSTOP"),
     resume: () => all("SIGCONT"),
+    kill() {
+      all("SIGKILL");
+      return service.kill();
+    },
     port,
     url: (name) => `icap://127.0.0.1:${port}/${name}`,
   };

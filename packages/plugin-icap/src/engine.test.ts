@@ -294,6 +294,61 @@ describe("what is sent", () => {
     expect(asked?.body.toString()).toBe(content);
   });
 
+  test("parts: each leaf decoded, under its own name and type; the first that is infected ends it", async () => {
+    const mail = [
+      'Content-Type: multipart/mixed; boundary="b"',
+      "",
+      "--b",
+      "",
+      "text",
+      "--b",
+      'Content-Type: Application/X-Zip; name="../a b.zip"',
+      "Content-Transfer-Encoding: base64",
+      "",
+      Buffer.from("PK zipped").toString("base64"),
+      "--b",
+      "Content-Type: message/rfc822",
+      "",
+      "Subject: inner",
+      "Content-Transfer-Encoding: quoted-printable",
+      "",
+      "in=6Eer",
+      "--b--",
+    ].join("\r\n");
+    let found: string | undefined;
+    const fake = await startFake({
+      options: optionsAnswer("Preview: 0", "Transfer-Complete: zip"),
+      onEnd: (socket, { head, body }) =>
+        void socket.write(
+          found !== undefined && body.includes(found)
+            ? `ICAP/1.0 200 OK\r\n${infected("V")}\r\n\r\n`
+            : head.includes("Preview")
+              ? goOn
+              : yes,
+        ),
+      onRest: (socket) => void socket.write(yes),
+    });
+    const engine = engineFor(fake, { parts: true });
+    expect(await tell(ask(engine, sampleMessage(mail)))).toBe("clean");
+    const told = fake.asked.map(({ inside, head, body }) => [
+      /GET http:\/\/mx\.example\.test\/(\S+)/.exec(inside)?.[1],
+      /Content-Type: (.*)/.exec(inside)?.[1],
+      head.includes("Preview"),
+      body.toString(),
+    ]);
+    expect(told).toEqual([
+      ["Q1/1.1/part", "text/plain", true, "text"],
+      ["Q1/1.2/.._a%20b.zip", "application/x-zip", false, "PK zipped"],
+      [expect.stringMatching(/^Q1\/1\.3\S*\/part$/), "text/plain", true, "inner"],
+    ]);
+    found = "PK";
+    expect(await tell(ask(engine, sampleMessage(mail)))).toBe("reject infected: V");
+    expect(fake.asked).toHaveLength(5);
+    const nested = `Content-Type: multipart/mixed; boundary="b"\r\n\r\n${"--b\r\n\r\nx\r\n".repeat(1_001)}--b--\r\n`;
+    found = undefined;
+    expect(await tell(ask(engine, sampleMessage(nested)))).toBe("fails unscannable");
+  });
+
   test.each<[size: number, preview: number, shown: number, ieof: boolean]>([
     [0, 0, 0, true],
     [5, 0, 0, false],

@@ -2,7 +2,8 @@
 import { defer, reject, ScannerFailure, type Clock, type ScanAnswer, type ScanAsk } from "@postern/core";
 import type { IcapAddress } from "./address.ts";
 import type { Options } from "./options.ts";
-import { composeRequest, type Item } from "./request.ts";
+import { leavesOf, wholeOf, type Item } from "./item.ts";
+import { composeRequest } from "./request.ts";
 import { IcapServer } from "./server.ts";
 
 /** A service that failed is asked last for so long. */
@@ -19,11 +20,14 @@ export interface EngineScope {
   readonly clock: Clock;
 }
 
-type Settings = Pick<Options, "method" | "onInfected" | "maxSize" | "connections" | "headers" | "timeouts">;
+type Settings = Pick<
+  Options,
+  "method" | "parts" | "onInfected" | "tagHeader" | "maxSize" | "connections" | "headers" | "timeouts"
+>;
 
 export function createEngine(
   addresses: readonly IcapAddress[],
-  { method, onInfected, maxSize, connections, headers, timeouts }: Settings,
+  { method, parts, onInfected, tagHeader, maxSize, connections, headers, timeouts }: Settings,
   { hostname, clock }: EngineScope,
 ): Engine {
   const servers = addresses.map(
@@ -54,8 +58,11 @@ export function createEngine(
       if (message.sizeBytes > maxSize) {
         throw new ScannerFailure("tooLarge", `${message.sizeBytes} bytes are more than maxSize, ${maxSize}`);
       }
-      const name = await scanItem(wholeOf(message, transaction.id), ask);
-      return name === undefined ? undefined : answer(onInfected, name);
+      for await (const item of parts ? leavesOf(message, transaction.id) : [wholeOf(message, transaction.id)]) {
+        const name = await scanItem(item, ask);
+        if (name !== undefined) return answer(onInfected, name, tagHeader);
+      }
+      return undefined;
     },
     close() {
       for (const server of servers) server.close();
@@ -68,11 +75,7 @@ function isServers({ reason }: ScannerFailure): boolean {
   return reason === "down" || reason === "timeout" || reason === "error";
 }
 
-function wholeOf({ raw }: ScanAsk["message"], id: string): Item {
-  return { name: `${id}.eml`, type: "message/rfc822", sizeBytes: raw.sizeBytes, read: () => raw.read() };
-}
-
-function answer(onInfected: Options["onInfected"], name: string): ScanAnswer {
+function answer(onInfected: Options["onInfected"], name: string, tagHeader: string): ScanAnswer {
   const text = `infected: ${name}`;
   switch (onInfected) {
     case "reject":
@@ -80,7 +83,7 @@ function answer(onInfected: Options["onInfected"], name: string): ScanAnswer {
     case "defer":
       return defer(text);
     case "tag":
-      return { kind: "prepend", name: "X-Virus-Found", value: name };
+      return { kind: "prepend", name: tagHeader, value: name };
     default:
       return { kind: onInfected, text };
   }

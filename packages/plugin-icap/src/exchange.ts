@@ -8,7 +8,8 @@ import { chunk, lastChunk, readChunks, wholePreview } from "./chunks.ts";
 import type { Connection } from "./connection.ts";
 import { fault } from "./fault.ts";
 import { Fields, readHead } from "./fields.ts";
-import { composeOptions, type Item, type Method } from "./request.ts";
+import type { Item } from "./item.ts";
+import { composeOptions, type Method } from "./request.ts";
 import { previewFor, readServiceOptions, unknownOptions, type ServiceOptions } from "./service-options.ts";
 import { findBlock, findThreat, refusal, type AnswerHead } from "./verdict.ts";
 

@@ -19,10 +19,19 @@ export const options = z.strictObject({
     .enum(["RESPMOD", "REQMOD"])
     .default("RESPMOD")
     .describe("RESPMOD: the mail is shown as a download; REQMOD: as an upload."),
+  parts: z
+    .boolean()
+    .default(false)
+    .describe("Each MIME part is decoded and shown by itself under its file name, for services that do not know mail."),
   onInfected: z
     .enum(["reject", "defer", "discard", "quarantine", "tag"])
     .default("reject")
-    .describe("What becomes of mail in which something was found. `tag`: it is taken with `X-Virus-Found`."),
+    .describe("What becomes of mail in which something was found. `tag`: it is taken with a header field."),
+  tagHeader: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/)
+    .default("X-Virus-Found")
+    .describe("The header field of `tag`; its value is what was found."),
   maxSize: size({ min: "1KB" })
     .default("5MB")
     .describe("Larger messages fail as `tooLarge`. At most what the service looks at: many call the rest clean."),

@@ -1,20 +1,9 @@
 /** ICAP requests: OPTIONS, and the mail or a part of it as the HTTP message that engines expect (RFC 3507 §4.8, §4.9). */
 import type { Session } from "@postern/core";
 import type { IcapAddress } from "./address.ts";
+import type { Item } from "./item.ts";
 
 export type Method = "RESPMOD" | "REQMOD";
-
-/** Something to be scanned. */
-export interface Item {
-  /** A file name, safe in a URL. */
-  readonly name: string;
-  /** A MIME type. */
-  readonly type: string;
-  /** `undefined`: not known before it was read. */
-  readonly sizeBytes: number | undefined;
-  /** Its octets, from the beginning each time. */
-  read(): AsyncIterable<Buffer>;
-}
 
 export interface RequestSettings {
   readonly method: Method;

@@ -1,10 +1,11 @@
 /** One ICAP service: what it says of itself, its connections kept for reuse, and no more scans at once than it allows. */
-import { ScannerFailure, type Clock } from "@postern/core";
+import { ScannerFailure, type Clock, type Timer } from "@postern/core";
 import type { IcapAddress } from "./address.ts";
 import { Connection, type Patience } from "./connection.ts";
 import { askOptions, exchange } from "./exchange.ts";
 import { fault } from "./fault.ts";
-import type { Item, Method } from "./request.ts";
+import type { Item } from "./item.ts";
+import type { Method } from "./request.ts";
 import type { ServiceOptions } from "./service-options.ts";
 
 export interface ServerSettings {
@@ -17,18 +18,14 @@ export interface ServerSettings {
 
 /** Scans in line; more say that the service has been too slow for long. */
 const longestLine = 1_000;
-/** A connection that has rested longer is not trusted to be there. */
-const longestRestMs = 30_000;
-
-interface Rested {
-  readonly connection: Connection;
-  readonly since: number;
-}
+/** Servers have a thread for each connection: one that has nothing to do is not kept for long. */
+const longestRestMs = 5_000;
 
 export class IcapServer {
   readonly address: IcapAddress;
   readonly #settings: ServerSettings;
-  readonly #idle: Rested[] = [];
+  /** By the timer that will close them; the one that rested last is the last. */
+  readonly #idle = new Map<Connection, Timer>();
   readonly #line = new Set<() => void>();
   readonly #ending = new AbortController();
   #busy = 0;
@@ -79,7 +76,7 @@ export class IcapServer {
 
   close(): void {
     this.#ending.abort();
-    for (const { connection } of this.#idle.splice(0)) connection.close();
+    for (const connection of this.#idle.keys()) connection.close();
   }
 
   async #talk<T extends { readonly reusable: boolean }>(
@@ -108,21 +105,24 @@ export class IcapServer {
   }
 
   #takeIdle(): Connection | undefined {
-    const now = this.#settings.clock.monotonic();
-    for (let rested = this.#idle.pop(); rested !== undefined; rested = this.#idle.pop()) {
-      rested.connection.onClose = undefined;
-      if (rested.connection.open && now - rested.since < longestRestMs) return rested.connection;
-      rested.connection.close();
-    }
-    return undefined;
+    const connection = [...this.#idle.keys()].at(-1);
+    if (connection === undefined) return undefined;
+    connection.onClose?.();
+    connection.onClose = undefined;
+    return connection;
   }
 
   #keep(connection: Connection): void {
     if (!connection.rest()) return;
-    if (this.#ending.signal.aborted || this.#idle.length >= this.#settings.connections) return connection.close();
-    const rested = { connection, since: this.#settings.clock.monotonic() };
-    connection.onClose = () => void this.#idle.splice(this.#idle.indexOf(rested), 1);
-    this.#idle.push(rested);
+    if (this.#ending.signal.aborted) return connection.close();
+    this.#idle.set(
+      connection,
+      this.#settings.clock.setTimer(() => connection.close(), longestRestMs),
+    );
+    connection.onClose = () => {
+      this.#idle.get(connection)?.cancel();
+      this.#idle.delete(connection);
+    };
   }
 
   #enter(signal: AbortSignal, { maxConnections }: ServiceOptions): Promise<void> | undefined {
