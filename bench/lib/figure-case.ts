@@ -5,7 +5,7 @@ export interface Figure {
   /** "lookups, found". */
   readonly what: string;
   readonly value: number;
-  readonly unit: "/s" | "s" | "ms" | "µs" | "MB" | "%";
+  readonly unit: "/s" | "s" | "ms" | "µs" | "MB" | "%" | "times";
   /** The least, or the most, that is good enough. */
   readonly goal?: { readonly least: number } | { readonly most: number };
 }

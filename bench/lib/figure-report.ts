@@ -47,7 +47,8 @@ function row(figure: Figure): string[] {
 }
 
 function amount(value: number, unit: Figure["unit"]): string {
-  const digits = unit === "s" || unit === "µs" ? 2 : unit === "%" ? 1 : 0;
+  const digits =
+    unit === "s" || unit === "µs" || (unit === "ms" && value < 10) ? 2 : unit === "%" || unit === "times" ? 1 : 0;
   const number = value.toLocaleString("en", { maximumFractionDigits: digits });
   return unit === "/s" || unit === "%" ? `${number}${unit === "%" ? " %" : unit}` : `${number} ${unit}`;
 }

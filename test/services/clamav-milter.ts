@@ -8,8 +8,8 @@ import { programPath } from "./programs.ts";
 export interface ClamavMilterOptions {
   /** Its data go into `clamav-milter` below this folder. */
   readonly folder: string;
-  /** Of the clamd, on 127.0.0.1: what is scanned goes to it as a stream. */
-  readonly clamdPort: number;
+  /** The clamd: a port on 127.0.0.1, where what is scanned goes as a stream, or its socket, where it is handed over as a file. */
+  readonly clamdPort: number | string;
   readonly port?: number;
   /** "Reject" unless given. */
   readonly onInfected?: "Reject" | "Quarantine" | "Blackhole" | "Accept" | "Defer";
@@ -24,7 +24,7 @@ export async function startClamavMilter(options: ClamavMilterOptions): Promise<M
   mkdirSync(home, { recursive: true });
   const settings = [
     `MilterSocket inet:${port}@127.0.0.1`,
-    `ClamdSocket tcp:127.0.0.1:${options.clamdPort}`,
+    `ClamdSocket ${typeof options.clamdPort === "string" ? `unix:${options.clamdPort}` : `tcp:127.0.0.1:${options.clamdPort}`}`,
     "Foreground yes",
     `TemporaryDirectory ${home}`,
     "OnClean Accept",
