@@ -90,13 +90,19 @@ test("who may relay, who exists and what an address looks like is the mail serve
   );
 });
 
-test("nothing is added to a message of our own clients", async () => {
-  const conversation = await begin({ config: { networks: ["192.0.2.0/24"] } });
+test("nothing is added to a message of our own clients, and nobody sees more than came", async () => {
+  const seen: string[] = [];
+  const conversation = await begin({
+    config: { networks: ["192.0.2.0/24"] },
+    setup: ({ hooks }) =>
+      hooks.smtp.message.tap(({ headers }) => void seen.push(...[...headers].map(({ name }) => name))),
+  });
   expect(await send(conversation)).toEqual({
     kind: "taken",
     quarantine: undefined,
     changes: { removed: [], added: [], headers: [], body: undefined },
   });
+  expect(seen).toEqual(["Subject"]);
 });
 
 describe("a refusal", () => {
