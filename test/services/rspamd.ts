@@ -95,10 +95,15 @@ ${(options.options ?? []).join("\n")}
   const service = await startService(
     programPath("rspamd"),
     [
+      "-f",
       // Root is refused otherwise.
-      ...["-f", ...(root ? ["-u", "_rspamd", "-g", "_rspamd"] : []), "-c", "/etc/rspamd/rspamd.conf"],
-      ...[`--var=LOCAL_CONFDIR=${home}`, `--var=DBDIR=${join(home, "db")}`],
-      ...[`--var=RUNDIR=${join(home, "run")}`, `--var=LOGDIR=${join(home, "log")}`],
+      ...(root ? ["-u", "_rspamd", "-g", "_rspamd"] : []),
+      "-c",
+      "/etc/rspamd/rspamd.conf",
+      `--var=LOCAL_CONFDIR=${home}`,
+      `--var=DBDIR=${join(home, "db")}`,
+      `--var=RUNDIR=${join(home, "run")}`,
+      `--var=LOGDIR=${join(home, "log")}`,
     ],
     {
       logFile: join(options.folder, "rspamd.log"),

@@ -73,10 +73,19 @@ export async function startSpamd(options: SpamdOptions): Promise<Spamd> {
   const service = await startService(
     programPath("spamd"),
     [
-      ...["-L", "-x", `--siteconfigpath=${site}`, "--port", String(port), "-i", "127.0.0.1", "-A", "127.0.0.1"],
-      ...[`--socketpath=${socket}`, "--socketmode=666", `--max-children=${children}`, `--min-children=${children}`],
-      ...["-s", "stderr", "-H", join(home, "home")],
-      ...(root ? ["-u", "debian-spamd", "-g", "debian-spamd"] : []),
+      "-L",
+      "-x",
+      `--siteconfigpath=${site}`,
+      `--port=${port}`,
+      "--listen-ip=127.0.0.1",
+      "--allowed-ips=127.0.0.1",
+      `--socketpath=${socket}`,
+      "--socketmode=666",
+      `--max-children=${children}`,
+      `--min-children=${children}`,
+      "--syslog=stderr",
+      `--helper-home-dir=${join(home, "home")}`,
+      ...(root ? ["--username=debian-spamd", "--groupname=debian-spamd"] : []),
       ...(options.args ?? []),
     ],
     {

@@ -129,7 +129,12 @@ describeWith(["rspamd"], "rspamd", () => {
       fields: fields.filter((field) => !own.test(field)),
       own: fields
         .filter((field) => own.test(field))
-        .map((field) => field.split(/\r\n[ \t]*/).toSorted())
+        .map((field) =>
+          field
+            .split(/\r\n[ \t]*/)
+            .toSorted()
+            .join("\n"),
+        )
         .toSorted(),
       body: rest.join("\r\n\r\n"),
     };
@@ -176,7 +181,7 @@ describeWith(["rspamd"], "rspamd", () => {
 
   it("makes the same of every message over HTTP as through its milter", async () => {
     await using direct = await open({ removeFromOutside: [] });
-    await using through = await gatewayWith(milter as PluginDefinition, {
+    await using through = await gatewayWith(milter, {
       milters: [{ address: `inet:127.0.0.1:${service.milterPort}`, onError: "defer" }],
     });
     for (const [name, content] of Object.entries(messages)) {

@@ -12,6 +12,10 @@ const packages: readonly (readonly [name: string, options: Readonly<Record<strin
   ["@postern/plugin-limits", {}],
   ["@postern/plugin-state-sql", { client: "pg", connection: { user: "postern", database: "mail" } }],
   ["@postern/plugin-av-clamd", { address: "127.0.0.1:3310", onError: "defer" }],
+  ["@postern/plugin-rspamd", { address: "http://127.0.0.1:11333", onError: "defer" }],
+  ["@postern/plugin-icap", { address: "icap://127.0.0.1/avscan", onError: "defer" }],
+  ["@postern/plugin-filter", { commands: { filter: { argv: ["/usr/bin/filter"], user: "nobody" } } }],
+  ["@postern/plugin-spamassassin", { address: "127.0.0.1:783", onError: "defer" }],
 ];
 
 export function firstPartyListing(): Promise<Inspection> {

@@ -13,6 +13,7 @@ export default definePlugin({
   apiVersion: 1,
   options,
   setup(gateway, options) {
+    gateway.onReady(() => warnOfLargeMessages(gateway, options.maxSize));
     const addresses = typeof options.address === "string" ? [options.address] : options.address;
     const client = openClient(gateway, options, addresses);
     const scan = createRspamd(client, options, {
@@ -69,4 +70,13 @@ function readAuthorities({ name, directory }: Gateway, file: string): Buffer {
     const { code } = error as NodeJS.ErrnoException;
     throw new PluginError(name, `"ca" ${file} cannot be read (${code ?? "unknown error"})`, { cause: error });
   }
+}
+
+/** They do not become smaller by coming again. */
+function warnOfLargeMessages({ onError, messageSizeBytes, log, dry }: Gateway, maxSize: number): void {
+  const policy = typeof onError === "string" ? onError : (onError?.tooLarge ?? "defer");
+  if (dry || policy !== "defer" || maxSize >= messageSizeBytes) return;
+  log.warn(
+    `messages of more than ${maxSize} bytes are put off until their sender gives up: say in "onError" what stands for tooLarge, or lower limits.messageSize`,
+  );
 }

@@ -49,13 +49,13 @@ export const options = z.strictObject({
     .default(50)
     .describe("Scans at once at each address; others wait, until their deadline."),
   maxSize: size({ min: "1KB" })
-    .default(50 * 2 ** 20)
+    .default("50MB")
     .describe("Larger messages are not sent to rspamd and fail as `tooLarge`. At most rspamd's `max_message`."),
   actions: z
     .record(z.string().min(1).max(64), z.enum(treatments))
     .default({})
     .describe(
-      'What becomes of a message, by rspamd\'s action: "accept", "tag", "subject", "defer", "reject", "quarantine" or "discard". Those not named stand as in the table below.',
+      'What becomes of a message, by rspamd\'s action: "accept", "tag", "subject", "defer", "reject", "quarantine" or "discard". Those not named: as rspamd means them.',
     ),
   spamHeader: fieldName().default("X-Spam").describe("The field that `tag` sets to `Yes`."),
   subject: z

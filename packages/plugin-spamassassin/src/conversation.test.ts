@@ -365,3 +365,15 @@ test.each([
 test("without onError it does not start: nobody knows what should stand when spamd is down", async () => {
   await expect(openPlugin(spamassassin, { address: "127.0.0.1:783" })).rejects.toThrow(/"onError" is missing/);
 });
+
+test("who puts large messages off for ever is told", async () => {
+  const warnings = async (onError: unknown): Promise<number> => {
+    const plugin = await openPlugin(spamassassin, { address: "127.0.0.1:783", onError });
+    await plugin.close();
+    return plugin.log.filter((line) => line.includes('say in "onError" what stands for tooLarge')).length;
+  };
+  expect(await warnings("defer")).toBe(1);
+  expect(await warnings({ down: "skip" })).toBe(1);
+  expect(await warnings({ tooLarge: "skip" })).toBe(0);
+  expect(await warnings("reject")).toBe(0);
+});

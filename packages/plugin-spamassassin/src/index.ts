@@ -1,5 +1,5 @@
 /** Spam filtering with SpamAssassin's daemon: its verdict, its changes to the message, by user where users have settings of their own. */
-import { definePlugin, PluginError } from "@postern/core";
+import { definePlugin, PluginError, type Gateway } from "@postern/core";
 import { parseAddress } from "./address.ts";
 import { namePattern } from "./name-pattern.ts";
 import { options } from "./options.ts";
@@ -11,6 +11,7 @@ export default definePlugin({
   apiVersion: 1,
   options,
   setup(gateway, options) {
+    gateway.onReady(() => warnOfLargeMessages(gateway, options.maxSize));
     const addresses = typeof options.address === "string" ? [options.address] : options.address;
     const endpoints = addresses.map((address) => {
       const endpoint = parseAddress(address, gateway.directory);
@@ -33,3 +34,12 @@ export default definePlugin({
     });
   },
 });
+
+/** They do not become smaller by coming again. */
+function warnOfLargeMessages({ onError, messageSizeBytes, log, dry }: Gateway, maxSize: number): void {
+  const policy = typeof onError === "string" ? onError : (onError?.tooLarge ?? "defer");
+  if (dry || policy !== "defer" || maxSize >= messageSizeBytes) return;
+  log.warn(
+    `messages of more than ${maxSize} bytes are put off until their sender gives up: say in "onError" what stands for tooLarge, or lower limits.messageSize`,
+  );
+}

@@ -74,7 +74,7 @@ export const options = z.strictObject({
       "With `perRecipient`, scans for one message; a message for more users is scanned once, for `defaultUser`.",
     ),
   maxSize: size({ min: "1KB" })
-    .default(512 * 2 ** 10)
+    .default("512KB")
     .describe("Larger messages are not sent to spamd and fail as `tooLarge`."),
   connectTimeout: duration({ min: "10ms", max: "5m" })
     .default("2s")
