@@ -209,7 +209,7 @@ function firstDifference(theirs: string, ours: string): string {
 }
 
 const random = randomFrom(seed);
-const worlds = Array.from({ length: sample(5, 120) }, (_, index) => ({
+const worlds = Array.from({ length: sample(4, 120) }, (_, index) => ({
   index,
   world: randomWorld(random),
   mails: Array.from({ length: mailsPerWorld }, (_unused, at) => randomMail(random, `${index}-${at}`)),
