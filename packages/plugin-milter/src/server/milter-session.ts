@@ -42,6 +42,8 @@ const enough: Answer = Object.freeze({ responses: Object.freeze([Object.freeze({
 const cannot = "451 4.3.5 Server configuration problem";
 const blankLine = Buffer.from("\r\n");
 const longestReason = 256;
+/** Letters of the commands whose macros are looked at; others are not kept. */
+const looked: ReadonlySet<string> = new Set(["C", "H", "M", "E"]);
 
 /** Letter of a command to the step that spares its reply. */
 const repliesSpared: Readonly<Partial<Record<CommandKind, number>>> = {
@@ -67,6 +69,8 @@ export class MilterSession {
   /** Something of the message has come, so DATA was accepted, asked about or not. */
   #content: "none" | "headers" | "body" = "none";
   #askedData = false;
+  /** Somebody has something to say at DATA. */
+  #needsData = false;
   #inTransaction = false;
 
   constructor(conversations: Conversations, listener: string, warn: (text: string) => void) {
@@ -86,7 +90,7 @@ export class MilterSession {
       case "negotiate":
         return this.#negotiate(command);
       case "macros":
-        this.#macros.set(command.of, command.macros);
+        if (looked.has(command.of)) this.#macros.set(command.of, command.macros);
         return nothing;
       case "quit":
         this.close();
@@ -115,7 +119,9 @@ export class MilterSession {
   }
 
   #negotiate(offered: Terms): Answer {
-    const agreed = agree(offered, this.#conversations.needs(this.#listener));
+    const needs = this.#conversations.needs(this.#listener);
+    const agreed = agree(offered, needs);
+    this.#needsData = needs.data;
     if (agreed === undefined) throw new ProtocolFault(`version ${offered.version} of the protocol`);
     this.#terms = agreed;
     return { responses: [{ kind: "negotiate", ...agreed }] };
@@ -178,7 +184,7 @@ export class MilterSession {
   #begun(kind: CommandKind, conversation: Conversation, next: () => MaybePromise<Answer | void>): MaybePromise<Answer> {
     if (!this.#inTransaction) throw new ProtocolFault(`${kind} outside of a message`);
     const answered = (answer: Answer | void): Answer => answer ?? this.#answer(kind, undefined);
-    if (this.#askedData || !this.#conversations.needs(this.#listener).data) return after(next(), answered);
+    if (this.#askedData || !this.#needsData) return after(next(), answered);
     this.#askedData = true;
     return after(conversation.data(), (refusal) =>
       refusal === undefined ? after(next(), answered) : { responses: [refused(refusal)] },
@@ -245,7 +251,7 @@ export class MilterSession {
     this.#content = "none";
     this.#askedData = false;
     this.#inTransaction = false;
-    for (const letter of ["M", "R", "T", "N", "E"]) this.#macros.delete(letter);
+    for (const letter of ["M", "E"]) this.#macros.delete(letter);
   }
 
   #agreed(): number {
