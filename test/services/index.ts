@@ -19,6 +19,7 @@ export * from "./postfix.ts";
 export * from "./postgresql.ts";
 export * from "./postgrey.ts";
 export * from "./programs.ts";
+export * from "./pymilter.ts";
 export * from "./redis.ts";
 export * from "./rspamd.ts";
 export * from "./service.ts";

@@ -50,9 +50,10 @@ export function askMilters(gateway: Gateway, options: FrontOptions): void {
   const timeouts = options.milters.map((each) => each.connectTimeout + 4 * each.commandTimeout);
   const deadline = { deadlineMs: timeouts.reduce((sum, each) => sum + each, spareMs) };
   smtp.connect.tap(deadline, (session) => front.connect(session));
-  smtp.helo.tap(deadline, (name, session) =>
-    front.ask(session, { kind: "helo", command: { kind: "helo", name: toOctets(name) }, occasion: { session } }),
-  );
+  smtp.helo.tap(deadline, (name, session) => {
+    const step: Step = { kind: "helo", command: { kind: "helo", name: toOctets(name) }, occasion: { session } };
+    return after(front.ask(session, step), laterIfTemporary);
+  });
   smtp.mail.tap(deadline, (_, transaction, session) =>
     front.ask(session, { kind: "mail", command: mailCommand(transaction), occasion: { session, transaction } }),
   );
@@ -274,9 +275,13 @@ function unavailable(error: unknown): Unknown {
   throw error;
 }
 
-/** A refused client is greeted with 554 or 421; what is only put off hears it at its first command (RFC 5321 §3.1). */
-function greetingOf(objection: Objection | undefined): Objection | undefined {
-  if (objection === undefined || objection.reply.code === 421) return objection;
-  if (objection.kind === "defer") return undefined;
-  return { kind: "reject", reply: { ...objection.reply, code: 554 } };
+/** Who is only put off hears it at MAIL, since it stands for the session: greetings know 220 and 554, and EHLO no 4yz but 421 (RFC 5321 §4.3.2). */
+function laterIfTemporary(objection: Objection | undefined): Objection | undefined {
+  return objection?.kind === "defer" && objection.reply.code !== 421 ? undefined : objection;
+}
+
+/** A refused client is greeted with 554 (RFC 5321 §3.1). */
+function greetingOf(said: Objection | undefined): Objection | undefined {
+  const objection = laterIfTemporary(said);
+  return objection?.kind === "reject" ? { kind: "reject", reply: { ...objection.reply, code: 554 } } : objection;
 }

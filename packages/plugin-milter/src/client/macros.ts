@@ -152,7 +152,9 @@ export class MacroBook {
 
   /** A table that could not be asked leaves it open: a macro is no reason to put mail off. */
   #destinationOf(address: string | undefined): MaybePromise<Destination | undefined> {
-    if (address === undefined || address === "") return undefined;
+    if (address === undefined) return undefined;
+    // Bounces go nowhere, which is here.
+    if (address === "") return { host: this.#scope.hostname, mailer: "local" };
     const domain = address.slice(address.lastIndexOf("@") + 1);
     const { hostname, relayhost, classOf } = this.#scope;
     const named = (kind: AddressClass): Destination => {
