@@ -15,6 +15,7 @@ const packages: readonly (readonly [name: string, options: Readonly<Record<strin
   ["@postern/plugin-rspamd", { address: "http://127.0.0.1:11333", onError: "defer" }],
   ["@postern/plugin-icap", { address: "icap://127.0.0.1/avscan", onError: "defer" }],
   ["@postern/plugin-filter", { commands: { filter: { argv: ["/usr/bin/filter"], user: "nobody" } } }],
+  ["@postern/plugin-checks", { onError: "defer" }],
   ["@postern/plugin-spamassassin", { address: "127.0.0.1:783", onError: "defer" }],
 ];
 

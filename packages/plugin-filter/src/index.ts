@@ -24,18 +24,20 @@ export default definePlugin({
       const [file = "", ...words] = written.argv;
       const path = resolve(directory, file);
       let identity: Identity | undefined;
-      gateway.onReady(async () => {
-        try {
-          accessSync(path, constants.X_OK);
-        } catch {
-          log.warn(`${what}: ${path} is not there, or cannot be run`);
-        }
-        const { getuid, getgid } = process;
-        const own = getuid === undefined || getgid === undefined ? undefined : { uid: getuid(), gid: getgid() };
-        identity = await findIdentity(written.user, own).catch((error: unknown) => {
-          throw new PluginError(name, `${what}: ${error instanceof Error ? error.message : String(error)}`);
+      // Where it is only checked there need not be what will run it.
+      if (!gateway.dry)
+        gateway.onReady(async () => {
+          try {
+            accessSync(path, constants.X_OK);
+          } catch {
+            log.warn(`${what}: ${path} is not there, or cannot be run`);
+          }
+          const { getuid, getgid } = process;
+          const own = getuid === undefined || getgid === undefined ? undefined : { uid: getuid(), gid: getgid() };
+          identity = await findIdentity(written.user, own).catch((error: unknown) => {
+            throw new PluginError(name, `${what}: ${error instanceof Error ? error.message : String(error)}`);
+          });
         });
-      });
       return {
         ...written,
         argv: [path, ...words] as [string, ...string[]],
