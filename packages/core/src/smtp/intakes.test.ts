@@ -1,7 +1,7 @@
 // Content on its way to an engine that begins early: what it is given is what the message will be, however it came; and it is told when nobody
 // will ask.
 import { describe, expect, test, vi } from "vitest";
-import { createNamelessFiles, createSpooler } from "../message/index.ts";
+import { createNamelessFiles, createSpooler, type Spool } from "../message/index.ts";
 import { reject } from "../model/index.ts";
 import { ownScanner, type OwnedScanner, type ScanIntake, type Scanner } from "../scanning/index.ts";
 import { createFront, readText, type FrontOptions, type Talk } from "./front.fixture.ts";
@@ -52,6 +52,11 @@ const stuffed = body.replaceAll(/^\./gm, "..");
 const whole = `DATA\r\n|${stuffed}.\r\n`;
 const small = () => createSpooler({ files: createNamelessFiles("/tmp"), thresholdBytes: 64, maxSizeBytes: 1e6 });
 
+function slowly(spool: Spool): Spool {
+  const write = spool.write.bind(spool);
+  return Object.assign(spool, { write: async (chunk: Buffer) => write(chunk) });
+}
+
 describe("what it is given is what is read in the end", () => {
   type Way = readonly [what: string, options: FrontOptions, send: (talk: Talk) => Promise<void>, content: string];
   const inPieces = async (talk: Talk, text: string, bytes: number): Promise<void> => {
@@ -101,11 +106,20 @@ describe("what it is given is what is read in the end", () => {
   });
 
   test("one that asks to wait holds the client back, and everything is there in order", async () => {
-    const { scanners, scanned } = recording(() => new Promise((resolve) => setImmediate(resolve)));
-    const { talk } = await open({ scanners, spooler: small() });
-    await inPieces(talk, `BDAT ${body.length} LAST\r\n${body}`, 5);
+    let busy = 0;
+    const most: number[] = [];
+    const { scanners, scanned } = recording(async () => {
+      most.push((busy += 1));
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      busy -= 1;
+    });
+    // The disk is behind, too, if less.
+    const spooler = small();
+    const { talk } = await open({ scanners, spooler: { open: () => slowly(spooler.open()) } });
+    await inPieces(talk, `BDAT ${body.length} LAST\r\n${body}`, 20);
     expect(await talk.reply()).toMatch(/^250 /);
     expect(scanned).toEqual([{ given: body, read: body }]);
+    expect(Math.max(...most)).toBe(1);
   });
 
   test("one that throws is asked without it, and the client hears nothing of that", async () => {
@@ -153,6 +167,18 @@ describe("when nobody will ask, it is told at once", () => {
     expect([begun.length, scanned, front.queue]).toEqual([1, [], []]);
     talk.stream.destroy();
     await front.idle();
+  });
+
+  test("too large, before the client has come to its end", async () => {
+    const { scanners, begun } = recording();
+    const { talk, front } = await open({ scanners, limits: { messageSizeBytes: 100 } });
+    await talk.say("DATA");
+    talk.send("x\r\n".repeat(30));
+    await vi.waitFor(() => expect(begun[0]?.text).toBe("x\r\n".repeat(30)));
+    talk.send("x\r\n".repeat(30));
+    await vi.waitFor(() => expect(begun[0]?.signal.aborted).toBe(true));
+    expect(await talk.say(".")).toMatch(/^552 /);
+    expect(front.queue).toEqual([]);
   });
 
   test("the client goes while it is scanned", async () => {
