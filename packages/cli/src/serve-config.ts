@@ -1,4 +1,5 @@
 /** The config of `postern serve`: a file, or what the command line says, or both. It has no listeners and no queue. */
+import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { checkStateOwner, loadConfig, resolveConfig, type ResolvedConfig, type WordListing } from "@postern/core";
 import { UsageError } from "./failure.ts";
@@ -71,7 +72,7 @@ function withOptions(written: Written, { given, entries, state, cwd }: Additions
     policy[stage] = [...list, entry];
   }
   return {
-    hostname: "localhost.localdomain",
+    ...(hostname().includes(".") ? {} : { hostname: "localhost.localdomain" }),
     queue: { directory: resolve(cwd, "queue") },
     ...written,
     listeners: [{ host: "127.0.0.1", port: 0 }],

@@ -2,6 +2,7 @@
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
 import { failureOf, formatFailure } from "../failure.ts";
+import { loadMilterPackage } from "../milter-package.ts";
 import { runCommand } from "../program.ts";
 
 test.each<[args: readonly string[], status: number, said: string | RegExp]>([
@@ -63,4 +64,13 @@ test.each<[args: readonly string[], status: number, said: string | RegExp]>([
   const failure = failureOf(error);
   expect(formatFailure(failure, false)).toMatch(typeof said === "string" ? `${said}\n` : said);
   expect(failure.exitCode).toBe(status);
+});
+
+test("without the package that speaks the protocol it says what to install", async () => {
+  const failure = failureOf(await loadMilterPackage(["/"]).catch((error: unknown) => error));
+  expect(failure).toMatchObject({
+    exitCode: 69,
+    message:
+      "postern serve milter needs @postern/plugin-milter, which is not installed; npm install @postern/plugin-milter",
+  });
 });

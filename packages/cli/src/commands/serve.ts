@@ -1,10 +1,9 @@
 /** `postern serve milter`: plugins as a milter of another mail server, until a signal ends it. */
-import { pathToFileURL } from "node:url";
-import { createConversations, resolvePlugin, type Conversations } from "@postern/core";
-import { exitCodes } from "../exit-codes.ts";
-import { CommandError, UsageError } from "../failure.ts";
+import { createConversations } from "@postern/core";
+import { UsageError } from "../failure.ts";
 import { ownFolder } from "../inspection.ts";
 import { createMailLog } from "../mail-log.ts";
+import { loadMilterPackage } from "../milter-package.ts";
 import { namingFile } from "../naming-file.ts";
 import type { Output } from "../output.ts";
 import { composeServe, type Served, type ServeSources } from "../serve-config.ts";
@@ -17,20 +16,6 @@ export interface ServeMilterOptions extends ServeSources {
   readonly json?: boolean;
 }
 
-const milterPackage = "@postern/plugin-milter";
-
-/** What of the package is used here: it is loaded when it is asked for, and need not be installed. */
-interface MilterPackage {
-  readonly expectedAddress: string;
-  parseListenAddress(text: string, directory: string): object | undefined;
-  createMilterServer(options: {
-    readonly conversations: Conversations;
-    readonly addresses: readonly object[];
-    readonly mode?: number;
-    readonly warn: (text: string) => void;
-  }): Promise<{ readonly listening: readonly { readonly address: string }[]; close(): Promise<void> }>;
-}
-
 export async function serveMilter(options: ServeMilterOptions, cwd: string, output: Output): Promise<void> {
   const { listen = [], json = false } = options;
   if (listen.length === 0) {
@@ -38,7 +23,7 @@ export async function serveMilter(options: ServeMilterOptions, cwd: string, outp
   }
   const mode = modeOf(options.mode);
   const served = await composeServe(options, cwd);
-  const milter = await loadMilter([served.config.directory, cwd, ownFolder]);
+  const milter = await loadMilterPackage([served.config.directory, cwd, ownFolder]);
   const addresses = listen.map((text) => {
     const address = milter.parseListenAddress(text, cwd);
     if (address === undefined) throw new UsageError(`--listen ${text}: expected ${milter.expectedAddress}`);
@@ -77,20 +62,6 @@ function modeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^0?[0-7]{3}$/.test(text)) throw new UsageError(`--mode ${text}: expected rights such as 0660`);
   return Number.parseInt(text, 8);
-}
-
-async function loadMilter(folders: readonly string[]): Promise<MilterPackage> {
-  let file: string;
-  try {
-    file = resolvePlugin(milterPackage, folders);
-  } catch {
-    throw new CommandError(
-      `postern serve milter needs ${milterPackage}, which is not installed; npm install ${milterPackage}`,
-      exitCodes.unavailable,
-      "PACKAGE_MISSING",
-    );
-  }
-  return (await import(pathToFileURL(file).href)) as MilterPackage;
 }
 
 function facts({ plugins, lists, state, notes }: Served): object {
