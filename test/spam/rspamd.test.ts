@@ -8,7 +8,7 @@ import type { Config, PluginDefinition } from "@postern/core";
 import milter from "@postern/plugin-milter";
 // oxlint-disable-next-line import/default -- as above
 import rspamd from "@postern/plugin-rspamd";
-import { createTestGateway, smtp, type TestGateway } from "@postern/testkit";
+import { createTestGateway, openPlugin, smtp, testScanner, type TestGateway } from "@postern/testkit";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWith } from "../services/describe-with.ts";
 import { temporaryFolder } from "../services/folder.ts";
@@ -90,7 +90,7 @@ describeWith(["rspamd"], "rspamd", () => {
     });
   });
   afterAll(async () => {
-    await Promise.all([service.stop(), redis?.stop()]);
+    await Promise.all([service?.stop(), redis?.stop()]);
     folder[Symbol.dispose]();
   });
 
@@ -254,6 +254,21 @@ sys.exit(0 if ok else 1)`;
     ]);
     expect(gateway.log.filter((line) => line.startsWith("warn"))).toEqual([]);
     expect(["learns_spam", "learns_ham"].map((name) => redis?.command("HGET", "RS", name).trim())).toEqual(["1", "1"]);
+  });
+
+  it("keeps the contract of scanners", async () => {
+    const plugin = await openPlugin(rspamd, { address: http(), onError: "defer", maxSize: "1KB" });
+    const [owned] = plugin.scanners;
+    if (owned === undefined) throw new Error("no scanner");
+    await testScanner(owned.scanner, {
+      cases: [
+        { name: "GTUBE", message: gtube, expect: "reject 554 5.7.1 Gtube pattern" },
+        { name: "ham", message: ham, expect: /X-Spam-Status/ },
+        { name: "large", message: ham.padEnd(1_025, "x"), expect: { fails: "tooLarge" } },
+      ],
+      reasons: ["tooLarge"],
+      close: () => plugin.close(),
+    });
   });
 
   it("takes 200 sessions at once", async () => {
