@@ -1,4 +1,4 @@
-/** One size of message through both, in turn. */
+/** One size of message through both, in turn. Where clamd is the limit both wait for it alike, and only the CPU is compared. */
 import { freePort } from "../../test/services/ports.ts";
 import type { CaseOptions, Figure, FigureCase } from "../lib/figure-case.ts";
 import { readCpuSeconds } from "../lib/process-usage.ts";
@@ -14,6 +14,8 @@ interface Size {
   readonly size: string;
   readonly messages: number;
   readonly sizeBytes: number;
+  /** Times Postfix's rate; none where clamd is the limit. */
+  readonly rate?: number;
 }
 
 interface Run {
@@ -25,9 +27,8 @@ interface Run {
 
 /** Of the gateway's CPU against Postfix's and the milter's. */
 const cpuPart = 100 / 3;
-const rate = 2;
 
-export function scanCase({ name, size, messages, sizeBytes }: Size): FigureCase {
+export function scanCase({ name, size, messages, sizeBytes, rate }: Size): FigureCase {
   return {
     name,
     what: `messages of ${size}, many a session and 20 sessions, relayed and scanned by one clamd: Postern, and Postfix with clamav-milter, in turn`,
@@ -62,7 +63,7 @@ export function scanCase({ name, size, messages, sizeBytes }: Size): FigureCase 
             if (round > 0) measured[at]?.push(run);
           }
         }
-        return figuresOf(measured[0] ?? [], measured[1] ?? []);
+        return figuresOf(measured[0] ?? [], measured[1] ?? [], rate);
       } finally {
         for (const stop of stops.toReversed()) await stop();
       }
@@ -82,14 +83,19 @@ async function runOnce(system: ScanningSystem, sink: CountingSink, load: Load, c
   };
 }
 
-function figuresOf(postern: readonly Run[], postfix: readonly Run[]): readonly Figure[] {
+function figuresOf(postern: readonly Run[], postfix: readonly Run[], rate: number | undefined): readonly Figure[] {
   const of = (runs: readonly Run[], figure: keyof Run): number => median(runs.map((run) => run[figure]));
   const [ours, theirs] = [of(postern, "perSecond"), of(postfix, "perSecond")];
   const [ourCpu, theirCpu] = [of(postern, "gatewayMs"), of(postfix, "gatewayMs")];
   return [
     { what: "Postern", value: ours, unit: "/s" },
     { what: "Postfix and clamav-milter", value: theirs, unit: "/s" },
-    { what: "rate, Postern's to Postfix's", value: ours / theirs, unit: "times", goal: { least: rate } },
+    {
+      what: "rate, Postern's to Postfix's",
+      value: ours / theirs,
+      unit: "times",
+      ...(rate !== undefined && { goal: { least: rate } }),
+    },
     { what: "CPU a message, Postern", value: ourCpu, unit: "ms" },
     { what: "CPU a message, Postfix and clamav-milter", value: theirCpu, unit: "ms" },
     { what: "CPU, Postern's part of theirs", value: (ourCpu / theirCpu) * 100, unit: "%", goal: { most: cpuPart } },

@@ -13,6 +13,10 @@ const connectMs = 3_000;
 /** What may wait for the socket before a writer is asked to wait. */
 const writableBytes = 256 * 1024;
 const endOfAnswer = /[\0\n]/;
+const octetsOf = (command: string): Buffer => Buffer.from(`z${command}\0`, "latin1");
+/** Octets, not text: what is corked together with a message then goes to the kernel as it is. */
+const opening = octetsOf("IDSESSION");
+const instream = octetsOf("INSTREAM");
 
 /** What is said without a number: clamd's words when it closes a connection on its own account. */
 const withoutNumber: ReadonlySet<string> = new Set([
@@ -62,7 +66,10 @@ export class Session {
     this.#asked = Promise.withResolvers<string>();
     this.#number += 1;
     if (this.closed) this.#asked.reject(new ScannerFailure("down", "the connection to clamd is closed"));
-    else this.#socket.write(`${this.#number === 1 ? "zIDSESSION\0" : ""}z${command}\0`, "latin1");
+    else {
+      if (this.#number === 1) this.#socket.write(opening);
+      this.#socket.write(command === "INSTREAM" ? instream : octetsOf(command));
+    }
     return this.#asked.promise;
   }
 
