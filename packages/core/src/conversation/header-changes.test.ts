@@ -96,6 +96,6 @@ describe("what is carried out gives the list that was wanted", () => {
 test("a folded value keeps its folding, and octets that are no text", () => {
   const raw = Buffer.from("X: a\r\n\tb\xff\r\n", "latin1");
   expect(headerChanges([], [{ name: "X", raw }])).toEqual([
-    { kind: "append", name: "X", value: Buffer.from(" a\r\n\tb\xff", "latin1") },
+    { kind: "insert", index: 0, name: "X", value: Buffer.from(" a\r\n\tb\xff", "latin1") },
   ]);
 });

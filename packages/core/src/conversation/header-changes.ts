@@ -61,7 +61,10 @@ export function headerChanges(before: readonly Field[], after: readonly Field[])
     const field = after[at] as Field;
     if (field.name === "") continue;
     const parts = partsOf(field);
-    late.push(at >= standing ? { kind: "append", ...parts } : { kind: "insert", index: at, ...parts });
+    // Of fields that nobody has shown us nothing is known: what is new comes on top.
+    late.push(
+      at >= standing && before.length > 0 ? { kind: "append", ...parts } : { kind: "insert", index: at, ...parts },
+    );
     standing += 1;
   }
   return [...early.toReversed(), ...late];

@@ -1,5 +1,6 @@
 import { defer, reject, type Edit, type Gateway, type ScanAsk, type ScanAnswer } from "@postern/core";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { actions, allActions, encodeCommand, encodePacket, steps, termsOf, type Command } from "../protocol/index.ts";
 import { parseListenAddress } from "./address.ts";
 import { refused } from "./milter-session.ts";
@@ -63,6 +64,7 @@ describe("every version", () => {
       steps.noReplyToMail |
       steps.noReplyToHeader |
       steps.noReplyToBody |
+      steps.leadingSpace |
       steps.skip;
     expect(agreed.steps >>> 0).toBe(wanted);
     expect(agreed.macros?.mail).toContain("{auth_authen}");
@@ -179,6 +181,25 @@ test("sessions and messages follow each other on one connection; what is given u
   await served.close();
   expect(told).toEqual(["reset", "closed helo.test", "closed second.test"]);
   expect(seen).toEqual(["1 Subject: one\r\n\r\nbody\r\n", "1 Subject: two\r\n\r\nbody\r\n", "1 \r\n"]);
+});
+
+test("without a look at the message a field comes on top", async () => {
+  await using served = await serve(
+    (gateway) => {
+      const compile = () => () => ({ kind: "prepend", name: "X-New", value: "1" }) as const;
+      gateway.restriction({ name: "adds", stages: ["rcpt"], args: z.tuple([]), description: "", compile });
+    },
+    { written: { policy: { rcpt: ["adds"] } } },
+  );
+  const mta = served.open();
+  const agreed = await mta.introduce();
+  expect(agreed.steps & steps.noHeaders).toBe(steps.noHeaders);
+  await mta.begin(agreed, []);
+  mta.tell({ kind: "endOfMessage" });
+  expect(await mta.disposal()).toEqual([
+    { kind: "insertHeader", index: 1, name: "X-New", value: " 1" },
+    { kind: "continue" },
+  ]);
 });
 
 describe("changes", () => {

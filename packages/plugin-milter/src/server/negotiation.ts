@@ -45,7 +45,7 @@ export function agree(offered: Terms, needs: Needs): (Terms & { readonly macros?
   choose(true, steps.noReplyToHeader);
   choose(true, steps.noReplyToBody);
   choose(true, steps.skip);
-  choose(needs.content, steps.leadingSpace);
+  choose(true, steps.leadingSpace);
   choose(needs.content, steps.packets1M);
   if ((chosen & steps.packets1M) === 0) choose(needs.content, steps.packets256K);
   const may = offered.actions & known.actions & allActions;
