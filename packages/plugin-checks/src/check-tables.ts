@@ -5,8 +5,8 @@ import {
   ConfigError,
   describeEntry,
   findFirst,
-  PosternError,
   ScannerFailure,
+  TableUnavailable,
   type MaybePromise,
   type UsedTable,
 } from "@postern/core";
@@ -77,10 +77,9 @@ export class CheckTables {
     }
   }
 
+  /** A pattern that one line takes too long for says nothing about the table, nor about other mail. */
   #failure(error: unknown): ScannerFailure {
-    const unavailable = error instanceof PosternError && error.code === "TABLE_UNAVAILABLE";
-    return new ScannerFailure(unavailable ? "down" : "error", `${this.name}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const reason = !(error instanceof TableUnavailable) ? "error" : error.onlyThisKey ? "unscannable" : "down";
+    return new ScannerFailure(reason, `${this.name}: ${(error as Error).message}`, { cause: error });
   }
 }
