@@ -215,7 +215,12 @@ export class MilterSession {
   }
 
   #endOfMessage(octets: Uint8Array | undefined, conversation: Conversation): MaybePromise<Answer> {
-    const last = octets === undefined ? this.#toBody(conversation) : this.#body(octets, conversation);
+    const isEmpty = octets === undefined && this.#content === "none";
+    const last = isEmpty
+      ? undefined
+      : octets === undefined
+        ? this.#toBody(conversation)
+        : this.#body(octets, conversation);
     const id = macroOf(this.#macros.get("E") ?? {}, "i") ?? macroOf(this.#macros.get("M") ?? {}, "i");
     return after(last, () =>
       after(conversation.endOfMessage(id), (disposal) => {
