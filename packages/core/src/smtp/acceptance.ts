@@ -6,7 +6,7 @@ import { countReceived, openMessage, toParsedMessage, type Message } from "../me
 import { isPromise, reply, type MaybePromise, type Reply } from "../model/index.ts";
 import type { Content } from "./content.ts";
 import type { Dialogue } from "./dialogue.ts";
-import { dispose, object, refuse } from "./disposition.ts";
+import { dispose as disposeOf, object, refuse } from "./disposition.ts";
 import type { OpenTransaction } from "./open-transaction.ts";
 import { completeMessage } from "./trace.ts";
 
@@ -94,19 +94,17 @@ function judge(dialogue: Dialogue, transaction: OpenTransaction, message: Messag
       scanning?.abort();
       return object(dialogue, objection, "message");
     }
-    return dialogue.proceed(judged, (ruling) =>
-      dialogue.proceed(scanned, (outcome) => {
+    return dialogue.proceed(judged, (ruling) => {
+      if (ruling.objection !== undefined) {
+        // The list's, perhaps: then nobody waits for the scanners.
+        scanning?.abort();
+        return object(dialogue, ruling.objection, "message");
+      }
+      return dialogue.proceed(scanned, (outcome) => {
         dialogue.onEnd = undefined;
-        if (ruling.objection !== undefined) {
-          scanning?.abort();
-          return object(dialogue, ruling.objection, "message");
-        }
-        return (dialogue.place.ending ?? dispose)(dialogue, transaction, {
-          message,
-          ruling,
-          edits: outcome?.edits ?? [],
-        });
-      }),
-    );
+        const dispose = dialogue.place.ending ?? disposeOf;
+        return dispose(dialogue, transaction, { message, ruling, edits: outcome?.edits ?? [] });
+      });
+    });
   });
 }

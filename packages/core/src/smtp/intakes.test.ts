@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from "vitest";
 import { createNamelessFiles, createSpooler, type Spool } from "../message/index.ts";
 import { reject } from "../model/index.ts";
 import { ownScanner, type OwnedScanner, type ScanIntake, type Scanner } from "../scanning/index.ts";
-import { createFront, readText, type FrontOptions, type Talk } from "./front.fixture.ts";
+import { createFront, readText, sayWord, type FrontOptions, type Talk } from "./front.fixture.ts";
 
 interface Begun {
   text: string;
@@ -179,6 +179,33 @@ describe("when nobody will ask, it is told at once", () => {
     await vi.waitFor(() => expect(begun[0]?.signal.aborted).toBe(true));
     expect(await talk.say(".")).toMatch(/^552 /);
     expect(front.queue).toEqual([]);
+  });
+
+  test("a list that refuses does not wait for it", async () => {
+    const { scanners, begun } = recording(undefined, () => new Promise(() => undefined));
+    const { talk, front } = await open({
+      scanners,
+      lists: { message: ["no"] },
+      words: [sayWord("no", reject("spam"))],
+    });
+    talk.send(`BDAT ${body.length} LAST\r\n${body}`);
+    expect(await talk.reply()).toBe("550 5.7.1 spam");
+    expect([begun[0]?.signal.aborted, front.failures]).toEqual([true, []]);
+  });
+
+  test("what it opens when it was called off is let go at once", async () => {
+    const late = Promise.withResolvers<Spool>();
+    const { scanners } = recording(undefined, async ({ openSpool, signal }) => {
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      late.resolve(openSpool());
+      return undefined;
+    });
+    const { talk } = await open({ scanners, lists: { message: ["no"] }, words: [sayWord("no", reject("spam"))] });
+    talk.send(`BDAT ${body.length} LAST\r\n${body}`);
+    await talk.reply();
+    const spool = await late.promise;
+    expect(await spool.write(Buffer.from("x"))).toBe(false);
+    expect(await spool.end()).toBeUndefined();
   });
 
   test("the client goes while it is scanned", async () => {

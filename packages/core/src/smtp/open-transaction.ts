@@ -17,6 +17,7 @@ export class OpenTransaction {
   contentSince = 0;
   /** Room that scanners asked for; what they put there may be part of the message by now. */
   readonly #spools: Spool[] = [];
+  #over = false;
   readonly #recipients: Recipient[] = [];
   #known: Set<string> | undefined;
 
@@ -34,11 +35,14 @@ export class OpenTransaction {
 
   openSpool(spooler: Spooler): Spool {
     const spool = createSoundSpool(spooler.open());
-    this.#spools.push(spool);
+    // An engine that was called off may not have heard of it yet.
+    if (this.#over) void spool.dispose();
+    else this.#spools.push(spool);
     return spool;
   }
 
   dispose(): void {
+    this.#over = true;
     for (const spool of this.#spools) void spool.dispose();
     this.content?.dispose();
     this.content = undefined;
