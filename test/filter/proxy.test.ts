@@ -1,6 +1,8 @@
 // The SMTP proxy before the queue and the content filter behind it, against scripted servers: who has the message afterwards, what the
 // client was told, and what stands when the filter is gone. Never both, never nobody.
 // oxlint-disable import/default -- the linter does not know the export condition of the sources
+import { symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import filter from "@postern/plugin-filter";
 import transport from "@postern/plugin-transport-smtp";
 import {
@@ -13,8 +15,10 @@ import {
 } from "@postern/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { talk } from "../e2e/client.ts";
+import { command, repository } from "../e2e/gateway.ts";
+import { run } from "../e2e/run.ts";
 import { until } from "../e2e/until.ts";
-import { freePort } from "../services/index.ts";
+import { freePort, temporaryFolder } from "../services/index.ts";
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -258,6 +262,36 @@ describe("a proxy before the queue", () => {
     expect(await send(world)).not.toContain("queued as");
     expect(proxy.transactions).toHaveLength(1);
   });
+});
+
+test("explaining a message gives it to nobody", async () => {
+  const proxy = await createSink();
+  cleanUp.push(() => proxy.close());
+  const folder = temporaryFolder();
+  cleanUp.push(async () => folder[Symbol.dispose]());
+  symlinkSync(join(repository, "node_modules"), join(folder.path, "node_modules"));
+  const explain = async (given: object): Promise<string> => {
+    const config = {
+      hostname: "mx.example.test",
+      listeners: [{ name: "in", host: "127.0.0.1", port: 2525 }],
+      queue: { directory: "./queue" },
+      domains: { relay: ["example.test"] },
+      relayhost: "[127.0.0.1]:1",
+      plugins: ["@postern/plugin-access", "@postern/plugin-transport-smtp", ["@postern/plugin-filter", given]],
+    };
+    writeFileSync(join(folder.path, "postern.config.json"), JSON.stringify(config), { mode: 0o600 });
+    writeFileSync(join(folder.path, "mail"), "Subject: x\r\n\r\nbody\r\n");
+    const args = ["--client", "192.0.2.1", "--from", "a@b.test", "--to", "c@example.test", "--message", "mail"];
+    const { stdout, stderr } = await run(
+      process.execPath,
+      ["--conditions=@postern/source", command, "explain", ...args],
+      { cwd: folder.path },
+    );
+    return stdout + stderr;
+  };
+  expect(await explain(proxyTo(proxy))).toContain(`handed over: if the proxy 127.0.0.1:${proxy.port} takes it`);
+  expect(await explain({ contentFilter: `smtp:${proxy.nextHop}` })).toContain(`smtp:${proxy.nextHop}`);
+  expect(proxy.sessions).toBe(0);
 });
 
 describe("a content filter behind the queue", () => {

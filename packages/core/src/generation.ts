@@ -292,7 +292,7 @@ class BuiltGeneration implements Generation {
       authenticate: authenticators.length === 0 ? undefined : createAuthentication(authenticators, parts.guard),
       scan: scanners.length === 0 ? undefined : (ask) => scanning.scan(ask),
       beginScan: scanning.begin,
-      handOver: handover === undefined ? undefined : guardHandover(handover, parts.guard),
+      handOver: handover === undefined ? undefined : guardHandover(handover, parts.guard, parts.dry),
     });
     this.#delivery = Object.freeze({
       hooks,

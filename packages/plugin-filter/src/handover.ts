@@ -47,16 +47,27 @@ export function createHandover(
     deadlineMs,
     filters: contentFilter === undefined ? [] : [contentFilter],
     take(ask) {
-      const { listener } = ask.session;
-      if (unfiltered.has(listener)) return undefined;
-      // What is held, and what the policy sends by a filter of its own, goes to the queue.
-      if (take !== undefined && !ask.held && ask.filter === undefined && (wanted?.has(listener) ?? true)) {
-        return take(ask);
-      }
-      if (contentFilter === undefined || ask.filter !== undefined) return undefined;
-      return { kind: "filter", destination: contentFilter };
+      const way = wayOf(ask);
+      return way === "proxy" && take !== undefined ? take(ask) : filtered(way);
+    },
+    explain(ask) {
+      const way = wayOf(ask);
+      if (way !== "proxy") return filtered(way);
+      return { kind: "taken", reply: reply(250, "2.0.0", `if the proxy ${proxy?.address ?? ""} takes it`) };
     },
   };
+
+  function wayOf({ session, held, filter }: Omit<HandoverAsk, "signal">): "proxy" | "filter" | "queue" {
+    const { listener } = session;
+    // What the policy sends by a filter of its own goes to the queue, as does what is held; that gets its filter for later.
+    if (unfiltered.has(listener) || filter !== undefined) return "queue";
+    if (proxy !== undefined && !held && (wanted?.has(listener) ?? true)) return "proxy";
+    return "filter";
+  }
+
+  function filtered(way: "proxy" | "filter" | "queue"): HandoverAnswer {
+    return way === "queue" || contentFilter === undefined ? undefined : { kind: "filter", destination: contentFilter };
+  }
 }
 
 function createProxy(

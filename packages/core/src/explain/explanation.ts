@@ -169,6 +169,8 @@ export class Explanation {
           this.#effects.push(`discard: ${logText(event.text)}`);
         } else if (event.kind === "quarantined") {
           this.#effects.push(`quarantine: ${logText(event.reason)}`);
+        } else if (event.kind === "handedOver") {
+          this.#effects.push(`handed over: ${logText(event.reply.text)}`);
         }
       },
     };

@@ -52,6 +52,8 @@ export interface Handover {
    * may do otherwise says so in its answer.
    */
   take(ask: HandoverAsk): MaybePromise<HandoverAnswer>;
+  /** What `take` would most likely answer, with nothing done: for `postern explain`, which never calls `take`. Absent: it is queued. */
+  explain?(ask: Omit<HandoverAsk, "signal">): HandoverAnswer;
 }
 
 export interface OwnedHandover {
@@ -91,7 +93,8 @@ export function checkFilters({ owner, value }: OwnedHandover, check: (destinatio
   }
 }
 
-export function guardHandover({ owner, value }: OwnedHandover, guard: Guard): HandOver {
+/** `dry`: nothing is to be done. */
+export function guardHandover({ owner, value }: OwnedHandover, guard: Guard, dry = false): HandOver {
   const patient: Owner = {
     ...owner,
     onError: "defer",
@@ -99,7 +102,9 @@ export function guardHandover({ owner, value }: OwnedHandover, guard: Guard): Ha
   };
   return (ask, controller) => {
     const { signal } = controller;
-    const answer = guard.run(patient, `handover ${value.name}`, checkHandover, () => value.take({ ...ask, signal }));
+    const answer = guard.run(patient, `handover ${value.name}`, checkHandover, () =>
+      dry ? value.explain?.(ask) : value.take({ ...ask, signal }),
+    );
     return after(answer, (said) => {
       if (!(said instanceof Failed)) return said;
       controller.abort(said.error); // at a deadline it still runs
