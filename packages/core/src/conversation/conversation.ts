@@ -295,16 +295,14 @@ export class Conversation {
     });
   }
 
-  #take(dialogue: Dialogue, { plain }: OpenTransaction, changes: Changes, quarantine: string | undefined): void {
+  #take(dialogue: Dialogue, transaction: OpenTransaction, changes: Changes, quarantine: string | undefined): void {
     const { session } = dialogue;
+    const { plain, content } = transaction;
     const { id, sender, recipients } = plain;
-    const about = {
-      session,
-      id,
-      sender,
-      recipients: recipients.length,
-      sizeBytes: dialogue.transaction?.content?.sizeBytes ?? 0,
-    };
+    // Nobody wanted to see it: all that is known is what the client said.
+    const sizeBytes =
+      content === undefined || content.sizeBytes === 0 ? (plain.declaredSizeBytes ?? 0) : content.sizeBytes;
+    const about = { session, id, sender, recipients: recipients.length, sizeBytes };
     if (quarantine === undefined) this.#host.log({ kind: "received", ...about, effects: [] });
     else this.#host.log({ kind: "quarantined", ...about, reason: quarantine });
     this.#disposal = { kind: "taken", changes, quarantine };

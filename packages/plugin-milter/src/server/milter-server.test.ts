@@ -180,7 +180,7 @@ test("sessions and messages follow each other on one connection; what is given u
   await mta.over();
   await served.close();
   expect(told).toEqual(["reset", "closed helo.test", "closed second.test"]);
-  expect(seen).toEqual(["1 Subject: one\r\n\r\nbody\r\n", "1 Subject: two\r\n\r\nbody\r\n", "1 \r\n"]);
+  expect(seen).toEqual(["1 Subject: one\r\n\r\nbody\r\n", "1 Subject: two\r\n\r\nbody\r\n", "1 "]);
 });
 
 test("without a look at the message a field comes on top", async () => {
