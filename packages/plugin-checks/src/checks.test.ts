@@ -252,6 +252,17 @@ describe("in a gateway", () => {
     expect(text.slice(text.indexOf("\r\n\r\n") + 4) === `${expected.join("\r\n")}\r\n`).toBe(true);
   });
 
+  it("a message in a file is changed where it is large, too", async () => {
+    await using gateway = await start({ bodyChecks: ["/^change/ REPLACE changed", "/^drop/ IGNORE"] });
+    const block = `${"keep this line as it is\r\n".repeat(4_000)}change\r\ndrop\r\n`;
+    const reply = await send(gateway, `Subject: x\r\n\r\n${block.repeat(40)}`);
+    expect(reply).toMatch(/^250 /);
+    const [delivery] = await gateway.delivered(1);
+    const text = delivery?.content.toString() ?? "";
+    const expected = block.replace("change\r\ndrop\r\n", "changed\r\n").repeat(40);
+    expect(text.slice(text.indexOf("\r\n\r\n") + 4) === expected).toBe(true);
+  });
+
   it("what a pattern took from an 8-bit line comes back in the same octets", async () => {
     await using gateway = await start({
       headerChecks: ["/^Subject: (.*)/ REPLACE X-Was: $1"],

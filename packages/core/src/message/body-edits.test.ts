@@ -211,3 +211,46 @@ describe("no sound edits", () => {
     expect(edits.map((edit) => Buffer.from("octets" in edit ? edit.octets : "value" in edit ? edit.value : "").toString())).toEqual(["before", "before"]); // prettier-ignore
   });
 });
+
+it("whatever a plugin hands over is refused, or leaves a sound message", async () => {
+  const random = randomFrom(8);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const texts = ["", "a", "X-A", "a\r\n\r\nb", "\n.\r", "\0", "ü", "\u2028", "x".repeat(2_000), "Subject", " ", ":"];
+  const octets = texts.map((text) => Buffer.from(text));
+  const numbers = [0, 1, 2, 3, 7, 50, -1, 0.5, Number.NaN, 2 ** 53, "1", null, undefined, {}, 1n];
+  const bodies = [...octets, ...octets.map((one) => createMemoryBlob([one, one])), new globalThis.Blob(["x"]), "x", {}, null];
+  const kinds = ["prependHeader", "appendHeader", "insertHeader", "replaceHeader", "deleteHeader", "replaceBody", "spliceBody", "addRecipient", "nonsense", undefined, Symbol("x")];
+  const raw = `A: 1\r\nX-A: 2\r\n fold\r\nno field\r\nSubject: 3\r\n\r\n${"line\r\n".repeat(9)}`;
+  let taken = 0;
+  for (let round = 0; round < 20_000; round++) {
+    const answer = Array.from({ length: 1 + Math.floor(random() * 4) }, () => ({
+      kind: pick(kinds),
+      name: pick([...texts, 1]),
+      value: pick<unknown>([...texts, ...octets, 1]),
+      nth: pick(numbers),
+      index: pick(numbers),
+      start: pick(numbers),
+      end: pick(numbers),
+      octets: pick<unknown>([...octets, "x"]),
+      body: pick(bodies),
+      address: pick<unknown>([...texts, 1]),
+    }));
+    let edits: readonly Edit[];
+    try {
+      edits = checkEdits(answer);
+    } catch (error) {
+      expect(error).toMatchObject({ code: "PLUGIN_FAILED" });
+      continue;
+    }
+    taken += 1;
+    const given = createMessage(createMemoryBlob([Buffer.from(raw)]));
+    const { message } = await applyEdits(given, edits);
+    const text = await textOf(message.raw);
+    expect([answer, /\r(?!\n)|(?<!\r)\n/.test(text)]).toEqual([answer, false]);
+    // No field ended the header: the body is what an edit made of it, or as it was.
+    const body = await textOf(message.body);
+    expect(text.endsWith(`\r\n\r\n${body}`)).toBe(true);
+    if (!edits.some(({ kind }) => kind === "replaceBody" || kind === "spliceBody")) expect(body).toBe(await textOf(given.body));
+  }
+  expect(taken).toBeGreaterThan(1_000);
+}); // prettier-ignore
