@@ -8,6 +8,7 @@ import {
   type Clock,
   type MaybePromise,
   type RecipientAnswer,
+  type Transaction,
 } from "../model/index.ts";
 import { defer, permit, reject } from "../model/verdict.ts";
 import type { MixedPolicy, Scanned } from "./at-message.ts";
@@ -304,6 +305,12 @@ describe("a session", () => {
       drops_a: ({ recipient }) =>
         recipient?.address.startsWith("a@") === true ? [{ kind: "discard" as const }, permit] : undefined,
     };
+    /** With these as recipients already. */
+    const taken = (addresses: readonly string[], recipient?: string) => {
+      const asked = question(recipient);
+      const recipients = addresses.map((address) => ({ address, original: address }));
+      return { ...asked, transaction: { ...(asked.transaction as Transaction), recipients } };
+    };
     const friend = { name: "friend", authorizes: true, compile: () => () => permit } as const;
 
     test.for(["connect", "mail", "relay", "rcpt"] as const)("by %s: no list is asked any more", async (stage) => {
@@ -311,12 +318,28 @@ describe("a session", () => {
       const { policy } = await setUp({ lists }, { words: discarding });
       const judge = policy.start();
       expect(await judge.ask("rcpt", question("c@ours.example"))).toMatchObject({ kind: "reject" });
-      for (const name of ["a", "b", "nobody"]) {
-        expect(await judge.ask("rcpt", question(`${name}@ours.example`))).toBeUndefined();
+      expect(await judge.ask("rcpt", question("a@ours.example"))).toBeUndefined();
+      for (const name of ["b", "nobody"]) {
+        expect(await judge.ask("rcpt", taken(["a@ours.example"], `${name}@ours.example`))).toBeUndefined();
       }
-      expect(await judge.ask("data", question())).toBeUndefined();
+      expect(await judge.ask("data", taken(["a@ours.example", "b@ours.example"]))).toBeUndefined();
       judge.resetTransaction();
       expect(await judge.ask("rcpt", question("b@ours.example"))).toMatchObject({ kind: "reject" });
+    });
+
+    test("lists are asked again when its recipient was refused after all", async () => {
+      const lists = { rcpt: ["drops_a", "no"], data: ["no"], message: ["no"] };
+      const { policy } = await setUp({ lists }, { words: discarding });
+      const judge = policy.start();
+      expect(await judge.ask("rcpt", question("a@ours.example"))).toBeUndefined();
+      expect(await judge.ask("rcpt", question("b@ours.example"))).toMatchObject({ kind: "reject" });
+      const others = taken(["b@ours.example"]);
+      expect(await judge.ask("data", others)).toMatchObject({ kind: "reject" });
+      const { transaction } = others;
+      const message = createMessage(createMemoryBlob([Buffer.from("\r\n")]));
+      expect(await judge.judge({ ...others, transaction, message }, undefined)).toMatchObject({
+        objection: { kind: "reject" },
+      });
     });
 
     test("the relay guard is asked for every recipient all the same", async () => {
@@ -325,16 +348,15 @@ describe("a session", () => {
       const judge = policy.start();
       expect(await judge.ask("rcpt", question("a@other.example"))).toMatchObject({ kind: "reject" });
       expect(await judge.ask("rcpt", question("a@ours.example"))).toBeUndefined();
-      expect(await judge.ask("rcpt", question("b@other.example"))).toMatchObject({ kind: "reject" });
+      expect(await judge.ask("rcpt", taken(["a@ours.example"], "b@other.example"))).toMatchObject({ kind: "reject" });
     });
 
     test("and who may relay still may", async () => {
       const lists = { mail: ["drops_a"], relay: ["friend"] };
       const { policy } = await setUp({ lists }, { words: discarding, restrictions: [friend] });
       const judge = policy.start();
-      for (const address of ["a@other.example", "b@other.example"]) {
-        expect(await judge.ask("rcpt", question(address))).toBeUndefined();
-      }
+      expect(await judge.ask("rcpt", question("a@other.example"))).toBeUndefined();
+      expect(await judge.ask("rcpt", taken(["a@other.example"], "b@other.example"))).toBeUndefined();
     });
   });
 

@@ -88,8 +88,9 @@ export class SessionJudge {
   /** By address: a recipient that is refused after all takes its effects with it. */
   readonly #recipientEffects = new Map<string, readonly MessageEffect[]>();
   #dataEffects: readonly MessageEffect[] = noEffects;
-  /** A recipient was taken whose lists said that the message goes nowhere. */
-  #isDiscarding = false;
+  /** Their lists said that the message goes nowhere; it does when one of them is a recipient in the end. */
+  readonly #discarding = new Set<string>();
+  #mailDiscards = false;
   #decision: Decision | undefined;
 
   constructor(policy: Policy) {
@@ -119,7 +120,7 @@ export class SessionJudge {
       case "rcpt":
         return this.#ruleRecipient(question);
       case "data":
-        if (this.#isDiscarding) return this.#decided(nothing);
+        if (this.#isDiscarding(question)) return this.#decided(nothing);
         return after(this.#runList("data", aboutOne(question), undefined), (run) => {
           const ruling = this.#final(run);
           this.#dataEffects = ruling.effects;
@@ -157,12 +158,19 @@ export class SessionJudge {
     this.#early.delete("mail");
     this.#recipientEffects.clear();
     this.#dataEffects = noEffects;
-    this.#isDiscarding = false;
+    this.#discarding.clear();
+    this.#mailDiscards = false;
+  }
+
+  /** Of the recipients that were taken: who passed the lists may be refused yet, by the hook behind them. */
+  #isDiscarding({ transaction }: PolicyQuestion): boolean {
+    if (this.#mailDiscards || this.#discarding.size === 0) return this.#mailDiscards;
+    return transaction?.recipients.some(({ address }) => this.#discarding.has(address)) === true;
   }
 
   /** Nothing more is asked about a message that goes nowhere. */
   #runMessageList(question: PolicyQuestion): MaybePromise<ListRun> {
-    if (!this.#isDiscarding) return this.#runList("message", aboutOne(question), undefined);
+    if (!this.#isDiscarding(question)) return this.#runList("message", aboutOne(question), undefined);
     return this.#begin("message", question, undefined);
   }
 
@@ -193,7 +201,7 @@ export class SessionJudge {
       const objection = run.settleRefusal();
       const { by, effects = noEffects, ifPermit } = run;
       // What an earlier list discards is discarded, and yet its recipients are judged.
-      if (stage === "mail" && objection === undefined) this.#isDiscarding = isDiscarded(run);
+      if (stage === "mail" && objection === undefined) this.#mailDiscards = isDiscarded(run);
       return this.#keep(stage, { objection, by, effects, ifPermit });
     });
   }
@@ -211,7 +219,7 @@ export class SessionJudge {
     const { recipient } = question;
     // RFC 5321 §4.5.1: whoever comes may write to the postmaster.
     if (recipient !== undefined && recipient.address.toLowerCase() === "postmaster") return this.#decided(nothing);
-    if (!this.#isDiscarding) return this.#askLists(question);
+    if (!this.#isDiscarding(question)) return this.#askLists(question);
     const carried = this.#policy.delayReject ? undefined : this.#carried();
     return this.#discard(this.#begin("rcpt", question, carried), () => this.#askLists(question));
   }
@@ -292,14 +300,14 @@ export class SessionJudge {
       if (denied !== undefined) return this.#decided(coreRuling(run, denied, "relay guard"));
       const deferral = run.settle();
       if (deferral !== undefined) return this.#decided(rulingOf(run, deferral));
-      const discarded = this.#isDiscarding || isDiscarded(run);
+      const discards = isDiscarded(run);
       return after(
-        discarded || !answersForRecipients
+        discards || !answersForRecipients || this.#isDiscarding(run.ask)
           ? undefined
           : guardListed(recipient.address, addresses, transaction?.sender ?? ""),
         (unknown) => {
           if (unknown !== undefined) return this.#decided(this.#refuseUnknown(run, unknown));
-          this.#isDiscarding = discarded;
+          if (discards) this.#discarding.add(recipient.address);
           if (run.effects !== undefined) this.#recipientEffects.set(recipient.address, run.effects);
           return this.#decided(rulingOf(run, undefined));
         },
