@@ -188,7 +188,6 @@ async function readAnswer(response: IncomingMessage, ask: Exchange): Promise<Htt
     if (error instanceof ScannerFailure) throw error;
     throw failure("down", ask, `broke off its answer: ${String(error)}`, error);
   }
-  if (!response.complete) throw failure("down", ask, "broke off its answer");
   if (offset !== Infinity && bodyBytes === 0)
     throw failure("error", ask, "its answer ends before the body it announces");
   return { status, statusText, octets: Buffer.concat(pieces), hasBody: bodyBytes > 0 };

@@ -82,7 +82,7 @@ const adding =
   (socket, { content }) =>
     void socket.end(ok(fields + content.slice(0, content.indexOf("\r\n\r\n") + 4), verdict), "latin1");
 
-/** Who has read to the end hears of a reset only when it writes. */
+/** Who has read to the end hears only when it writes that nobody is there any more. */
 function stillOpen({ open }: Fake): number {
   for (const socket of open) socket.write("x");
   return open.size;
@@ -181,11 +181,16 @@ describe("no verdict", () => {
   test("a verdict before it had the whole message", async () => {
     const fake = await startFake(
       () => undefined,
-      (socket) => socket.end(ok("Subject: x\r\n\r\n")),
+      (socket) => socket.end(ok("A_TEST")),
     );
     const message = sampleMessage(Buffer.alloc(8 << 20, "x"));
-    const answer = await scan(fake.address, { message, more: { maxSize: "10MB" } });
-    expect(answer).toMatchObject({ name: "ScannerFailure" });
+    const answer = await scan(fake.address, { message, more: { mode: "check", maxSize: "10MB" } });
+    expect(answer).toMatchObject({ name: "ScannerFailure", reason: "error" });
+  });
+
+  test("more tests than it announced", async () => {
+    const fake = await startFake(saying(`${ok("A_TEST")},B_TEST`));
+    expect(await scan(fake.address, { more: { mode: "check" } })).toMatchObject({ reason: "error" });
   });
 
   test("a message above maxSize is not even sent", async () => {

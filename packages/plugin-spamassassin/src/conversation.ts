@@ -55,13 +55,11 @@ export function converse(question: Question): Promise<Verdict> {
     let timer: Timer | undefined;
     const socket = connect({ ...endpoint.target, allowHalfOpen: true });
 
-    const end = (complete = false): void => {
+    const end = (): void => {
       over = true;
       timer?.cancel();
       signal.removeEventListener("abort", onAbort);
-      // Behind the end of the message only a reset tells spamd that nobody waits any more.
-      if (sent && !complete && "host" in endpoint.target) socket.resetAndDestroy();
-      else socket.destroy();
+      socket.destroy();
       wake?.();
     };
     const fail = (reason: FailureReason, text: string, cause?: unknown): void => {
@@ -115,7 +113,7 @@ export function converse(question: Question): Promise<Verdict> {
         if (said.verdict === undefined) throw new ScannerFailure("error", "spamd gave no verdict");
         if (answer === undefined || taken < said.length) return fail("down", "broke off its answer");
         if (!sent) return fail("error", "answered before it had the whole message");
-        end(true);
+        end();
         resolve(said.verdict);
       } catch (error) {
         failWith(
