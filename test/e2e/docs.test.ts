@@ -15,6 +15,7 @@ const pages = [
   "CONTRIBUTING.md",
   "SECURITY.md",
   "examples/README.md",
+  "examples/scanner/README.md",
   ...markdownBelow("docs"),
   ...readdirSync(join(repository, "packages")).map((name) => `packages/${name}/README.md`),
 ].filter((page) => existsSync(join(repository, page)));

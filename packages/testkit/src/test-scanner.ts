@@ -10,6 +10,8 @@ import { tryCancellation } from "./scan-cancellation.ts";
 import { spooledMessage } from "./scan-messages.ts";
 import { ScanTrial, textOf, type Question, type ScannerUnderTest } from "./scan-trial.ts";
 
+export type { ScannerUnderTest } from "./scan-trial.ts";
+
 export interface ScannerCase {
   readonly name: string;
   readonly message?: string | Uint8Array;

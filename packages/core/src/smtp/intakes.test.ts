@@ -1,6 +1,7 @@
 // Content on its way to an engine that begins early: what it is given is what the message will be, however it came; and it is told when nobody
 // will ask.
 import { describe, expect, test, vi } from "vitest";
+import { randomFrom, sample, seed } from "../../../../test/sampling.ts";
 import { createNamelessFiles, createSpooler, type Spool } from "../message/index.ts";
 import { reject } from "../model/index.ts";
 import { ownScanner, type OwnedScanner, type ScanIntake, type Scanner } from "../scanning/index.ts";
@@ -133,6 +134,41 @@ describe("what it is given is what is read in the end", () => {
     expect(front.failures).toMatchObject([{ point: "scanner recorder intake", reason: "error" }]);
   });
 });
+
+test(
+  "whatever comes, and however the network cuts it: two engines are given what is queued",
+  async () => {
+    const random = randomFrom(seed);
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const pieces = ["a", ".", "..", "\r\n", "\r\n.", "\r\n..", "\r\n.\t", "\xe9", "line of text"];
+    for (let round = 0; round < sample(60, 2000); round += 1) {
+      const [quick, slow] = [
+        recording(),
+        recording(() => (random() < 0.2 ? new Promise((resolve) => setImmediate(resolve)) : undefined)),
+      ];
+      const [one] = quick.scanners;
+      const [other] = slow.scanners;
+      if (one === undefined || other === undefined) throw new Error("two scanners");
+      const scanners = [one, { ...other, scanner: { ...other.scanner, name: "second" } }];
+      const lineEndings = pick(["reject", "normalize"] as const);
+      const { talk, front } = await open({ scanners, spooler: small(), listener: { lineEndings } });
+      const content = `${Array.from({ length: Math.floor(random() * 200) }, () => pick(pieces)).join("")}\r\n`;
+      await talk.say("DATA");
+      const wire = `${content.replaceAll(/(^|\r\n)\./g, "$1..")}.\r\n`;
+      for (let at = 0; at < wire.length;) {
+        const length = 1 + Math.floor(random() ** 3 * 300);
+        talk.send(wire.slice(at, at + length));
+        at += length;
+        if (random() < 0.3) await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect([seed, round, await talk.reply()]).toEqual([seed, round, expect.stringMatching(/^250 /)]);
+      expect(quick.scanned).toEqual([{ given: content, read: content }]);
+      expect(slow.scanned).toEqual(quick.scanned);
+      expect(front.queue[0]?.text.endsWith(content)).toBe(true);
+    }
+  },
+  sample(10_000, 300_000),
+);
 
 describe("when nobody will ask, it is told at once", () => {
   type End = readonly [what: string, options: FrontOptions, end: (talk: Talk) => unknown, reply: RegExp | undefined];
