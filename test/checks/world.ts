@@ -193,3 +193,39 @@ export function randomMail(random: () => number, id: string): Mail {
   const recipients = [...new Set(["joe@relay.test", ...some(2, () => pick(["ann@relay.test", "else@relay.test"]))])];
   return { id, recipients, content: Buffer.from(content.replaceAll("\n", "\r\n")) };
 }
+
+const everyAction = [
+  "REJECT no",
+  "REJECT 4.7.1 later",
+  "DISCARD",
+  "PASS",
+  "REDIRECT else@relay.test",
+  "HOLD",
+  "BCC copy@relay.test",
+  "FILTER smtp:[127.0.0.1]:$FILTER$",
+  "PREPEND X-New: added",
+  "REPLACE X-New: instead",
+  "IGNORE",
+  "STRIP",
+  "WARN",
+  "DUNNO",
+];
+
+/** Each action, in a header and in a body. */
+export const pairsWorld: World = {
+  headerChecks: everyAction.map((value, at) => [`/^X-Do: ${at}$/`, value]),
+  mimeHeaderChecks: [],
+  nestedHeaderChecks: [],
+  bodyChecks: everyAction.map((value, at) => [`/^do ${at}$/`, value]),
+  bodyChecksSizeLimit: 0,
+};
+
+/** Each action before each other: `X-Do` twice, or once before a line of the body. */
+export const pairsMails: readonly Mail[] = everyAction.flatMap((_, first) =>
+  everyAction.map((_unused, second) => {
+    const id = `pair-${first}-${second}`;
+    const lines = (first + second) % 2 === 0 ? [`X-Do: ${second}`, "", "text"] : ["", `do ${second}`, "text"];
+    const content = [`X-Case: ${id}`, "Subject: x", `X-Do: ${first}`, ...lines, ""].join("\r\n");
+    return { id, recipients: ["joe@relay.test", "ann@relay.test"], content: Buffer.from(content) };
+  }),
+);
