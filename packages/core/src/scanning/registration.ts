@@ -24,6 +24,9 @@ export function ownScanner(host: ScannerHost, scanner: Scanner): OwnedScanner {
   if (typeof scanner.scan !== "function") {
     throw new PluginError(host.name, `scanner ${scanner.name} has no function "scan"`);
   }
+  if (scanner.begin !== undefined && typeof scanner.begin !== "function") {
+    throw new PluginError(host.name, `"begin" of scanner ${scanner.name} is no function`);
+  }
   const onError = scanner.onError ?? host.onError;
   if (onError === undefined) {
     throw new PluginError(

@@ -231,6 +231,7 @@ describe("registration", () => {
     ["an unknown policy", () => ownScanner({ name: "av", onError: "accept" as OnError }, scanner), /"accept"/],
     ["no name", () => ownScanner({ name: "av" }, { ...scanner, name: "" }), /needs a name/],
     ["no scan", () => ownScanner({ name: "av" }, { ...scanner, scan: undefined as never }), /"scan"/],
+    ["a begin that is none", () => ownScanner({ name: "av" }, { ...scanner, begin: true as never }), /"begin"/],
     ["a deadline of nothing", () => ownScanner({ name: "av", onError: "skip", deadlineMs: 0 }, scanner), /"deadline"/],
   ])("%s is refused", (_, register, message) => {
     expect(register).toThrow(PluginError);
