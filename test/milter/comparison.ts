@@ -35,10 +35,10 @@ export function compareFates(session: MilterSession, postfix: Fate, own: Fate): 
   const ids = new Set([...postfix.delivered.keys(), ...own.delivered.keys()]);
   for (const id of ids) tell(`delivered ${id}`, deliveredAs(postfix.delivered.get(id), named), own.delivered.get(id));
   for (const [name, theirs] of postfix.notes) {
-    const heard = own.notes.get(name) ?? [];
-    for (let at = 0; at < Math.max(theirs.length, heard.length); at += 1) {
+    const [one, other] = [theirs, own.notes.get(name) ?? []];
+    for (let at = 0; at < Math.max(one.length, other.length); at += 1) {
       const before = differences.length;
-      tell(`told to ${name}, ${at}`, noteOf(theirs[at]), noteOf(heard[at]));
+      tell(`told to ${name}, ${at}`, noteOf(one[at]), noteOf(other[at]));
       if (differences.length > before) break;
     }
   }

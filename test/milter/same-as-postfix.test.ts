@@ -11,7 +11,7 @@ import { compareFates } from "./comparison.ts";
 import { makeSessions } from "./sessions.ts";
 import { startMilterWorld, variants } from "./world.ts";
 
-const count = sample(120, 3_000);
+const count = sample(60, 6_000);
 const mostFailures = 5;
 
 describeUnless(requirePrograms("postfix", "root") ?? requirePymilter(), "milters, the same as Postfix", () => {
@@ -51,6 +51,6 @@ describeUnless(requirePrograms("postfix", "root") ?? requirePymilter(), "milters
       expect(failures.join("\n\n")).toBe("");
       expect(delivered).toBeGreaterThan(count / 3);
     },
-    isLong ? 1_200_000 : 60_000,
+    isLong ? 2_400_000 : 60_000,
   );
 });

@@ -93,8 +93,8 @@ function endOfMessage(random: Random, isOld: boolean): PlanEntry {
     changes.push(["replacebody", body.slice(0, cut)], ["replacebody", body.slice(cut)]);
   }
   if (chance(random, 0.1)) changes.push(["quarantine", "looks odd"]);
-  const then = chance(random, 0.2) ? pick(random, rulings) : "continue";
-  return { changes, then };
+  const ruling = chance(random, 0.2) ? pick(random, rulings) : "continue";
+  return { changes, ruling };
 }
 
 function makePlan(random: Random, isOld: boolean): Plan {
@@ -179,7 +179,8 @@ function makeSteps(random: Random, address: string): SessionStep[] {
 export function makeSessions(seed: number, count: number, variants: number, oldVariant = 4): MilterSession[] {
   return Array.from({ length: count }, (_, index) => {
     const random = randomFrom(seed * 100_003 + index);
-    const address = `127.1.${index % variants}.${Math.floor(index / variants) + 1}`;
+    const turn = Math.floor(index / variants);
+    const address = `127.${1 + Math.floor(turn / 250)}.${index % variants}.${1 + (turn % 250)}`;
     return { address, plan: makePlan(random, index % variants === oldVariant), steps: makeSteps(random, address) };
   });
 }

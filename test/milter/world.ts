@@ -83,7 +83,10 @@ function startBeside(folder: string, milters: ReadonlyMap<string, PyMilter>, sin
     const address = milters.get(serverOf(name))?.address ?? "";
     return name === "old" ? `{ ${address}, protocol=2 }` : address;
   };
-  writeFileSync(map, sets.map((set, index) => `127.1.${index}.0/24 ${set.map(spoken).join(", ")}\n`).join(""));
+  const networks = sets.flatMap((set, index) =>
+    Array.from({ length: 20 }, (_, turn) => `127.${turn + 1}.${index}.0/24 ${set.map(spoken).join(", ")}\n`),
+  );
+  writeFileSync(map, networks.join(""));
   return startPostfixRelay({
     folder,
     relayhost: sink.nextHop,

@@ -19,7 +19,7 @@ export type PlanEntry =
   | "continue"
   | "die"
   | { readonly reply: readonly [code: string, enhanced: string | null, ...lines: string[]] }
-  | { readonly sleep?: number; readonly changes?: readonly PlannedChange[]; readonly then?: PlanEntry };
+  | { readonly sleep?: number; readonly changes?: readonly PlannedChange[]; readonly ruling?: PlanEntry };
 
 /** Names and arguments are pymilter's. */
 export type PlannedChange =

@@ -4,8 +4,8 @@ planned_milter.py SOCKET FOLDER VARIANT: plans are FOLDER/plans/CLIENT-ADDRESS.j
 each, where TAG stands in FOLDER/tag. VARIANT is JSON: {"steps": flags to ask for, "actions": flags, "macros": {stage: names}}.
 
 A plan maps events (connect, helo, envfrom, envrcpt, data, header, eoh, body, eom, unknown) to lists, one entry a call; the last one stays. An
-entry is a word (accept, reject, discard, tempfail, skip, continue, noreply, die, rubbish), {"reply": [code, xcode, line, …]}, {"sleep": s, "then": entry}, or
-at eom {"changes": [[name, argument, …], …], "then": entry}.
+entry is a word (accept, reject, discard, tempfail, skip, continue, noreply, die, rubbish), {"reply": [code, xcode, line, …]}, {"sleep": s, "ruling": entry}, or
+at eom {"changes": [[name, argument, …], …], "ruling": entry}.
 """
 import json
 import os
@@ -99,7 +99,7 @@ class Planned(Milter.Base):
             time.sleep(entry.get("sleep", 0))
             for name, *args in entry.get("changes", []):
                 self.change(name, *args)
-            return self.carry_out(entry.get("then", "continue"), event)
+            return self.carry_out(entry.get("ruling", "continue"), event)
         return Milter.NOREPLY if self.steps & NO_REPLY.get(event, 0) else verdict
 
     def change(self, name, *args):

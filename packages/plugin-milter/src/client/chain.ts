@@ -83,6 +83,8 @@ export class Chain {
     const discarded = this.#discarded;
     this.#end();
     if (discarded !== undefined) return [{ kind: "discard", text: `discarded by milter ${discarded}` }];
+    // As in Postfix: it is taken, and nobody gets it.
+    if (leavesNobody(ask, edits)) return [{ kind: "discard", text: "its milters left no recipient" }];
     return [...effects, ...edits.map((edit) => ({ kind: "edit", edit }) as const)];
   }
 
@@ -106,6 +108,16 @@ export class Chain {
     this.#discarded = undefined;
     for (const conversation of this.#conversations) conversation.abort();
   }
+}
+
+function leavesNobody({ transaction: { recipients } }: ScanAsk, edits: readonly Edit[]): boolean {
+  if (!edits.some(({ kind }) => kind === "removeRecipient")) return false;
+  const left = new Set(recipients.map(({ address }) => address));
+  for (const edit of edits) {
+    if (edit.kind === "addRecipient") left.add(edit.address);
+    else if (edit.kind === "removeRecipient") left.delete(edit.address);
+  }
+  return left.size === 0;
 }
 
 function effectsOf({ modified, quarantine, lost }: Inspection, name: string): Effect[] {

@@ -99,7 +99,7 @@ describe("what a milter is told", () => {
     const usual = await startOne();
     await deliver(usual.gateway).expect(/^250/);
     const macros = ({ commands }: ScriptedMilter) =>
-      commands.flatMap((command) => (command.kind === "macros" ? [[command.of, { ...command.macros }]] : []));
+      commands.flatMap((command) => (command.kind === "macros" ? [[command.of, { ...command.macros }] as const] : []));
     const id = expect.stringMatching(/^\w+$/);
     expect(macros(usual.milter)).toEqual([
       [
@@ -127,7 +127,7 @@ describe("what a milter is told", () => {
       },
     });
     await deliver(own.gateway).expect(/^250/);
-    expect(macros(own.milter).filter(([of]) => "HMT".includes(String(of)))).toEqual([
+    expect(macros(own.milter).filter(([of]) => "HMT".includes(of))).toEqual([
       ["H", { "{daemon_name}": "ORIGINATING" }],
       ["M", { "{client_port}": expect.stringMatching(/^\d+$/), "{client_connections}": "1" }],
     ]);
@@ -158,6 +158,30 @@ describe("what a milter is told", () => {
     ]);
   });
 
+  test("behind a DATA that was refused the message is told anew: libmilter would never answer", async () => {
+    const { gateway, milter } = await startOne({
+      script: { data: (_, count) => [count === 1 ? replies.tempfail : replies.continue] },
+    });
+    await smtp(gateway)
+      .say("MAIL FROM:<a@example.net>")
+      .say("RCPT TO:<b@example.test>")
+      .say("DATA")
+      .expect(/^451/)
+      .say("RCPT TO:<c@example.test>")
+      .expect(/^250/)
+      .data(mail)
+      .expect(/^250/);
+    expect(milter.heard.slice(4, 11)).toEqual([
+      "data",
+      "abort",
+      "mail <a@example.net>",
+      "recipient <b@example.test>",
+      "recipient <c@example.test>",
+      "data",
+      "header From:a@example.net",
+    ]);
+  });
+
   test("ESMTP parameters", async () => {
     const { gateway, milter } = await startOne();
     await smtp(gateway)
@@ -184,7 +208,8 @@ describe("what it says stands at its own command", () => {
     [{ kind: "shutdown" }, "connect", [/^421 4\.7\.0/]],
     [replies.tempfail, "connect", [/^220/, ok, /^451 4\.7\.1 Service unavailable/]],
     [again, "helo", [/^220/, ok, /^450 4\.2\.0 later/]],
-    [replies.reject, "helo", [/^220/, /^550 5\.7\.1/]],
+    [replies.reject, "helo", [/^220/, ok, /^550 5\.7\.1/]],
+    [{ kind: "replyCode", text: "421 4.3.2 bye" }, "helo", [/^220/, /^421 4\.3\.2 bye/]],
     [replies.reject, "mail", [/^220/, ok, /^550 5\.7\.1 Command rejected/]],
     [again, "mail", [/^220/, ok, /^450 4\.2\.0 later/]],
     [refusal, "recipient", [/^220/, ok, ok, /^554-5\.7\.0 100% no\n554 5\.7\.0 again$/]],

@@ -114,6 +114,8 @@ export class Conversation {
   #skipped: CommandKind | undefined;
   /** Something of a message was told: an abort is due. */
   #inMessage = false;
+  /** What it was told of the message, before its content. */
+  #told: Step[] = [];
   #wish: Wish = noWish;
   /** A message that nobody waits for any more is still with the milter. */
   #settling: Promise<unknown> | undefined;
@@ -141,7 +143,7 @@ export class Conversation {
     const stands = this.#stands();
     if (stands !== undefined || this.#isOut || this.#isOver) return stands;
     if (this.#settling !== undefined) return this.#settling.then(() => this.ask(step));
-    if (rules[step.kind].ofMessage) this.#inMessage = true;
+    if (rules[step.kind].ofMessage) this.#note(step);
     this.#waiting.push(step);
     if (this.#line === undefined && !this.#isWorthConnecting(step)) return undefined;
     return this.#caught(this.#catchUp());
@@ -198,6 +200,21 @@ export class Conversation {
     this.milter.release(line, lastWords, this.#settling === undefined);
   }
 
+  /**
+   * A recipient or a second DATA behind a DATA that was refused: libmilter would ignore it and never answer. The message is told it anew.
+   */
+  #note(step: Step): void {
+    const isBehindData = this.#told.at(-1)?.kind === "data";
+    const told = this.#told.filter(({ kind }) => kind !== "data");
+    if (isBehindData) {
+      this.abort();
+      this.#waiting.push(...told);
+      this.#told = told;
+    }
+    this.#inMessage = true;
+    this.#told.push(step);
+  }
+
   #stands(): Objection | undefined {
     if (this.#standing !== undefined) return this.#standing;
     if (this.#lost?.policy === "defer") return putOff;
@@ -216,6 +233,7 @@ export class Conversation {
 
   #endMessage(): void {
     this.#inMessage = false;
+    this.#told = [];
     this.#waiting = this.#waiting.filter(({ kind }) => !rules[kind].ofMessage);
     if (this.#accepted === "message") this.#accepted = undefined;
     this.#skipped = undefined;

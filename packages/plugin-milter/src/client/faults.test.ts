@@ -31,7 +31,7 @@ async function converse(gateway: Parameters<typeof smtp>[0]): Promise<string[]> 
     if (/^(?:554|421)/.test(said.at(-1) ?? "")) return said;
     said.push(await dialogue.say(line));
   }
-  if (/^250/.test(said.at(-1) ?? "")) said.push(await dialogue.data(mail));
+  if (said.at(-1)?.startsWith("250") === true) said.push(await dialogue.data(mail));
   await dialogue.hangUp();
   return said;
 }

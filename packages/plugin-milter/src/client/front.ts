@@ -52,7 +52,7 @@ export function askMilters(gateway: Gateway, options: FrontOptions): void {
   smtp.connect.tap(deadline, (session) => front.connect(session));
   smtp.helo.tap(deadline, (name, session) => {
     const step: Step = { kind: "helo", command: { kind: "helo", name: toOctets(name) }, occasion: { session } };
-    return after(front.ask(session, step), laterIfTemporary);
+    return after(front.ask(session, step), onlyIfEnding);
   });
   smtp.mail.tap(deadline, (_, transaction, session) =>
     front.ask(session, { kind: "mail", command: mailCommand(transaction), occasion: { session, transaction } }),
@@ -67,9 +67,12 @@ export function askMilters(gateway: Gateway, options: FrontOptions): void {
   smtp.data.tap(deadline, (transaction, session) =>
     front.ask(session, { kind: "data", command: { kind: "data" }, occasion: { session, transaction } }),
   );
-  smtp.unknown.tap(deadline, (line, session) =>
-    front.ask(session, { kind: "unknown", command: { kind: "unknown", line: toOctets(line) }, occasion: { session } }),
-  );
+  smtp.unknown.tap(deadline, async (line, session) => {
+    // The end of a message is reported a moment later, and milters hear of it first.
+    await new Promise((resolve) => setImmediate(resolve));
+    const command = { kind: "unknown", line: toOctets(line) } as const;
+    return front.ask(session, { kind: "unknown", command, occasion: { session } });
+  });
   smtp.reset.tap((transaction, session) => front.abort(transaction, session));
   smtp.closed.tap((session) => front.close(session));
   const content = options.milters.map((each) => each.connectTimeout + Math.max(each.contentTimeout * 3, 660_000));
@@ -275,13 +278,16 @@ function unavailable(error: unknown): Unknown {
   throw error;
 }
 
-/** Who is only put off hears it at MAIL, since it stands for the session: greetings know 220 and 554, and EHLO no 4yz but 421 (RFC 5321 §4.3.2). */
-function laterIfTemporary(objection: Objection | undefined): Objection | undefined {
-  return objection?.kind === "defer" && objection.reply.code !== 421 ? undefined : objection;
+/**
+ * As Sendmail and Postfix have it: what is said at connect or HELO stands for the session and is heard at MAIL; but 421, which ends it, is heard
+ * at once.
+ */
+function onlyIfEnding(objection: Objection | undefined): Objection | undefined {
+  return objection?.reply.code === 421 ? objection : undefined;
 }
 
 /** A refused client is greeted with 554 (RFC 5321 §3.1). */
-function greetingOf(said: Objection | undefined): Objection | undefined {
-  const objection = laterIfTemporary(said);
-  return objection?.kind === "reject" ? { kind: "reject", reply: { ...objection.reply, code: 554 } } : objection;
+function greetingOf(objection: Objection | undefined): Objection | undefined {
+  if (objection?.kind !== "reject") return onlyIfEnding(objection);
+  return { kind: "reject", reply: { ...objection.reply, code: 554 } };
 }

@@ -126,6 +126,12 @@ describe("the envelope", () => {
   });
 });
 
+test("who is left without recipients is taken, and nobody gets it", async () => {
+  const { gateway } = await startOne(wants({ kind: "deleteRecipient", address: "<b@example.test>" }));
+  await deliver(gateway).expect(/^250 2\.0\.0/);
+  expect(gateway.events.map(({ kind }) => kind)).toContain("discarded");
+});
+
 test("quarantine, at the end or before it; the milters behind still see the message", async () => {
   const early = await start([
     { script: { recipient: () => [{ kind: "quarantine", reason: "odd" }, replies.continue] } },

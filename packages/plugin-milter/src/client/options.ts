@@ -2,6 +2,7 @@
 import { clientList, duration, onError, tableSpec } from "@postern/core";
 import { z } from "zod";
 import { macroStages, type MacroStage } from "../protocol/index.ts";
+import { usualMacros } from "./macros.ts";
 import { expectedAddress, parseAddress } from "./address.ts";
 
 const address = z.string().refine((text) => parseAddress(text, "/") !== undefined, {
@@ -13,10 +14,9 @@ const macroName = z.string().regex(/^(?:[A-Za-z_]|\{[^\s{},]+\})$/, {
   message: 'expected a macro such as "i" or "{client_addr}"',
 });
 const macroNames = z.array(macroName).max(100).optional();
-const stages = Object.fromEntries(macroStages.map((stage) => [stage, macroNames])) as Record<
-  MacroStage,
-  typeof macroNames
->;
+const stages = Object.fromEntries(
+  macroStages.map((stage) => [stage, macroNames.describe(`Unless given: \`${usualMacros[stage].join(" ")}\`.`)]),
+) as Record<MacroStage, typeof macroNames>;
 
 const timeout = (usual: string) => duration({ min: "1ms", max: "1h" }).default(usual);
 
