@@ -3,6 +3,7 @@
 // oxlint-disable import/default -- the linter does not know the export condition of the sources
 import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { definePlugin } from "@postern/core";
 import filter from "@postern/plugin-filter";
 import transport from "@postern/plugin-transport-smtp";
 import {
@@ -13,6 +14,7 @@ import {
   type SinkScript,
   type TestGateway,
 } from "@postern/testkit";
+import { z } from "zod";
 import { afterEach, describe, expect, test } from "vitest";
 import { talk } from "../e2e/client.ts";
 import { command, repository } from "../e2e/gateway.ts";
@@ -262,6 +264,40 @@ describe("a proxy before the queue", () => {
     expect(await send(world)).not.toContain("queued as");
     expect(proxy.transactions).toHaveLength(1);
   });
+});
+
+test("who wants the message queued after the client has left does not get it queued", async () => {
+  const release = Promise.withResolvers<undefined>();
+  const asked = Promise.withResolvers<AbortSignal>();
+  const slow = definePlugin({
+    name: "slow",
+    apiVersion: 1,
+    options: z.strictObject({}),
+    setup(gateway) {
+      gateway.handover({
+        name: "slow",
+        description: "",
+        take({ signal }) {
+          asked.resolve(signal);
+          return release.promise;
+        },
+      });
+    },
+  });
+  const gateway = await createTestGateway({ domains: { relay: ["example.test"] } }, { plugins: [slow] });
+  cleanUp.push(() => gateway.close());
+  const client = talk(gateway.connect());
+  await client.reply();
+  for (const line of ["EHLO a.test", "MAIL FROM:<a@b.test>", "RCPT TO:<c@example.test>"]) await client.say(line);
+  void client.data("Subject: x\r\n\r\n").catch(() => undefined);
+  const signal = await asked.promise;
+  client.hangUp();
+  await until(() => signal.aborted);
+  release.resolve(undefined);
+  await until(() => gateway.events.some(({ kind }) => kind === "disconnected"));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(gateway.events.filter(({ kind }) => kind === "received")).toEqual([]);
+  expect(gateway.deliveries).toEqual([]);
 });
 
 test("explaining a message gives it to nobody", async () => {

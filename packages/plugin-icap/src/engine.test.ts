@@ -197,6 +197,7 @@ describe("answers to RESPMOD", () => {
     [chunked("-1\r\n"), "fails error"],
     [chunked("fffffffffffff\r\n"), "fails error"],
     [chunked("2\r\nSubject\r\n0\r\n\r\n"), "fails error"],
+    [chunked("3\r\nSubXX\r\n12\r\nject: x\r\n\r\nhello\r\n\r\n0\r\n\r\n"), "fails error"],
     [chunked(`${"0".repeat(2_000)}1\r\n`), "fails error"],
     ["ICAP/1.0 200 OK\r\n\r\n", "fails error"],
     ["ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0\r\n\r\n", "fails error"],
