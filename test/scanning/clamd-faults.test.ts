@@ -23,6 +23,8 @@ interface Between {
   readonly port: number;
   /** For connections from now on; those that are end. */
   set(fault: Fault | undefined): void;
+  /** From the gateway so far. */
+  readonly octets: number;
   /** Takes no connections, and ends those that are. */
   stop(): Promise<void>;
 }
@@ -30,6 +32,7 @@ interface Between {
 async function startBetween(target: () => string): Promise<Between> {
   const sockets = new Set<Socket>();
   let current: Fault | undefined;
+  let octets = 0;
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
@@ -48,6 +51,7 @@ async function startBetween(target: () => string): Promise<Between> {
     socket.on("close", () => clamd.destroy());
     socket.on("data", (data) => {
       if (fault === "closes in the middle") return void socket.destroy();
+      octets += data.length;
       clamd.write(data);
     });
     clamd.on("data", (data) => {
@@ -59,6 +63,9 @@ async function startBetween(target: () => string): Promise<Between> {
   const hangUp = (): void => sockets.forEach((socket) => socket.destroy());
   return {
     port: (server.address() as AddressInfo).port,
+    get octets() {
+      return octets;
+    },
     set(fault) {
       current = fault;
       hangUp();
@@ -137,6 +144,19 @@ describeWith(["clamd"], "clamd's faults", () => {
     await expect.poll(() => gateway.log()).toContain("takes 1048576 bytes (StreamMaxLength)");
     await expect.poll(sockets).toBeLessThan(10);
     before = sockets();
+  });
+
+  it("clamd has most of a large message before its end, and none of it twice", async () => {
+    const before = between.octets;
+    using client = await dial(gateway.port);
+    for (const line of ["EHLO client.test", "MAIL FROM:<a@source.test>", "RCPT TO:<user@example.test>", "DATA"]) {
+      await client.say(line);
+    }
+    client.write(clean(long));
+    await expect.poll(() => between.octets - before).toBeGreaterThan(long.length * 0.8);
+    client.write(`${eicar}\r\n.\r\n`);
+    expect(await client.reply()).toMatch(/^550 5\.7\.1 infected: /);
+    expect(between.octets - before).toBeLessThan(long.length * 1.2);
   });
 
   it.each<[fault: Fault, policy: RegExp]>([
