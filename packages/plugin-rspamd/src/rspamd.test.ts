@@ -333,6 +333,26 @@ describe("learning", () => {
     expect(gateway.events.find(({ kind }) => kind === "discarded")).toMatchObject({ text });
   });
 
+  test("messages that are attached are the lesson, not what is around them", async () => {
+    next = { json: { success: true } };
+    await using gateway = await learning();
+    asked.length = 0;
+    const inner = "Subject: inner\r\n\r\nInner.";
+    const first = `Subject: first\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: message/rfc822\r\n\r\n${inner}\r\n--c--`;
+    const second = "Subject: second\r\n\r\nSecond.";
+    const attach = (content: string) => `--b\r\nContent-Type: message/rfc822\r\n\r\n${content}\r\n`;
+    const content = `Subject: Fwd\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee.\r\n${attach(first)}${attach(second)}--b--\r\n`;
+    expect(await send({ gateway, content, to: ["spam@example.test"], from: own })).toMatch(/^250/);
+    expect(asked.map(({ url, body }) => [url, body.toString()])).toEqual([
+      ["/learnspam", first],
+      ["/learnspam", second],
+    ]);
+    expect(gateway.events.find(({ kind }) => kind === "discarded")).toMatchObject({ text: "2 learnt as spam" });
+    const alone = `Subject: Fwd\r\nContent-Type: message/rfc822\r\n\r\n${second}\r\n`;
+    expect(await send({ gateway, content: alone, to: ["ham@example.test"], from: own })).toMatch(/^250/);
+    expect(asked.at(-1)).toMatchObject({ url: "/learnham", body: Buffer.from(`${second}\r\n`) });
+  });
+
   test("strangers teach nothing; one lesson at a time; what was not learnt comes again", async () => {
     await using gateway = await learning();
     asked.length = 0;

@@ -267,6 +267,35 @@ describe("what is asked", () => {
     expect(parts.at(-1)?.edit.kind).toBe("replaceBody");
   });
 
+  test("a slow spamd holds the reading back: a spooled message is never wholly in memory", async () => {
+    const fake = await startFake(saying(ok("A_TEST")), (socket) => socket.pause());
+    const piece = Buffer.alloc(64 * 1024, "x");
+    let read = 0;
+    const raw: Pick<Blob, "sizeBytes" | "chunks" | "read"> = {
+      sizeBytes: 500 * piece.length,
+      chunks: undefined,
+      async *read() {
+        for (; read < 500; read += 1) yield piece;
+      },
+    };
+    const message = {
+      ...sampleMessage(),
+      headers: sampleMessage("").headers,
+      raw: raw as Blob,
+      sizeBytes: raw.sizeBytes,
+    };
+    const answer = scan(fake.address, { message, more: { mode: "check", maxSize: "64MB" } });
+    let before = -1;
+    while (read === 0 || read !== before) {
+      before = read;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(read).toBeLessThan(150);
+    for (const socket of fake.open) socket.resume();
+    expect(await answer).not.toBeInstanceOf(Error);
+    expect(read).toBe(500);
+  });
+
   test("an answer in many packets, and one that holds spamd back, are one answer", async () => {
     const fake = await startFake((socket, { content }) => {
       const octets = ok(content.replace("sample", "*SPAM* sample"), spam).split("");
