@@ -203,6 +203,31 @@ describeWith(["clamd"], "clamd", () => {
     own[Symbol.dispose]();
   });
 
+  test.each<[what: string, lines: readonly string[], found: RegExp | undefined]>([
+    [
+      "clamd looks into less than it takes",
+      ["MaxFileSize 1M"],
+      /finds EICAR in a small message and not in one of 3000000 bytes/,
+    ],
+    ["it says so itself", ["MaxFileSize 1M", "AlertExceedsMax yes"], undefined],
+    ["it looks into all", ["MaxFileSize 20M"], undefined],
+  ])("its self test: %s", async (_, lines, found) => {
+    const own = temporaryFolder();
+    await using one = await startClamd({ folder: own.path, streamMaxBytes: 5_000_000, lines });
+    const { plugin } = await pluginAt(`unix:${one.socket}`, { maxSize: "3000000B", selfTest: true });
+    if (found !== undefined) {
+      await expect.poll(() => logOf(plugin), { timeout: 5_000, interval: 5 }).toMatch(found);
+    } else {
+      // The clock of the test's stands still: two scans, of which the second ends the test.
+      await expect
+        .poll(() => one.log().match(/FOUND/g)?.length ?? logOf(plugin), { timeout: 5_000, interval: 5 })
+        .toBe(2);
+      expect(await logOf(plugin)).not.toContain("EICAR");
+    }
+    await plugin.close();
+    own[Symbol.dispose]();
+  });
+
   test("what arrives in pieces is scanned as it arrives", async () => {
     const { scanner } = await pluginAt(`unix:${service.socket}`);
     const { signal } = new AbortController();

@@ -31,12 +31,19 @@ export default definePlugin({
       begin: engine.begin,
       scan: engine.scan,
     });
+    const closing = new AbortController();
     gateway.onReady(() => {
+      if (gateway.dry) return;
       // Nobody waits for it: a clamd that hangs must not keep the gateway from starting.
-      if (!gateway.dry)
-        void introduce(daemons, gateway, Math.min(gateway.messageSizeBytes, options.maxSize ?? Infinity));
+      void introduce(daemons, {
+        log: gateway.log,
+        largestBytes: Math.min(gateway.messageSizeBytes, options.maxSize ?? Infinity),
+        selfTest: options.selfTest,
+        signal: closing.signal,
+      });
     });
     gateway.onClose(() => {
+      closing.abort();
       for (const daemon of daemons) daemon.close();
     });
   },

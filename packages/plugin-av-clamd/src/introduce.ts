@@ -1,31 +1,49 @@
 /** At the start: does each clamd live, which is it, and does it take what the gateway takes? It is only said; mail comes in any case. */
 import type { PluginLog } from "@postern/core";
 import type { Daemon } from "./daemon.ts";
+import { selfTest } from "./self-test.ts";
 
-/** `largestBytes`: the largest message that will be sent to clamd; Infinity when nobody knows. */
-export async function introduce(
-  daemons: readonly Daemon[],
-  { log }: { readonly log: PluginLog },
-  largestBytes: number,
-): Promise<void> {
-  await Promise.all(daemons.map((daemon) => introduceOne(daemon, log, largestBytes)));
+export interface IntroduceOptions {
+  readonly log: PluginLog;
+  /** The largest message that will be sent to clamd; Infinity when nobody knows. */
+  readonly largestBytes: number;
+  readonly selfTest: boolean;
+  /** Aborted when the gateway closes. */
+  readonly signal: AbortSignal;
 }
 
-async function introduceOne(daemon: Daemon, log: PluginLog, largestBytes: number): Promise<void> {
+export async function introduce(daemons: readonly Daemon[], options: IntroduceOptions): Promise<void> {
+  await Promise.all(
+    daemons.map(async (daemon) => {
+      if (!(await introduceOne(daemon, options)) || !options.selfTest) return;
+      const { log, signal, largestBytes } = options;
+      try {
+        const wrong = await selfTest(daemon, Math.min(largestBytes, daemon.streamMaxBytes ?? Infinity), signal);
+        if (wrong !== undefined) log.warn(`clamd at ${daemon.name} ${wrong}`);
+      } catch (error) {
+        log.warn(`clamd at ${daemon.name} does not end its self test: ${(error as Error).message}`);
+      }
+    }),
+  );
+}
+
+/** Does it live? */
+async function introduceOne(daemon: Daemon, { log, largestBytes }: IntroduceOptions): Promise<boolean> {
   if (!(await daemon.ask())) {
     log.warn(`clamd at ${daemon.name} does not answer PING; until it does mail fares as onError says`);
-    return;
+    return false;
   }
   log.info(`clamd at ${daemon.name} is ${daemon.version}`);
-  if (!Number.isFinite(largestBytes)) return;
+  if (!Number.isFinite(largestBytes)) return true;
   try {
     await daemon.measure(largestBytes);
   } catch (error) {
     log.warn(`clamd at ${daemon.name} does not tell what it takes: ${(error as Error).message}`);
-    return;
+    return true;
   }
-  if (daemon.streamMaxBytes === undefined) return;
+  if (daemon.streamMaxBytes === undefined) return true;
   log.warn(
     `clamd at ${daemon.name} takes ${daemon.streamMaxBytes} bytes (StreamMaxLength) and the gateway ${largestBytes}: larger messages fail as tooLarge; bring limits.messageSize and StreamMaxLength together, and MaxFileSize and MaxScanSize with it`,
   );
+  return true;
 }

@@ -30,6 +30,7 @@ describe("options", () => {
       signatures: {},
       tagHeader: "X-Virus-Found",
       header: false,
+      selfTest: false,
       connections: 20,
     });
   });

@@ -43,6 +43,12 @@ export const options = z.strictObject({
     .describe(
       "Larger messages are not sent to clamd and fail as `tooLarge`. Absent: clamd's StreamMaxLength, found out at the start.",
     ),
+  selfTest: z
+    .boolean()
+    .default(false)
+    .describe(
+      "At the start, sends clamd EICAR's test file in a small message and in the largest that it may get, and warns when it is not found. Clamd logs it like any finding.",
+    ),
   connections: z
     .int()
     .min(1)
