@@ -16,6 +16,7 @@ export async function openAccept({ folder, sizeBytes }: PartScope): Promise<Part
     hasRoom: () => true,
     enqueue: () => Promise.resolve(),
     quarantine: () => Promise.resolve(),
+    withdraw: async () => undefined,
     log: (event) => void (logged += formatSmtpEvent(event).length),
   };
   const listener = createSmtpListener(

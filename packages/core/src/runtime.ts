@@ -335,6 +335,7 @@ class RunningGateway implements Runtime {
       hasRoom: (bytes) => this.#store.hasRoom(bytes),
       enqueue: (message, content, held) => this.submit(message, content, held),
       quarantine: (message, content, reason) => this.quarantine.add(message, content, reason),
+      withdraw: (id) => this.quarantine.withdraw(id),
       log: (event) => this.#tell(event, formatSmtpEvent),
     };
   }

@@ -78,6 +78,7 @@ export async function createConversations(
     hasRoom: () => true,
     enqueue: () => Promise.reject(new Error("there is no queue here")),
     quarantine: () => Promise.reject(new Error("there is no quarantine here")),
+    withdraw: () => Promise.reject(new Error("there is no quarantine here")),
     log,
   };
   const held = closers.move();

@@ -155,6 +155,7 @@ export class Explanation {
         this.#queued = message;
         this.#content = content;
       },
+      withdraw: async () => undefined,
       log: (event) => {
         if (event.kind === "rejected") {
           const asked = this.#commands.at(-1);

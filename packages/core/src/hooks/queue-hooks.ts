@@ -43,10 +43,12 @@ export const createQuarantineHooks = (declare: Declare) =>
       ["message", "id"],
       "An operator released a message: it is in the queue as `message`; `id` is what it had in the quarantine.",
     ),
-    deleted: declare.report<[id: string, why: "expired" | "by the operator", message: QueuedMessage | undefined]>(
+    deleted: declare.report<
+      [id: string, why: "expired" | "by the operator" | "not taken", message: QueuedMessage | undefined]
+    >(
       "quarantine.deleted",
       ["id", "why", "message"],
-      "A message has left the quarantine for good. `message` is undefined when it could not be read any more.",
+      "A message has left the quarantine for good; not taken: those for whom it was not put aside did not get it, and its client was told so. `message` is undefined when it could not be read any more.",
     ),
   });
 

@@ -11,16 +11,23 @@ export type QuarantineEvent =
       readonly kind: "deleted";
       readonly id: string;
       readonly message: QueuedMessage | undefined;
-      readonly why: "expired" | "by the operator";
+      readonly why: Deletion;
     };
+
+/** `not taken`: it was put aside for some of its recipients, and then nobody took it for the others. */
+export type Deletion = "expired" | "by the operator" | "not taken";
+
+const deletions: Readonly<Record<Deletion, string>> = {
+  expired: "expired and deleted",
+  "by the operator": "deleted by the operator",
+  "not taken": "deleted, not taken for the others",
+};
 
 const mostNamed = 5;
 
 /** One line, safe and bounded. */
 export function formatQuarantineEvent(event: Exclude<QuarantineEvent, { kind: "putAside" }>): string {
-  if (event.kind === "deleted") {
-    return `${event.id}: quarantine: ${event.why === "expired" ? "expired and deleted" : "deleted by the operator"}`;
-  }
+  if (event.kind === "deleted") return `${event.id}: quarantine: ${deletions[event.why]}`;
   const { id, message } = event;
   const { recipients } = message.envelope;
   const to = recipients.slice(0, mostNamed).map(({ address }) => `<${logText(address, 256)}>`);

@@ -352,6 +352,41 @@ describe("release", () => {
   });
 });
 
+describe("a gateway that is stopped", () => {
+  test.each(["release", "delete"] as const)(
+    "waits for a %s: it is done, and done durably, or it is refused",
+    async (act) => {
+      const asked = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      const wait = async (): Promise<void> => {
+        asked.resolve();
+        await goOn.promise;
+      };
+      const clock = createFakeClock();
+      const store = createSegmentStore({
+        directory: join(folder, "quarantine"),
+        clock,
+        minFreeBytes: 0,
+        handOffBytes: 0,
+      });
+      const entry = (id: string) => wait().then(() => store.entry(id));
+      const bench = await open({ store: over(store, { entry }) }, clock);
+      const id = await bench.add("one");
+      const other = await bench.add("other");
+      const acting = bench.quarantine[act](id);
+      await asked.promise;
+      const closing = bench.quarantine.close();
+      await expect(bench.quarantine[act](other)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+      goOn.resolve();
+      await Promise.all([acting, closing]);
+      expect(bench.queue.map(({ message }) => message.id)).toEqual(act === "release" ? [id] : []);
+      const again = await open({}, clock);
+      expect(await again.ids()).toEqual([other]);
+      await again.quarantine.close();
+    },
+  );
+});
+
 describe("search", () => {
   const texts = ["Invoice 17", "=?utf-8?B?UmVjaG51bmc=?= =?iso-8859-1?Q?_f=FCr_Sie?=", "hello", "invoice again"];
   test.each<[string, Parameters<Quarantine["search"]>[0], readonly number[]]>([

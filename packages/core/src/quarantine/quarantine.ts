@@ -8,7 +8,7 @@ import { ConfigError, PosternError } from "../errors.ts";
 import { type Blob, openMessage } from "../message/index.ts";
 import { type Clock, logText, type MaybePromise, type QueuedMessage } from "../model/index.ts";
 import { createSegmentStore, type OpenReport, type QueueEntry, type QueueStore } from "../queue/index.ts";
-import type { QuarantineEvent } from "./events.ts";
+import type { Deletion, QuarantineEvent } from "./events.ts";
 import { Keeper } from "./keeper.ts";
 import { describeEntry, type QuarantinedMessage } from "./listing.ts";
 import { describeContent } from "./note.ts";
@@ -58,8 +58,8 @@ export class Quarantine {
   readonly #store: QueueStore;
   readonly #keeper: Keeper;
   readonly #counts = { added: 0, released: 0, deleted: 0, expired: 0 };
-  /** Somebody is releasing or deleting it. */
-  readonly #inHand = new Set<string>();
+  /** Somebody is releasing or deleting it: until its store was told. */
+  readonly #inHand = new Map<string, Promise<unknown>>();
   #bytes = 0;
   #opening: Promise<void> | undefined;
   #opened = false;
@@ -175,8 +175,7 @@ export class Quarantine {
       await queue.enqueue(released, content);
       this.#counts.released += 1;
       tell({ kind: "released", message: released, id });
-      await this.#forget(id, content.sizeBytes);
-      return queueId;
+      return { result: queueId, durable: this.#forget(id, content.sizeBytes) };
     });
   }
 
@@ -185,16 +184,23 @@ export class Quarantine {
     return this.#take(id, () => this.#delete(id, "by the operator"));
   }
 
+  /** It was put aside for some of its recipients, and then nobody took it for the others. */
+  withdraw(id: string): Promise<void> {
+    return this.#take(id, () => this.#delete(id, "not taken"));
+  }
+
+  /** Ends after what is being released or deleted. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#opening?.catch(() => undefined);
+    await Promise.allSettled(this.#inHand.values());
     await this.#keeper.stop();
     if (this.#opened) await this.#store.close();
   }
 
   /** Again with the next message when it could not. */
   #open(): Promise<void> {
-    if (this.#closed) return Promise.reject(new PosternError("STORE_UNAVAILABLE", "the quarantine is closed"));
+    if (this.#closed) return Promise.reject(closed());
     this.#opening ??= this.#openNow().catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
@@ -247,11 +253,15 @@ export class Quarantine {
   }
 
   /** One at a time for each message: two releases would be two deliveries. */
-  async #take<T>(id: string, act: () => Promise<T>): Promise<T> {
+  async #take<T>(id: string, act: () => Promise<Taken<T>>): Promise<T> {
+    if (this.#closed) throw closed();
     if (this.#inHand.has(id)) throw new ConfigError(`message ${id.slice(0, 64)} is being released or deleted already`);
-    this.#inHand.add(id);
+    const acting = act();
+    this.#inHand.set(id, acting);
     try {
-      return await act();
+      const { result, durable } = await acting;
+      await durable;
+      return result;
     } finally {
       this.#inHand.delete(id);
     }
@@ -262,7 +272,7 @@ export class Quarantine {
     await this.#take(id, () => this.#delete(id, "expired"));
   }
 
-  async #delete(id: string, why: "expired" | "by the operator"): Promise<void> {
+  async #delete(id: string, why: Deletion): Promise<Taken<void>> {
     const bytes = this.#store.contentBytes?.(id);
     let message: QueuedMessage | undefined;
     try {
@@ -272,17 +282,31 @@ export class Quarantine {
       if (!(error instanceof PosternError) || error.code !== "STORE_DAMAGED") throw error;
     }
     const forgotten = this.#forget(id, bytes ?? message?.sizeBytes ?? 0);
+    const tell = (): void => {
+      this.#counts[why === "expired" ? "expired" : "deleted"] += 1;
+      this.#options.tell({ kind: "deleted", id, message, why });
+    };
+    if (why === "by the operator") return { result: undefined, durable: forgotten.then(tell) };
     // A disk that fails holds nobody up: what is not durable by the next start expires again.
-    if (why === "expired") void forgotten.catch(() => undefined);
-    else await forgotten;
-    this.#counts[why === "expired" ? "expired" : "deleted"] += 1;
-    this.#options.tell({ kind: "deleted", id, message, why });
+    void forgotten.catch(() => undefined);
+    tell();
+    return { result: undefined, durable: undefined };
   }
 
   #forget(id: string, sizeBytes: number): Promise<void> {
     this.#bytes -= sizeBytes;
     return this.#store.remove(id);
   }
+}
+
+/** What was done in memory, and when it is on disk too; a store that is closed writes it first. */
+interface Taken<T> {
+  readonly result: T;
+  readonly durable: Promise<void> | undefined;
+}
+
+function closed(): PosternError {
+  return new PosternError("STORE_UNAVAILABLE", "the quarantine is closed");
 }
 
 async function octetsOf(content: Blob, from: number, to: number): Promise<Buffer> {

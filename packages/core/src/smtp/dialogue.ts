@@ -285,6 +285,7 @@ export class Dialogue implements Reader {
     this.onEnd = undefined;
     if (this.state !== "start") this.state = "ready";
     this.policy.resetTransaction();
+    transaction.delivered = delivered;
     transaction.dispose();
     if (delivered) {
       this.messages += 1;

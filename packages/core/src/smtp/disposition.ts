@@ -50,9 +50,12 @@ export function dispose(
       );
     if (ruling.quarantined.length === 0) return settle();
     const refused = applyEnvelopeEdits({ ...transaction.plain, recipients: ruling.quarantined }, senderOnly(result));
-    return dialogue.proceed(rewrite(dialogue, refused), (envelope) =>
-      dialogue.proceed(putAside(dialogue, transaction, content, ruling, envelope), settle),
-    );
+    return dialogue.proceed(rewrite(dialogue, refused), (rewritten) => {
+      const envelope = { ...rewritten, id: dialogue.host.ids() };
+      return putAside(dialogue, transaction, content, ruling, envelope).then(() =>
+        settleOthers(dialogue, transaction, envelope.id, settle),
+      );
+    });
   });
 }
 
@@ -63,20 +66,38 @@ function rewrite(dialogue: Dialogue, envelope: Transaction): MaybePromise<Transa
   return rewriter === undefined ? envelope : rewriter.rewrite(envelope, { session: dialogue.session });
 }
 
-/** Those of the recipients for whom it was refused go aside under an id of their own. */
+/** Those of the recipients for whom it was refused go aside under an id of their own, which `envelope` has. */
 function putAside(
   dialogue: Dialogue,
   transaction: OpenTransaction,
   message: Message,
   ruling: MessageRuling,
-  rewritten: Transaction,
+  envelope: Transaction,
 ): Promise<void> {
-  const envelope = { ...rewritten, id: dialogue.host.ids() };
   const asked = { ...envelope, recipients: ruling.quarantined };
   const finished = finishMessage(dialogue, asked, message, ruling.effects, dialogue.host.clock.now());
   const queued = describe(dialogue, envelope, finished);
   const reason = `${ruling.quarantineReason}; taken for others as ${transaction.plain.id}`;
   return quarantine(dialogue, queued, finished, reason, ruling.quarantined);
+}
+
+/** `aside` does not stay when nobody takes the message for the others: its client was refused, or comes again with all of it. */
+async function settleOthers(
+  dialogue: Dialogue,
+  transaction: OpenTransaction,
+  aside: string,
+  settle: () => MaybePromise<void>,
+): Promise<void> {
+  const { host, session } = dialogue;
+  try {
+    if (!dialogue.over) await settle();
+  } finally {
+    if (!transaction.delivered) {
+      await host.withdraw(aside).catch((error: unknown) => {
+        host.log({ kind: "failed", session, where: "quarantine", error });
+      });
+    }
+  }
 }
 
 function commit(

@@ -156,6 +156,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
     enqueue:
       options.enqueue ?? (async (message, content) => void queue.push({ message, text: await readText(content) })),
     quarantine: options.quarantine ?? (() => Promise.reject(new Error("this front has no quarantine"))),
+    withdraw: () => Promise.reject(new Error("this front has no quarantine")),
     log: (event) => void events.push(event),
   };
   const listener = createSmtpListener(

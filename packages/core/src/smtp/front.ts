@@ -34,6 +34,8 @@ export interface SmtpHost {
   enqueue(message: QueuedMessage, content: Blob, held?: string): Promise<void>;
   /** The same for what is put aside; `reason` is one line for the operator. */
   quarantine(message: QueuedMessage, content: Blob, reason: string): Promise<void>;
+  /** Takes out again what was put aside for some, since nobody took the message for the others. */
+  withdraw(id: string): Promise<void>;
   /** Must not throw and must not wait. */
   log(event: SmtpEvent): void;
 }

@@ -13,6 +13,8 @@ export class OpenTransaction {
   receiving = false;
   /** All content is in: whatever fails now ends the transaction. */
   received = false;
+  /** It is over, with a message that was taken. */
+  delivered = false;
   /** Monotonic, when the content began. */
   contentSince = 0;
   /** Room that scanners asked for; what they put there may be part of the message by now. */
