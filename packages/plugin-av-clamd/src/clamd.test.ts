@@ -361,18 +361,41 @@ describe("what is found becomes", () => {
     );
   });
 
-  test("the version is asked anew now and then", async () => {
+  test("version and limit are asked anew now and then, and after clamd was away", async () => {
     const clock = createFakeClock();
-    const fake = await startFake();
+    const limits = { streamMaxBytes: 1_000 };
+    let away = false;
+    const fake = await startFake({
+      onConnect: (socket) => away && socket.end(),
+      get streamMaxBytes() {
+        return limits.streamMaxBytes;
+      },
+    });
     const engine = engineOn([fake.address], { clock });
+    const [daemon] = engine.daemons;
     const question = { message: sampleMessage(), signal: new AbortController().signal };
     const asked = () => fake.commands.filter((command) => command === "zVERSION").length;
-    await engine.daemons[0]?.ask();
+    const goOn = async () => {
+      await clock.run(100);
+      return daemon?.streamMaxBytes;
+    };
+    await daemon?.ask();
+    void daemon?.measure(1_500);
+    await expect.poll(goOn).toBe(1_000);
     await engine.scan(question);
     expect(asked()).toBe(1);
+    limits.streamMaxBytes = 2_000;
     await clock.run(11 * 60_000);
     await engine.scan(question);
     await expect.poll(asked).toBe(2);
+    await expect.poll(goOn).toBeUndefined();
+    away = true;
+    await clock.run(10_000); // no session waits any more
+    await expect(engine.scan(question)).rejects.toMatchObject({ reason: "down" });
+    expect(await daemon?.ask()).toBe(false);
+    away = false;
+    await engine.scan(question);
+    await expect.poll(asked).toBe(3);
   });
 });
 

@@ -40,6 +40,7 @@ export class Daemon {
   #pauseMs = 0;
   #pausedUntil = 0;
   #versionAt: number | undefined;
+  #wantedBytes = Infinity;
   #asking: Promise<boolean> | undefined;
 
   constructor({ name, address, connections, pingMs, clock }: DaemonOptions) {
@@ -134,19 +135,29 @@ export class Daemon {
    * above it is refused before the octets are there. Rejects with `ScannerFailure` when it cannot be asked.
    */
   async measure(wantedBytes: number): Promise<void> {
+    this.#wantedBytes = wantedBytes;
     this.streamMaxBytes = await findStreamMax(this.#address, wantedBytes, this.#clock, this.#pingMs);
   }
 
-  /** In the background, when it is time. */
+  /** In the background, when it is time: a clamd that was started again may take more than it did. */
   refresh(): void {
     const now = this.#clock.monotonic();
     const due = this.healthy ? now - (this.#versionAt ?? now) > versionMs : now >= this.#pausedUntil;
-    if (due) void this.ask();
+    if (due) void this.#refresh();
   }
 
   close(): void {
     this.#sessions.close();
     for (const session of this.#open) session.destroy(new ScannerFailure("down", "the gateway closes"));
+  }
+
+  async #refresh(): Promise<void> {
+    if (!(await this.ask()) || this.streamMaxBytes === undefined) return;
+    try {
+      await this.measure(this.#wantedBytes);
+    } catch {
+      this.streamMaxBytes = undefined; // it will say itself what is too large
+    }
   }
 
   async #ask(): Promise<boolean> {
@@ -164,6 +175,7 @@ export class Daemon {
       return true;
     } catch {
       this.#pause();
+      this.#versionAt = -Infinity; // whatever comes back may be another
       return false;
     } finally {
       timer.cancel();

@@ -73,7 +73,8 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeClamd> {
   return fake;
 }
 
-function converse(socket: Socket, fake: FakeClamd, { onStream, streamMaxBytes = Infinity, hangs }: FakeOptions): void {
+function converse(socket: Socket, fake: FakeClamd, options: FakeOptions): void {
+  const { onStream, streamMaxBytes = Infinity, hangs } = options;
   let got: Buffer = Buffer.alloc(0);
   let number = 0;
   let stream: Buffer[] | undefined;
