@@ -157,7 +157,7 @@ export class BodyLines {
       }
       // No field: the body begins without a blank line.
       this.#state = "body";
-      this.#offset = 1;
+      this.#offset = 0;
     }
     if (!continues) this.#delimiter(octets, textEnd);
     const wanted = this.#wanted;

@@ -86,12 +86,18 @@ class Check {
   }
 
   async #body(lines: BodyLines): Promise<ScanAnswer> {
+    let sinceTurn = 0;
     for await (const piece of this.#message.body.read()) {
       for (let at = 0; at < piece.length; at += turnBytes) {
         if (this.#findings.over || lines.idle) return this.#answer();
-        if (this.#signal.aborted) throw new ScannerFailure("timeout", "called off");
-        await this.#piece(lines, piece.subarray(at, at + turnBytes), false);
-        await turn();
+        if (sinceTurn >= turnBytes) {
+          sinceTurn = 0;
+          await turn();
+          if (this.#signal.aborted) throw new ScannerFailure("timeout", "called off");
+        }
+        const part = piece.subarray(at, at + turnBytes);
+        sinceTurn += part.length;
+        await this.#piece(lines, part, false);
       }
     }
     if (!this.#findings.over) await this.#piece(lines, Buffer.alloc(0), true);
