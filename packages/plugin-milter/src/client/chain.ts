@@ -41,7 +41,6 @@ export class Chain {
       }
       const decided = this.#decide(conversation, step, answer);
       if (decided !== undefined) return decided;
-      if (this.#discarded !== undefined) return undefined;
     }
     return undefined;
   }

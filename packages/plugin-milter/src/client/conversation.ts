@@ -139,7 +139,6 @@ export class Conversation {
 
   /** Never rejects: a milter that is lost answers by its `onError`. */
   ask(step: Step): MaybePromise<Objection | undefined> {
-    if (step.kind === "mail") this.abort();
     const stands = this.#stands();
     if (stands !== undefined || this.#isOut || this.#isOver) return stands;
     if (this.#settling !== undefined) return this.#settling.then(() => this.ask(step));

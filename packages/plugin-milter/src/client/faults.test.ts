@@ -279,6 +279,34 @@ test("another scanner's refusal calls a milter off; the next message of the sess
   await milter[Symbol.asyncDispose]();
 });
 
+test("called off, a silent milter is waited for no longer than for a command", async () => {
+  const milter = await startScriptedMilter({ script: { endOfMessage: () => [] } });
+  const refuser = definePlugin({
+    name: "refuser",
+    apiVersion: 1,
+    options: z.strictObject({}),
+    setup(gateway) {
+      gateway.scanner({
+        name: "refuser",
+        description: "refuses",
+        onError: "defer",
+        scan: async () => {
+          await vi.waitUntil(() => milter.heard.includes("endOfMessage"), { interval: 2 });
+          return reject("no");
+        },
+      });
+    },
+  });
+  const milters = [{ address: milter.address, onError: "defer", commandTimeout: "50ms", contentTimeout: "1h" }];
+  const gateway = await createTestGateway(config, { plugins: [[plugin, { milters }], refuser] });
+  await deliver(gateway)
+    .expect(/^550 5\.7\.1 no/)
+    .say("MAIL FROM:<c@example.net>")
+    .expect(/^451 4\.7\.1/);
+  await gateway.close();
+  await milter[Symbol.asyncDispose]();
+});
+
 describe("connections kept for the next session", () => {
   test("one serves many sessions; none stays at the end", async () => {
     const { gateway, milter } = await startOne({ given: { reuse: true } });
