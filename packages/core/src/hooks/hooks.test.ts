@@ -13,7 +13,8 @@ import {
   type Transaction,
 } from "../model/index.ts";
 import { createHooks, hooksFor, listHooks, PipeObjection, type PluginHooks } from "./index.ts";
-import { createMemoryBlob, createMessage } from "../message/index.ts";
+import { PosternError } from "../errors.ts";
+import { concatBlobs, createMemoryBlob, createMessage, type Blob } from "../message/index.ts";
 
 const session = { id: "S" } as Session;
 const transaction = { id: "T" } as Transaction;
@@ -146,6 +147,36 @@ describe("pipe", () => {
     const one = ["A", "Subject"];
     expect(seen).toEqual([["Subject"], one, one, ["B", ...one]]);
     expect(names(message)).toEqual(["Subject"]);
+  });
+
+  test("a body that is in a file is spliced before the next tap sees it; one that cannot be read is nobody's onError", async () => {
+    for (const readable of [true, false]) {
+      const { plugin, hooks, failures } = setUp();
+      const body = Buffer.from("old body\r\n");
+      const onDisk = (from: number, to: number): Blob => ({
+        sizeBytes: to - from,
+        chunks: undefined,
+        slice: (start, end = to - from) => onDisk(from + start, from + end),
+        async *read(start = 0, end = to - from) {
+          if (!readable) throw new PosternError("STORE_UNAVAILABLE", "the disk is gone");
+          yield body.subarray(from + start, Math.min(from + end, to));
+        },
+      });
+      const head = createMemoryBlob([Buffer.from("Subject: s\r\n\r\n")]);
+      const inFile = createMessage(concatBlobs([head, onDisk(0, body.length)]));
+      plugin("one", "skip").smtp.modify.tap(() => [
+        { kind: "spliceBody", start: 0, end: 3, octets: Buffer.from("new") },
+      ]);
+      const seen: string[] = [];
+      plugin("two").smtp.modify.tap(async (shown) => {
+        for await (const piece of shown.body.read()) seen.push(piece.toString());
+        return undefined;
+      });
+      const call = async () => hooks.smtp.modify.call({ message: inFile, envelope: [] }, transaction, session);
+      if (readable) await call();
+      else await expect(call()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+      expect([seen.join(""), failures]).toEqual([readable ? "new body\r\n" : "", []]);
+    }
   });
 
   test.each([
