@@ -24,7 +24,18 @@ export const processOutput: Output = {
 
 /** `human` is made only when it is wanted. */
 export function print(output: Output, json: boolean | undefined, data: unknown, human: () => string): void {
-  output.write(json === true ? `${JSON.stringify(data, undefined, 2)}\n` : human());
+  output.write(json === true ? `${formatJson(data)}\n` : human());
+}
+
+/** What JSON may leave as it is, and a terminal takes for a command or shows where it does not stand; C0 controls are escaped by JSON itself. */
+const commanding = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** For programs, and yet people look at it: strangers' texts are in it. */
+function formatJson(data: unknown): string {
+  return JSON.stringify(data, undefined, 2).replace(
+    commanding,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Many short texts as few writes: what one turn brings leaves together, at most 64 KiB at a time. */
