@@ -3,11 +3,11 @@ import { ConfigError } from "../errors.ts";
 
 const mostIds = 10_000;
 
-/** Throws `ConfigError`. */
+/** Each once. Throws `ConfigError`. */
 export function idsOf({ ids }: Readonly<Record<string, unknown>>): readonly string[] {
   if (!Array.isArray(ids) || ids.length > mostIds || !ids.every((id) => typeof id === "string"))
     throw new ConfigError(`"ids" is a list of at most ${mostIds} queue ids`);
-  return ids;
+  return [...new Set(ids)];
 }
 
 /** Throws `ConfigError`. */

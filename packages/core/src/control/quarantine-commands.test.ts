@@ -29,6 +29,7 @@ test.each<[string, Record<string, unknown>, unknown[]]>([
   ],
   ["show", { id: "a" }, ["show", "a"]],
   ["release", { ids: ["a"], to: ["b@c.test"] }, ["release", "a", ["b@c.test"]]],
+  ["release", { ids: ["a", "a"] }, ["release", "a", undefined]],
   ["delete", { ids: ["a"] }, ["delete", "a"]],
 ])("%s %j", async (name, args, expected) => {
   asked.length = 0;
