@@ -1,7 +1,6 @@
 /** What is written down of a message when it is put aside, so that a search need not read contents. */
-import { type Blob, openMessage } from "../message/index.ts";
+import { type Blob, decodeWords, openMessage } from "../message/index.ts";
 import { after, logText, type MaybePromise, type QuarantineNote } from "../model/index.ts";
-import { decodeWords } from "./decoded-words.ts";
 
 const longestFrom = 320;
 const longestSubject = 300;

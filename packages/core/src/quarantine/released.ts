@@ -26,7 +26,7 @@ export function releasedMessage(message: QueuedMessage, { id, now, to }: Release
 /** Throws `ConfigError` for what is no address. */
 export function namedRecipients(addresses: readonly string[]): readonly Recipient[] {
   return [...new Set(addresses)].map((given) => {
-    const path = parsePath(given);
+    const path = parsePath(given, { smtputf8: true });
     if (!path.ok || path.kind !== "mailbox") throw new ConfigError(`"${given.slice(0, 320)}" is no address`);
     return { address: path.address, original: path.address, notify: ["never"] };
   });
