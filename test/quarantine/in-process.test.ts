@@ -33,6 +33,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const answers: Readonly<Record<string, RecipientAnswer>> = {
   bad: { kind: "reject", reply: reply(550, "5.7.1", "bad for you") },
   aside: { kind: "quarantine", text: "suspicious" },
+  wordy: { kind: "quarantine", text: "so suspicious ".repeat(50) },
 };
 
 const scanner = definePlugin({
@@ -75,6 +76,7 @@ describe("each recipient's own fate", () => {
   it.each<[readonly string[], readonly string[], readonly string[], RegExp]>([
     [["good", "aside"], ["good"], ["aside"], /suspicious/],
     [["good", "bad"], ["good"], ["bad"], /./],
+    [["good", "wordy"], ["good"], ["wordy"], /so suspicious/],
     [["good", "aside", "bad", "other"], ["good", "other"], ["aside", "bad"], /suspicious/],
     [["aside"], [], ["aside"], /^suspicious$/],
     [["aside", "bad"], [], ["aside", "bad"], /suspicious/],

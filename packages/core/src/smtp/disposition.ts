@@ -6,6 +6,7 @@ import { applyEdits, type Edit, type Edited, type Message } from "../message/ind
 import {
   after,
   isObjection,
+  logText,
   reply,
   type MaybePromise,
   type Objection,
@@ -77,7 +78,8 @@ function putAside(
   const asked = { ...envelope, recipients: ruling.quarantined };
   const finished = finishMessage(dialogue, asked, message, ruling.effects, dialogue.host.clock.now());
   const queued = describe(dialogue, envelope, finished);
-  const reason = `${ruling.quarantineReason}; taken for others as ${transaction.plain.id}`;
+  // The id is found whatever the reasons are: a reason is one line of 512 characters.
+  const reason = `${logText(ruling.quarantineReason, 440)}; taken for others as ${transaction.plain.id}`;
   return quarantine(dialogue, queued, finished, reason, ruling.quarantined);
 }
 
