@@ -1,6 +1,6 @@
 /**
- * What rspamd wants changed in a message, as edits. Positions and their order are those of rspamd's own milter: removals, then insertions at an index from
- * the top (negative: from the end, as many fields as the message had), then envelope, spam header, signature.
+ * What rspamd wants changed in a message, as edits. Positions and their order are those of rspamd's own milter: removals, then insertions, then the envelope,
+ * signatures, and the spam header.
  */
 import type { Edit, EditPart, Message } from "@postern/core";
 import type { AddedField, RspamdAnswer } from "./answer.ts";
@@ -17,8 +17,9 @@ export function milterEdits({ answer, message }: Change): Edit[] {
   for (const [name, which] of Object.entries(milter?.remove_headers ?? {})) {
     edits.push(...removals(name, which, message));
   }
+  const places = new Places(message.headers.length);
   for (const [name, added] of Object.entries(milter?.add_headers ?? {})) {
-    for (const field of Array.isArray(added) ? added : [added]) edits.push(addition(name, field, { answer, message }));
+    for (const field of Array.isArray(added) ? added : [added]) edits.push(addition(name, field, places, answer));
   }
   if (milter?.change_from !== undefined) edits.push({ kind: "changeSender", address: bare(milter.change_from) });
   for (const address of milter?.add_rcpt ?? []) edits.push({ kind: "addRecipient", address: bare(address) });
@@ -43,17 +44,34 @@ function removals(name: string, which: number | readonly number[], { headers }: 
     .map((nth) => ({ kind: "deleteHeader", name, nth }));
 }
 
-function addition(name: string, field: AddedField, { answer, message }: Change): Edit {
-  if (typeof field === "string") return { kind: "appendHeader", name, value: octetsOf(field, answer) };
-  const value = octetsOf(field.value, answer);
-  const index = field.order ?? field.index;
-  if (index === undefined) return { kind: "appendHeader", name, value };
-  return {
-    kind: "insertHeader",
-    index: index >= 0 ? index : Math.max(0, message.headers.length + index + 1),
-    name,
-    value,
-  };
+/**
+ * Where a milter's fields go: positions count the Received field that the mail server puts on top, though a milter never sees it. What goes above it stands
+ * on top of the rest here, for ours is always the first.
+ */
+class Places {
+  readonly #count: number;
+  #receivedAt = 0;
+
+  /** `count`: the fields that there were. */
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  /** `undefined`: behind all others. Negative orders count from the end, -1 is behind the last one. */
+  indexFor(order: number | undefined): number | undefined {
+    if (order === undefined || order === -1) return undefined;
+    const position = order >= 0 ? order : Math.max(0, this.#count + order + 1);
+    if (position > this.#receivedAt) return position - 1;
+    this.#receivedAt += 1;
+    return position;
+  }
+}
+
+function addition(name: string, field: AddedField, places: Places, answer: RspamdAnswer): Edit {
+  const [text, order] = typeof field === "string" ? [field, undefined] : [field.value, field.order ?? field.index];
+  const value = octetsOf(text, answer);
+  const index = places.indexFor(order);
+  return index === undefined ? { kind: "appendHeader", name, value } : { kind: "insertHeader", index, name, value };
 }
 
 /** The one field of that name, in place of all that are there. */

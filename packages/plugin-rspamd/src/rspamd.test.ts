@@ -213,10 +213,22 @@ describe("changes", () => {
     ["removed: several", { remove_headers: { "X-A": [1, 2, 1], "X-B": [-1] } }, [from]],
     ["added at the end", added("v"), [from, one, two, three, "X-New: v"]],
     ["added on top", added({ value: "v", order: 0 }), ["X-New: v", from, one, two, three]],
-    ["added below the first", added({ value: "v", order: 1 }), [from, "X-New: v", one, two, three]],
-    ["added by index", added({ value: "v", index: 2 }), [from, one, "X-New: v", two, three]],
+    ["added below our Received", added({ value: "v", order: 1 }), ["X-New: v", from, one, two, three]],
+    [
+      "added above our Received, and then to where it was",
+      added([
+        { value: "v", order: 0 },
+        { value: "w", order: 1 },
+      ]),
+      ["X-New: v", "X-New: w", from, one, two, three],
+    ],
+    ["added by index", added({ value: "v", index: 2 }), [from, "X-New: v", one, two, three]],
     ["added at the very end", added({ value: "v", order: -1 }), [from, one, two, three, "X-New: v"]],
-    ["added above the last of all seven", added({ value: "v", order: -5 }), [from, one, two, "X-New: v", three]],
+    [
+      "added above the fifth from below, of seven",
+      added({ value: "v", order: -5 }),
+      [from, one, "X-New: v", two, three],
+    ],
     ["added before everything", added({ value: "v", order: -99 }), ["X-New: v", from, one, two, three]],
     ["added far behind", added({ value: "v", order: 99 }), [from, one, two, three, "X-New: v"]],
     ["added several times", added(["v", { value: "w", order: 0 }]), ["X-New: w", from, one, two, three, "X-New: v"]],
@@ -230,7 +242,7 @@ describe("changes", () => {
     [
       "removed, then added",
       { remove_headers: { "X-B": 0 }, add_headers: { "X-B": { value: "v", order: 1 } } },
-      [from, "X-B: v", one, three],
+      ["X-B: v", from, one, three],
     ],
   ])("%s", async (_, milter, expected) => {
     expect(await fields(milter)).toEqual(expected);
