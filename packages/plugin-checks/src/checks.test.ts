@@ -9,9 +9,8 @@ import {
 } from "@postern/core";
 import files from "@postern/plugin-maps-file";
 import access from "@postern/plugin-access";
-import { createTestGateway } from "@postern/testkit";
+import { createTestGateway, smtp } from "@postern/testkit";
 import { describe, expect, it } from "vitest";
-import { talk } from "../../../test/e2e/client.ts";
 import { parseAction, type Place } from "./action.ts";
 import { CheckTables } from "./check-tables.ts";
 import { createChecks } from "./checks.ts";
@@ -225,16 +224,14 @@ describe("in a gateway", () => {
         ],
       },
     ); // prettier-ignore
-  const send = async (gateway: Awaited<ReturnType<typeof start>>, content: string): Promise<string> => {
-    const client = talk(gateway.connect({ remoteAddress: "203.0.113.9" }));
-    await client.reply();
-    await client.say("EHLO client.test");
-    await client.say("MAIL FROM:<a@source.test>");
-    await client.say("RCPT TO:<b@example.test>");
-    const reply = await client.data(content);
-    client.hangUp();
-    return reply;
-  };
+  const send = (gateway: Awaited<ReturnType<typeof start>>, content: string): PromiseLike<string> =>
+    smtp(gateway)
+      .say("MAIL FROM:<a@source.test>")
+      .say("RCPT TO:<b@example.test>")
+      .say("DATA")
+      .expect(/^354/)
+      .raw(Buffer.from(`${content}.\r\n`, "latin1"))
+      .read();
 
   it("thirteen thousand lines that are changed become fewer splices, and the same body", async () => {
     await using gateway = await start({ bodyChecks: ["/^drop/ IGNORE", "/^change (\\d+)/ REPLACE changed $1"] });
