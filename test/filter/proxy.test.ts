@@ -216,6 +216,33 @@ describe("a proxy before the queue", () => {
     }
   });
 
+  test("200 sessions at once on few connections: each hears its own answer, and what was taken was taken once", async () => {
+    let most = 0;
+    let proxy: Sink | undefined;
+    const world = await startWorld(
+      (sink) => {
+        proxy = sink;
+        return proxyTo(sink, { connections: 5 });
+      },
+      ({ point, transaction }) => {
+        most = Math.max(most, proxy?.open ?? 0);
+        if (point !== "MESSAGE") return undefined;
+        const number = Number(/number (\d+)/.exec(transaction.content.toString())?.[1]);
+        return number % 3 === 0 ? `550 5.7.1 no to ${number}` : `250 2.0.0 taken ${number}`;
+      },
+    );
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, number) => send(world, { content: `Subject: number ${number}\r\n\r\n` })),
+    );
+    expect(answers).toEqual(
+      answers.map((_, number) => (number % 3 === 0 ? `550 5.7.1 no to ${number}` : `250 2.0.0 taken ${number}`)),
+    );
+    expect(world.filter.transactions).toHaveLength(answers.filter((said) => said.startsWith("250")).length);
+    // A connection that has said QUIT may still be open.
+    expect(most).toBeLessThanOrEqual(10);
+    await queuedNothing(world);
+  });
+
   test("only mail of its listeners; what is held or filtered by the policy is queued", async () => {
     const policy = {
       rcpt: [

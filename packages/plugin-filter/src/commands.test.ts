@@ -162,6 +162,40 @@ describe("a command's end", () => {
     expect(text).toContain("$(touch${IFS}hacked)@example.test\n");
   });
 
+  test("no more runs at once than `concurrency`", async () => {
+    const file = join(folder, "runs");
+    const argv = sh('echo + >>"$1"; sleep 0.05; echo - >>"$1"', file);
+    const command: PipeCommand = {
+      argv,
+      directory: folder,
+      identity: () => undefined,
+      flags: "",
+      eol: "lf",
+      nullSender: "",
+      size: undefined,
+      timeLimit: 10_000,
+      maxRecipients: 1,
+      concurrency: 3,
+    };
+    const transport = createPipeTransport(new Map([["one", command]]), { clock: systemClock, recipientDelimiter: "" });
+    const outcomes: Outcome[] = [];
+    const controls = {
+      settle: (_: unknown, outcome: Outcome) => void outcomes.push(outcome),
+      signal: new AbortController().signal,
+    };
+    const recipients = [sampleRecipient("a@example.test"), sampleRecipient("b@example.test")];
+    await Promise.all(Array.from({ length: 6 }, () => transport.deliver(requestFor({ recipients }), controls)));
+    expect(outcomes.map(({ status }) => status)).toEqual(Array(12).fill("delivered"));
+    let [now, most] = [0, 0];
+    for (const sign of readFileSync(file, "utf8").split("\n"))
+      most = Math.max(most, (now += sign === "+" ? 1 : sign === "-" ? -1 : 0));
+    expect(most).toBeLessThanOrEqual(3);
+    const off = AbortSignal.abort();
+    const called: Outcome[] = [];
+    await transport.deliver(requestFor(), { settle: (_, outcome) => void called.push(outcome), signal: off });
+    expect(called).toEqual([]);
+  });
+
   test("D: one run for each recipient, and what was here before is a loop", async () => {
     const file = join(folder, "each");
     const argv = sh('echo "run $*" >>"$0"; cat >>"$0"', "${recipient}");
