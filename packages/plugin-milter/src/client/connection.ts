@@ -13,6 +13,10 @@ const mostUnsent = 256 * 1024;
 /** What a milter may take to close after it was told to. */
 const partingMs = 5_000;
 
+const mostJoined = 4 * 1024;
+/** The same for all: its stack says nothing. */
+const sessionOver = down("the session is over");
+
 interface Waiter {
   readonly resolve: (response: Response) => void;
   readonly reject: (error: ScannerFailure) => void;
@@ -41,9 +45,9 @@ export class MilterConnection {
     socket.on("error", (cause: NodeJS.ErrnoException) =>
       this.#end(down(`the connection broke (${cause.code ?? cause.message})`, cause)),
     );
-    socket.on("end", () => this.#end(down("it closed the connection")));
+    socket.on("end", () => this.#closed());
     socket.on("close", () => {
-      this.#end(down("it closed the connection"));
+      this.#closed();
       this.onClose?.();
       this.onClose = undefined;
     });
@@ -82,6 +86,11 @@ export class MilterConnection {
 
   write(octets: readonly Uint8Array[]): void {
     if (!this.usable) return;
+    // Small packets are cheaper joined than listed to the system.
+    if (octets.length > 1 && octets.every(({ length }) => length < mostJoined)) {
+      this.#socket.write(Buffer.concat(octets));
+      return;
+    }
     this.#socket.cork();
     for (const part of octets) this.#socket.write(part);
     this.#socket.uncork();
@@ -126,14 +135,19 @@ export class MilterConnection {
     if (!this.usable) return;
     this.write(lastWords);
     this.#parting = this.#clock.setTimer(() => this.#socket.destroy(), partingMs);
-    this.#end(down("the session is over"), false);
+    this.#end(sessionOver, false);
     this.#socket.resume();
     this.#socket.end();
   }
 
-  destroy(trouble: ScannerFailure = down("the connection was closed")): void {
+  destroy(trouble: ScannerFailure = sessionOver): void {
     this.#end(trouble);
     this.#socket.destroy();
+  }
+
+  #closed(): void {
+    if (this.usable) this.#end(down("it closed the connection"));
+    else this.#end(sessionOver);
   }
 
   #timeOut(timeoutMs: number): Timer {
