@@ -44,11 +44,12 @@ const mime = (attachment: string, type = "application/octet-stream", encoding = 
   ].join("\r\n");
 
 /** A zip archive of one file. */
-function zip(name: string, content: Buffer): Buffer {
+function zip(name: string, content: Buffer, encrypted = false): Buffer {
   const packed = deflateRawSync(content);
   const local = Buffer.alloc(30);
   local.writeUInt32LE(0x04034b50, 0);
   local.writeUInt16LE(20, 4);
+  local.writeUInt16LE(encrypted ? 1 : 0, 6);
   local.writeUInt16LE(8, 8);
   local.writeUInt32LE(crc32(content), 14);
   local.writeUInt32LE(packed.length, 18);
@@ -143,6 +144,11 @@ describeWith(["clamd"], "clamd", () => {
               expect: infected("YARA.Secret_Word.UNOFFICIAL"),
             },
             { name: "deeper than clamd looks", message: mime(base64(inZips(12))), expect: { fails: "unscannable" } },
+            {
+              name: "an encrypted zip",
+              message: mime(base64(zip("secret", Buffer.from("noise".repeat(20)), true))),
+              expect: { fails: "encrypted" },
+            },
             { name: "exactly what clamd takes", message: Buffer.alloc(1 << 20, "x"), expect: "none" },
             { name: "one more", message: Buffer.alloc((1 << 20) + 1, "x"), expect: { fails: "tooLarge" } },
             {
