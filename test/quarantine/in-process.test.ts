@@ -101,6 +101,37 @@ describe("each recipient's own fate", () => {
   });
 });
 
+describe("for whom it was refused", () => {
+  const again: readonly PluginDefinition[] = [
+    lastWord("added", (gateway) =>
+      gateway.hooks.smtp.modify.tap(() => [{ kind: "addRecipient", address: "bad@example.test" }]),
+    ),
+    lastWord("copied", (gateway) =>
+      gateway.scanner({
+        name: "copied",
+        description: "A copy for each.",
+        onError: "defer",
+        scan: () => ["bad@example.test", "archive@example.test"].map((address) => ({ kind: "bcc", address }) as const),
+      }),
+    ),
+  ];
+  it.each(["quarantine", "discard"])("he is not added once more (%s)", async (mixed) => {
+    await using gateway = await createTestGateway({ ...config, policy: { mixed } } as never, {
+      plugins: [scanner, ...again],
+    });
+    const client = await greeted(talk(gateway.connect()));
+    expect(await send(client, "good", "bad")).toMatch(/^250 /);
+    await gateway.delivered(1);
+    expect(gateway.deliveries.flatMap(({ recipients }) => recipients)).toEqual([
+      "good@example.test",
+      "archive@example.test",
+    ]);
+    expect(gateway.quarantined.map(({ recipients }) => recipients)).toEqual(
+      mixed === "quarantine" ? [["bad@example.test"]] : [],
+    );
+  });
+});
+
 /** What stands behind the scanners, after others' part was put aside. */
 function lastWord(name: string, setup: (gateway: Gateway) => void): PluginDefinition {
   return definePlugin({ name, apiVersion: 1, options: z.strictObject({}), setup });

@@ -39,19 +39,20 @@ export function dispose(
   { message, ruling, edits }: Judged,
 ): MaybePromise<void> {
   const { modify: hook } = dialogue.generation.hooks.smtp;
-  const accepted = addBlindCopies({ ...transaction.plain, recipients: ruling.recipients }, ruling.effects);
+  const refused = refusedBy(ruling);
+  const accepted = addBlindCopies({ ...transaction.plain, recipients: ruling.recipients }, ruling.effects, refused);
   const scanned: MaybePromise<Edited> = edits.length === 0 ? { message, envelope: [] } : applyEdits(message, edits);
   const modify = (given: Edited): MaybePromise<Edited> =>
     hook.tapped ? hook.call(given, accepted, dialogue.session) : given;
   return dialogue.proceed(after(scanned, modify), (result) => {
     const content = result.message;
     const settle = (): MaybePromise<void> =>
-      dialogue.proceed(rewrite(dialogue, applyEnvelopeEdits(accepted, result.envelope)), (envelope) =>
+      dialogue.proceed(rewrite(dialogue, applyEnvelopeEdits(accepted, without(refused, result))), (envelope) =>
         commit(dialogue, transaction, content, ruling, envelope),
       );
     if (ruling.quarantined.length === 0) return settle();
-    const refused = applyEnvelopeEdits({ ...transaction.plain, recipients: ruling.quarantined }, senderOnly(result));
-    return dialogue.proceed(rewrite(dialogue, refused), (rewritten) => {
+    const aside = applyEnvelopeEdits({ ...transaction.plain, recipients: ruling.quarantined }, senderOnly(result));
+    return dialogue.proceed(rewrite(dialogue, aside), (rewritten) => {
       const envelope = { ...rewritten, id: dialogue.host.ids() };
       return putAside(dialogue, transaction, content, ruling, envelope).then(() =>
         settleOthers(dialogue, transaction, envelope.id, settle),
@@ -59,6 +60,19 @@ export function dispose(
     });
   });
 }
+
+const nobody: ReadonlySet<string> = new Set();
+
+function refusedBy({ quarantined, discarded }: MessageRuling): ReadonlySet<string> {
+  if (quarantined.length === 0 && discarded.length === 0) return nobody;
+  return new Set([...quarantined, ...discarded].map(({ address }) => address));
+}
+
+/** For whom it was refused he does not get it by being added once more. */
+const without = (refused: ReadonlySet<string>, { envelope }: Edited): Edited["envelope"] =>
+  refused.size === 0
+    ? envelope
+    : envelope.filter(({ kind, address }) => kind !== "addRecipient" || !refused.has(address));
 
 const senderOnly = ({ envelope }: Edited): Edited["envelope"] => envelope.filter(({ kind }) => kind === "changeSender");
 

@@ -10,12 +10,19 @@ export function lastEffect<K extends Kind>(effects: readonly MessageEffect[], ki
   return effects.findLast((effect): effect is EffectOf<K> => effect.kind === kind);
 }
 
-/** With one more recipient for each `bcc`, whose sender never hears of it. Before the envelope is rewritten: a copy may go to an alias. */
-export function addBlindCopies(envelope: Transaction, effects: readonly MessageEffect[]): Transaction {
+/**
+ * With one more recipient for each `bcc` but those of `refused`, for whom the message is not; its sender never hears of it. Before the envelope is
+ * rewritten: a copy may go to an alias.
+ */
+export function addBlindCopies(
+  envelope: Transaction,
+  effects: readonly MessageEffect[],
+  refused: ReadonlySet<string> = new Set(),
+): Transaction {
   const copies = effects.filter((effect) => effect.kind === "bcc").map(({ address }) => address);
   if (copies.length === 0) return envelope;
   const known = new Set(envelope.recipients.map(({ address }) => address));
-  const added = copies.filter((address) => !known.has(address)).map(blindly);
+  const added = copies.filter((address) => !known.has(address) && !refused.has(address)).map(blindly);
   return added.length === 0 ? envelope : withRecipients(envelope, [...envelope.recipients, ...added]);
 }
 
