@@ -151,6 +151,15 @@ describe("the answer", () => {
     ]);
   });
 
+  it("takes lines next to each other for one change", async () => {
+    const lines = `${"x\r\n".repeat(200_000)}keep\r\nx\r\n`;
+    const answer = await check(`A: b\r\n\r\n${lines}`, { body: (line) => (line === "x" ? "IGNORE" : undefined) });
+    expect(edits(answer)).toEqual([
+      { kind: "spliceBody", start: 0, end: 600_000, octets: Buffer.alloc(0) },
+      { kind: "spliceBody", start: 600_006, end: 600_009, octets: Buffer.alloc(0) },
+    ]);
+  });
+
   it("has a bounded number of log lines, and says how many there were", async () => {
     const answer = await check(`A: b\r\n\r\n${"x\r\n".repeat(1000)}`, { body: () => "INFO" });
     expect((answer as readonly ScanPart[]).length).toBe(16);
@@ -165,6 +174,8 @@ describe("the answer", () => {
     ["very many copies", { body: (line) => `BCC ${line}@example.test` }, `A: b\r\n\r\n${Array.from({ length: 21 }, (_, at) => `u${at}\r\n`).join("")}`, "unscannable"],
     ["more than a hundred multiparts within each other", { mime: () => undefined }, Array.from({ length: 102 }, (_, at) => `Content-Type: multipart/mixed; boundary=b${at}\r\n\r\n--b${at}\r\n`).join(""), "unscannable"],
     ["more changes than an answer can have", { header: () => "IGNORE" }, `${Array.from({ length: 10_001 }, (_, at) => `X-${at}: y\r\n`).join("")}\r\n`, "unscannable"],
+    ["more changes of a body than memory is spent on", { body: (line) => (line === "x" ? "IGNORE" : undefined) }, `A: b\r\n\r\n${"x\r\ny\r\n".repeat(100_001)}`, "unscannable"],
+    ["more octets of changes than that", { body: () => `REPLACE ${"y".repeat(1_000)}` }, `A: b\r\n\r\n${"x\r\n".repeat(17_000)}`, "unscannable"],
   ])("is none: %s", async (_, given, raw, reason) => {
     await expect((async () => check(raw, given))()).rejects.toMatchObject({ code: "SCANNER_FAILED", reason });
   }); // prettier-ignore

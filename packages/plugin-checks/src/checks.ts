@@ -14,7 +14,7 @@ import { BodyLines, isMimeField, type BodyLine } from "./body-lines.ts";
 import type { CheckTables } from "./check-tables.ts";
 import { Findings } from "./findings.ts";
 import { fieldText, lineText, textOctets, type LineText } from "./key.ts";
-import { mergeSplices } from "./merge-splices.ts";
+import { SpliceList } from "./splice-list.ts";
 
 export interface CheckSet {
   readonly header: CheckTables;
@@ -45,6 +45,7 @@ class Check {
   readonly #message: Message;
   readonly #signal: AbortSignal;
   readonly #findings = new Findings();
+  readonly #splices = new SpliceList();
   /** Of the header, as they are found: from the top. */
   readonly #headerEdits: Edit[][] = [];
 
@@ -123,12 +124,11 @@ class Check {
     const lineEnd = goesOn ? "" : "\r\n";
     const octets = (text: string, ended: string): Buffer =>
       Buffer.concat([textOctets(text, latin1), Buffer.from(ended)]);
-    if (action.kind === "drop")
-      this.#findings.splices.push({ kind: "spliceBody", start, end, octets: Buffer.alloc(0) });
+    if (action.kind === "drop") this.#splices.add(start, end, Buffer.alloc(0));
     else if (action.kind === "replace") {
-      this.#findings.splices.push({ kind: "spliceBody", start, end, octets: octets(action.text, lineEnd) });
+      this.#splices.add(start, end, octets(action.text, lineEnd));
     } else if (action.kind === "prepend") {
-      this.#findings.splices.push({ kind: "spliceBody", start, end: start, octets: octets(action.text, "\r\n") });
+      this.#splices.add(start, start, octets(action.text, "\r\n"));
     }
   }
 
@@ -151,7 +151,7 @@ class Check {
 
   #answer(): MaybePromise<ScanAnswer> {
     const findings = this.#findings;
-    const merged = mergeSplices(this.#message.body, findings.splices);
+    const merged = this.#splices.splices(this.#message.body);
     const finish = (body: readonly Edit[]): ScanAnswer => {
       // From the bottom to the top: what is done below changes no index and no count above.
       const edits = [...this.#headerEdits.toReversed().flat(), ...body];

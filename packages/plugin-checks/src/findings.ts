@@ -1,7 +1,6 @@
 /** What the lines of one message come to: what ends it, what accumulates, what is changed (cleanup_act of cleanup(8)). */
 import { logText, ScannerFailure, type Edit, type Effect, type Objection, type ScanPart } from "@postern/core";
 import type { Action } from "./action.ts";
-import type { Splice } from "./merge-splices.ts";
 
 /** Told one by one; the rest are counted. */
 const mostLogs = 15;
@@ -19,9 +18,6 @@ export class Findings {
   readonly #copies = new Set<string>();
   readonly #logs: string[] = [];
   #untold = 0;
-  /** Of the body, from its beginning to its end. */
-  readonly splices: Splice[] = [];
-
   /** Of a line that a table found; `line` as the table was asked for it. What changes the line is the caller's to do. */
   take(action: Action, context: "header" | "body", line: string): void {
     switch (action.kind) {
