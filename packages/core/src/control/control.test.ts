@@ -58,6 +58,17 @@ describe("control socket", () => {
     expect(existsSync(server.path)).toBe(false);
   });
 
+  test("an answer may take longer than anybody may be idle", async () => {
+    const directory = place();
+    const slow: ControlCommands = {
+      slow: () => new Promise((resolve) => setTimeout(() => resolve("done"), 150)),
+    };
+    const server = await openControl(directory, slow, { idleMs: 30 });
+    expect(await askControl(directory, { command: "slow" })).toBe("done");
+    expect(await raw(server.path, "", 1)).toBe("");
+    await server.close();
+  });
+
   test("a folder that was there keeps its mode; one that others may write is refused", async () => {
     const directory = place();
     mkdirSync(directory, { mode: 0o755 });

@@ -26,7 +26,7 @@ export interface ControlServer {
 
 /** People and scripts, not crowds. */
 const mostConnections = 32;
-const idleMs = 60_000;
+const defaultIdleMs = 60_000;
 /** sun_path of Linux, without its final NUL. */
 const longestPathBytes = 107;
 
@@ -34,7 +34,11 @@ const longestPathBytes = 107;
  * Makes the folder (0700) when its parent exists and listens. A socket of a dead process is taken over; throws `LISTEN_FAILED`
  * when a living one answers, `ConfigError` when the folder cannot be used.
  */
-export async function openControl(directory: string, commands: ControlCommands): Promise<ControlServer> {
+export async function openControl(
+  directory: string,
+  commands: ControlCommands,
+  { idleMs = defaultIdleMs }: { readonly idleMs?: number } = {},
+): Promise<ControlServer> {
   const path = join(directory, socketName);
   if (Buffer.byteLength(path) > longestPathBytes) {
     throw new ConfigError(
@@ -47,7 +51,7 @@ export async function openControl(directory: string, commands: ControlCommands):
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    serve(socket, commands);
+    serve(socket, commands, idleMs);
   });
   server.maxConnections = mostConnections;
   await listen(server, path);
@@ -111,10 +115,14 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-function serve(socket: Socket, commands: ControlCommands): void {
+function serve(socket: Socket, commands: ControlCommands, idleMs: number): void {
   const read = createLineReader(longestRequestBytes);
   let last: Promise<void> = Promise.resolve();
-  socket.setTimeout(idleMs, () => socket.destroy());
+  let answering = 0;
+  // Who waits for an answer is not idle, however long it takes.
+  socket.setTimeout(idleMs, () => {
+    if (answering === 0) socket.destroy();
+  });
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk) => {
     const lines = read(chunk);
@@ -126,8 +134,10 @@ function serve(socket: Socket, commands: ControlCommands): void {
     // One after another, and no more is read while one is being answered.
     if (lines.length === 0) return;
     socket.pause();
+    answering += 1;
     last = last.then(async () => {
       for (const line of lines) send(socket, await answer(line, commands));
+      answering -= 1;
       socket.resume();
     });
   });
