@@ -8,7 +8,6 @@ import {
   type UsedTable,
 } from "@postern/core";
 import files from "@postern/plugin-maps-file";
-import access from "@postern/plugin-access";
 import { createTestGateway, smtp } from "@postern/testkit";
 import { describe, expect, it } from "vitest";
 import { parseAction, type Place } from "./action.ts";
@@ -229,7 +228,6 @@ describe("in a gateway", () => {
       { domains: { relay: ["example.test"] }, relayhost: "[127.0.0.1]:2526" },
       {
         plugins: [
-          access,
           files,
           [checks, { onError: "defer", bodyChecksSizeLimit: 0, ...Object.fromEntries(Object.entries(rules).map(([key, all]) => [key, [{ type: "pcre", rules: all }]])) }],
         ],
@@ -243,6 +241,20 @@ describe("in a gateway", () => {
       .expect(/^354/)
       .raw(Buffer.from(`${content}.\r\n`, "latin1"))
       .read();
+
+  it("a value in memory that is no action is a mistake of the config", async () => {
+    const given = {
+      onError: "defer",
+      bodyChecks: ["inline:{ spam=REJECT, { ham = FORWARD it } }"],
+    };
+    await expect(createTestGateway({}, { plugins: [[checks, given]] })).rejects.toThrow(
+      /bodyChecks: .*key "ham": "FORWARD" is no action/,
+    );
+  });
+
+  it("without onError there is no start", async () => {
+    await expect(createTestGateway({}, { plugins: [[checks, {}]] })).rejects.toThrow(/"onError" is missing/);
+  });
 
   it("thirteen thousand lines that are changed become fewer splices, and the same body", async () => {
     await using gateway = await start({ bodyChecks: ["/^drop/ IGNORE", "/^change (\\d+)/ REPLACE changed $1"] });
