@@ -172,7 +172,19 @@ export function randomMail(random: () => number, id: string): Mail {
         return [`--${boundary}${pick(["", "", " ", "cruft"])}`, ...part.fields, ...blank, ...part.body];
       });
       return {
-        fields: [...fields, `Content-Type: multipart/${type};${pick([" ", "\n\t"])}boundary=${quoted}`],
+        fields: [
+          ...fields,
+          ...(chance(0.06)
+            ? [
+                pick([
+                  "Content-Type: text/plain",
+                  "Content-Type: message/rfc822",
+                  "Content-Type: multipart/mixed; boundary=other",
+                ]),
+              ]
+            : []),
+          `Content-Type: multipart/${type};${pick([" ", "\n\t"])}boundary=${quoted}`,
+        ],
         body: [...some(2, bodyLine), ...parts, ...(chance(0.85) ? [`--${boundary}--`] : []), ...some(3, bodyLine)],
       };
     }
