@@ -1,13 +1,14 @@
-// A milter on the real libmilter: connections that serve many sessions, large packets, its death and its silence in every stage, many
+// A milter on the real libmilter: large packets, its death and its silence in every stage, many
 // sessions at once. Nothing passes that it has not seen unless that was declared.
 import milter from "@postern/plugin-milter";
 import { createTestGateway, type TestGateway } from "@postern/testkit";
 import { expect, test } from "vitest";
 import { talk } from "../e2e/client.ts";
 import { sample } from "../sampling.ts";
-import { describeUnless } from "../services/describe-with.ts";
+import { describeUnless, describeWith } from "../services/describe-with.ts";
 import { temporaryFolder } from "../services/folder.ts";
 import { requirePymilter, startPyMilter, type PlannedEvent, type PyMilter } from "../services/pymilter.ts";
+import { startRspamd } from "../services/rspamd.ts";
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -32,6 +33,20 @@ async function deliver(
   client.hangUp();
   return said;
 }
+
+// libmilter itself loses step after a session's end that is not a connection's: OpenDKIM and pymilter fail in their second session.
+describeWith(["rspamd"], "connections that are kept, by a milter that knows it", () => {
+  test("one serves session after session, each with its own verdict", async () => {
+    using folder = temporaryFolder();
+    await using rspamd = await startRspamd({ folder: folder.path });
+    await using gateway = await startGateway({ address: `inet:127.0.0.1:${rspamd.milterPort}` }, { reuse: true });
+    for (let count = 0; count < 10; count += 1) {
+      const mark = count % 2 === 0 ? "" : "X-Test-Spam: yes\r\n";
+      const content = `From: a@example.test\r\nSubject: x\r\n${mark}\r\nhello\r\n`;
+      expect(await deliver(gateway, `192.0.2.${count}`, content)).toMatch(mark === "" ? /^250/ : /^554 5\.7\.1/);
+    }
+  });
+});
 
 const stages: readonly PlannedEvent[] = [
   "connect",

@@ -47,7 +47,7 @@ export const milterOptions = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      "Keeps connections for further sessions when the milter speaks version 6, as libmilter's do. Others may not know that.",
+      "Keeps connections for further sessions. Only for milters that know it, such as rspamd: those over libmilter fail from their second session on.",
     ),
   idleConnections: z
     .int()

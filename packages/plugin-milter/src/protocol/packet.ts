@@ -46,6 +46,9 @@ export function encodeTexts(letter: string, texts: readonly string[], before = "
   return packet;
 }
 
+/** Pieces that are kept apart while a packet is on its way: each costs much more than an octet. */
+const mostPieces = 1024;
+
 /** Cuts a stream into packets, however its octets come. */
 export class PacketReader {
   readonly #mostOctets: number;
@@ -72,6 +75,7 @@ export class PacketReader {
     const packets: Packet[] = [];
     this.#held.push(chunk);
     this.#heldOctets += chunk.length;
+    if (this.#held.length > mostPieces) this.#held = [Buffer.concat(this.#held, this.#heldOctets)];
     for (;;) {
       if (this.#wanted === 0) {
         if (this.#heldOctets < lengthOctets) break;

@@ -29,6 +29,10 @@ export interface ConnectionParts {
 
 /** Octets that may wait for an answer before the socket is left alone. */
 const mostWaiting = 2 * 1024 * 1024;
+/** What a packet costs beside its data: one without any is not for nothing. */
+const packetCost = 256;
+/** What a mail server may take to hear the last words. */
+const lingerMs = 10_000;
 /** Without other terms. */
 const smallBody = { steps: 0 };
 const progress = encodeResponse({ kind: "progress" });
@@ -40,6 +44,8 @@ export class MilterConnection {
   #waiting: Packet[] = [];
   #waitingOctets = 0;
   #answering = false;
+  /** What was said is not taken: nothing is judged, the mail server has to act. */
+  #sending = false;
   #over = false;
   #idle: Timer | undefined;
   #heardAt: number;
@@ -76,11 +82,12 @@ export class MilterConnection {
   }
 
   #hear(chunk: Buffer): void {
+    if (this.#over) return;
     this.#heardAt = this.#parts.clock.monotonic();
     try {
       for (const packet of this.#reader.push(chunk)) {
         this.#waiting.push(packet);
-        this.#waitingOctets += packet.data.length;
+        this.#waitingOctets += packet.data.length + packetCost;
       }
     } catch (error) {
       return this.#fail(error);
@@ -101,7 +108,7 @@ export class MilterConnection {
     while (!this.#answering && !this.#over) {
       const packet = this.#waiting.shift();
       if (packet === undefined) break;
-      this.#waitingOctets -= packet.data.length;
+      this.#waitingOctets -= packet.data.length + packetCost;
       try {
         const command = decodeCommand(packet);
         const answer = this.#parts.session.handle(command);
@@ -185,6 +192,8 @@ export class MilterConnection {
     this.#over = true;
     this.#idle?.cancel();
     this.#waiting = [];
+    const late = this.#parts.clock.setTimer(() => this.#socket.destroy(), lingerMs);
+    this.#socket.once("close", () => late.cancel());
     this.#socket.destroySoon();
     this.#parts.session.close();
     this.#parts.onEnd(this);
@@ -193,8 +202,11 @@ export class MilterConnection {
   #drained(): Promise<void> {
     const socket = this.#socket;
     if (!socket.writableNeedDrain || socket.destroyed) return Promise.resolve();
+    this.#heardAt = this.#parts.clock.monotonic();
+    this.#sending = true;
     return new Promise((resolve) => {
       const go = (): void => {
+        this.#sending = false;
         socket.off("drain", go);
         socket.off("close", go);
         resolve();
@@ -217,8 +229,8 @@ export class MilterConnection {
     const look = (): void => {
       const left = this.#heardAt + idleMs - clock.monotonic();
       if (this.#over) return;
-      if (left <= 0 && !this.#answering) {
-        this.#parts.warn("nothing was said for too long");
+      if (left <= 0 && (!this.#answering || this.#sending)) {
+        this.#parts.warn(this.#sending ? "nothing was taken for too long" : "nothing was said for too long");
         return this.destroy();
       }
       this.#idle = clock.setTimer(look, Math.max(left, 1_000));

@@ -90,6 +90,48 @@ describe("every version", () => {
   });
 });
 
+describe("a mail server that goes on after DATA was refused", () => {
+  const later = { kind: "replyCode", text: "450 4.7.1 not now" };
+  test("hears it again at the end", async () => {
+    let asked = 0;
+    await using served = await serve(({ hooks }) =>
+      hooks.smtp.data.tap(() => ((asked += 1) === 1 ? defer("not now") : undefined)),
+    );
+    const mta = served.open();
+    const agreed = await mta.introduce();
+    expect(await mta.begin(agreed)).toEqual(later);
+    expect(await mta.ask({ kind: "endOfMessage" })).toEqual(later);
+    expect(await mta.begin(agreed)).toBeUndefined();
+    expect(await mta.ask({ kind: "endOfMessage" })).toEqual({ kind: "continue" });
+  });
+
+  test("without DATA and without waiting for answers to fields hears it at the end alone", async () => {
+    await using served = await serve(({ hooks }) => {
+      hooks.smtp.data.tap(() => defer("not now"));
+      hooks.smtp.message.tap(() => undefined);
+    });
+    const mta = served.open();
+    await mta.introduce();
+    mta.tell({ kind: "mail", args: ["<>"] });
+    mta.tell({ kind: "recipient", args: ["<a@b.test>"] });
+    mta.tell({ kind: "header", name: "Subject", value: " x" });
+    mta.tell({ kind: "body", octets: Buffer.from("x\r\n") });
+    expect(await mta.ask({ kind: "endOfMessage" })).toEqual(later);
+  });
+});
+
+test("the queue's id is taken from the command that tells it", async () => {
+  await using served = await serve(scanning(() => undefined));
+  const mta = served.open();
+  const agreed = await mta.introduce();
+  mta.tell({ kind: "macros", of: "M", macros: { i: "4Q2X" } });
+  await mta.begin(agreed);
+  await mta.ask({ kind: "endOfMessage" });
+  await mta.begin(agreed);
+  await mta.ask({ kind: "endOfMessage" });
+  expect(served.log.filter((line) => line.includes("id is"))).toEqual([expect.stringMatching(/id is 4Q2X$/)]);
+});
+
 test("what is told of the session is what plugins see", async () => {
   const seen: unknown[] = [];
   await using served = await serve(({ hooks }) => {
@@ -278,6 +320,19 @@ describe("changes", () => {
       { kind: "replyCode", text: "451 4.3.5 Server configuration problem" },
     ]);
   });
+});
+
+test("what cannot be put aside is put off", async () => {
+  await using served = await serve(scanning(() => ({ kind: "quarantine", text: "odd" })));
+  for (const [offered, told] of [
+    [allActions, [{ kind: "quarantine", reason: "odd" }, { kind: "continue" }]],
+    [allActions & ~actions.quarantine, [{ kind: "replyCode", text: "451 4.3.5 Server configuration problem" }]],
+  ] as const) {
+    const mta = served.open();
+    await mta.begin(await mta.introduce({ ...newest, actions: offered }), []);
+    mta.tell({ kind: "endOfMessage" });
+    expect(await mta.disposal()).toEqual(told);
+  }
 });
 
 describe("rubbish", () => {

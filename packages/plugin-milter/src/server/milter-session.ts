@@ -22,7 +22,7 @@ import {
   type Ruling,
   type Terms,
 } from "../protocol/index.ts";
-import { Impossible, modifications, requireBody } from "./modifications.ts";
+import { aside, Impossible, modifications, requireBody } from "./modifications.ts";
 import { agree } from "./negotiation.ts";
 import { macroOf, toAuth, toClient, toServer, toTls } from "./told.ts";
 
@@ -41,7 +41,6 @@ const goOn: Answer = Object.freeze({ responses: Object.freeze([Object.freeze({ k
 const enough: Answer = Object.freeze({ responses: Object.freeze([Object.freeze({ kind: "skip" })] as Response[]) });
 const cannot = "451 4.3.5 Server configuration problem";
 const blankLine = Buffer.from("\r\n");
-const longestReason = 256;
 /** Letters of the commands whose macros are looked at; others are not kept. */
 const looked: ReadonlySet<string> = new Set(["C", "H", "M", "E"]);
 
@@ -69,6 +68,10 @@ export class MilterSession {
   /** Something of the message has come, so DATA was accepted, asked about or not. */
   #content: "none" | "headers" | "body" = "none";
   #askedData = false;
+  /** What was said to DATA: no message passes because the mail server goes on all the same. */
+  #refusedData: Refusal | undefined;
+  /** Of the message under way, where its first commands told it. */
+  #queueId: string | undefined;
   /** Somebody has something to say at DATA. */
   #needsData = false;
   #inTransaction = false;
@@ -113,9 +116,8 @@ export class MilterSession {
   close(): void {
     this.#conversation?.close();
     this.#conversation = undefined;
+    this.#endTransaction();
     this.#macros.clear();
-    this.#content = "none";
-    this.#inTransaction = false;
   }
 
   #negotiate(offered: Terms): Answer {
@@ -130,8 +132,7 @@ export class MilterSession {
   #connect({ hostname, client }: Extract<Command, { kind: "connect" }>): MaybePromise<Refusal | undefined> {
     if (this.#terms === undefined) throw new ProtocolFault("connect before the negotiation");
     const macros = this.#macros.get("C") ?? {};
-    this.#conversation?.close();
-    this.#endTransaction();
+    this.close();
     this.#conversation = this.#conversations.begin({
       listener: this.#listener,
       client: toClient(hostname, client, macros),
@@ -156,8 +157,7 @@ export class MilterSession {
         return this.#reply(command.kind, conversation.recipient(path, parameters));
       }
       case "data":
-        this.#askedData = true;
-        return this.#reply(command.kind, conversation.data());
+        return this.#reply(command.kind, this.#data(conversation));
       case "unknown":
         return this.#reply(command.kind, conversation.unknown(fromOctets(command.line)));
       case "header":
@@ -177,18 +177,27 @@ export class MilterSession {
     const [tls, auth] = [toTls(macros), toAuth(macros)];
     this.#endTransaction();
     this.#inTransaction = true;
+    this.#queueId = macroOf(macros, "i");
     return conversation.mail(path, parameters, { ...(tls && { tls }), ...(auth && { auth }) });
   }
 
-  /** Versions before 4 do not tell of DATA: it is asked about with the first part of the message. */
+  #data(conversation: Conversation): MaybePromise<Refusal | undefined> {
+    this.#askedData = true;
+    return after(conversation.data(), (refusal) => (this.#refusedData = refusal));
+  }
+
+  /**
+   * Versions before 4 do not tell of DATA: it is asked about with the first part of the message. Whoever does not wait for the answer to
+   * that part hears it at the next one that is answered.
+   */
   #begun(kind: CommandKind, conversation: Conversation, next: () => MaybePromise<Answer | void>): MaybePromise<Answer> {
     if (!this.#inTransaction) throw new ProtocolFault(`${kind} outside of a message`);
-    const answered = (answer: Answer | void): Answer => answer ?? this.#answer(kind, undefined);
-    if (this.#askedData || !this.#needsData) return after(next(), answered);
-    this.#askedData = true;
-    return after(conversation.data(), (refusal) =>
-      refusal === undefined ? after(next(), answered) : { responses: [refused(refusal)] },
-    );
+    const asked = this.#askedData || !this.#needsData ? this.#refusedData : this.#data(conversation);
+    return after(asked, (refusal) => {
+      if (refusal === undefined) return after(next(), (answer) => answer ?? this.#answer(kind, undefined));
+      if (kind === "endOfMessage") this.#endTransaction();
+      return this.#answer(kind, refusal);
+    });
   }
 
   #header({ name, value }: Extract<Command, { kind: "header" }>, conversation: Conversation): MaybePromise<void> {
@@ -221,7 +230,7 @@ export class MilterSession {
       : octets === undefined
         ? this.#toBody(conversation)
         : this.#body(octets, conversation);
-    const id = macroOf(this.#macros.get("E") ?? {}, "i") ?? macroOf(this.#macros.get("M") ?? {}, "i");
+    const id = macroOf(this.#macros.get("E") ?? {}, "i") ?? this.#queueId;
     return after(last, () =>
       after(conversation.endOfMessage(id), (disposal) => {
         // What the disposal holds is read before the next command.
@@ -242,7 +251,7 @@ export class MilterSession {
       const { body } = changes;
       if (body !== undefined) requireBody(terms);
       const told: Response[] = [...modifications(changes, terms)];
-      if (quarantine !== undefined) told.push({ kind: "quarantine", reason: reasonText(quarantine) });
+      if (quarantine !== undefined) told.push(aside(quarantine, terms));
       return { responses: [...told, { kind: "continue" }], ...(body !== undefined && { body }) };
     } catch (error) {
       if (!(error instanceof Impossible)) throw error;
@@ -255,6 +264,8 @@ export class MilterSession {
     this.#conversation?.reset();
     this.#content = "none";
     this.#askedData = false;
+    this.#refusedData = undefined;
+    this.#queueId = undefined;
     this.#inTransaction = false;
     for (const letter of ["M", "E"]) this.#macros.delete(letter);
   }
@@ -284,10 +295,6 @@ export function refused(refusal: Refusal): Ruling {
     return /^[45]\.\d/.test(text) ? line : `${code}${mark}${code[0]}.0.0 ${text}`;
   });
   return { kind: "replyCode", text: Buffer.from(lines.join("\r\n").replaceAll("%", "%%")).toString("latin1") };
-}
-
-function reasonText(reason: string): string {
-  return reason.replace(/[^\u0020-\u007e]/g, "?").slice(0, longestReason);
 }
 
 function bufferOf(octets: Uint8Array): Buffer {

@@ -10,6 +10,7 @@ export class Impossible extends Error {}
  * when one is changed.
  */
 const ownReceived = 1;
+const longestReason = 256;
 
 /** All but the body, in the order in which they are to be carried out. Throws `Impossible`. */
 export function modifications({ sender, removed, added, headers }: Changes, terms: Terms): readonly Modification[] {
@@ -38,6 +39,12 @@ export function modifications({ sender, removed, added, headers }: Changes, term
 
 export function requireBody({ actions: offered }: Terms): void {
   if ((offered & actions.changeBody) === 0) throw new Impossible("the mail server lets nobody change the body");
+}
+
+/** Where it cannot be put aside it must not pass either. Throws `Impossible`. */
+export function aside(reason: string, { actions: offered }: Terms): Modification {
+  if ((offered & actions.quarantine) === 0) throw new Impossible("the mail server lets nobody put a message aside");
+  return { kind: "quarantine", reason: reason.replace(/[^\u0020-\u007e]/g, "?").slice(0, longestReason) };
 }
 
 function addition({ address, notify }: Recipient, terms: Terms): Modification {
