@@ -104,6 +104,7 @@ export async function introduce(port: number, helo = "mx.client.test"): Promise<
 
 export interface Sent {
   readonly sender?: string;
+  /** In brackets with parameters behind them, or alone. */
   readonly recipients?: readonly string[];
   readonly content?: string;
 }
@@ -118,7 +119,7 @@ export async function send(
     const mail = await client.say(`MAIL FROM:<${sender}>`);
     if (!mail.startsWith("2")) return mail;
     for (const recipient of recipients) {
-      const reply = await client.say(`RCPT TO:<${recipient}>`);
+      const reply = await client.say(`RCPT TO:${recipient.startsWith("<") ? recipient : `<${recipient}>`}`);
       if (!reply.startsWith("2")) return reply;
     }
     return await client.data(content);

@@ -143,6 +143,17 @@ describe("a refusal", () => {
     expect(await conversation.mail("<>", [])).toBe("550 5.7.1 weak");
   });
 
+  test("of TLS is the one answer to HELO", async () => {
+    const conversation = await begin({
+      setup: ({ hooks }) => {
+        hooks.smtp.tls.tap(() => reject("weak"));
+        hooks.smtp.helo.tap(() => reject("and no name"));
+      },
+    });
+    const tls = { protocol: "TLSv1", cipher: "RC4", bits: 40, servername: undefined };
+    expect(await conversation.helo("a.test", { tls })).toBe("550 5.7.1 weak");
+  });
+
   test("of a login is the answer to its MAIL, and it is asked about once", async () => {
     let asked = 0;
     const conversation = await begin({
@@ -209,6 +220,36 @@ describe("effects", () => {
     });
     expect(await send(conversation, ["one@b.test", "two@b.test"])).toMatchObject(expected);
   });
+});
+
+test("a login in clear is forgotten when TLS begins", async () => {
+  const seen: unknown[] = [];
+  const conversation = await begin({
+    setup: ({ hooks }) => hooks.smtp.mail.tap((_, __, { auth }) => void seen.push(auth?.identity)),
+  });
+  const auth = { identity: "anna", mechanism: "PLAIN" };
+  const tls = { protocol: "TLSv1.3", cipher: "AES", bits: 256, servername: undefined };
+  await conversation.mail("<>", [], { auth });
+  conversation.reset();
+  await conversation.helo("a.test", { tls });
+  await conversation.mail("<>", []);
+  await conversation.mail("<>", [], { auth, tls });
+  await conversation.mail("<>", []);
+  expect(seen).toEqual(["anna", undefined, "anna", "anna"]);
+});
+
+test("a recipient written in several ways goes in all of them", async () => {
+  const conversation = await begin({ scan: () => ({ kind: "redirect", address: "x@y.test" }) });
+  const ways = ["a@b.test", "a@B.Test", '"a"@b.test', "@relay.test:a@b.test"];
+  for (let message = 0; message < 2; message += 1) {
+    expect(await send(conversation, ways)).toMatchObject({
+      changes: {
+        removed: ways.map((original) => ({ address: "a@b.test", original })),
+        added: [{ address: "x@y.test" }],
+      },
+    });
+  }
+  expect(await send(conversation)).toMatchObject({ changes: { removed: [{ original: "a@b.test" }] } });
 });
 
 test("a client that leaves while its message is judged calls it off; the plugin's state goes with the session", async () => {

@@ -53,6 +53,8 @@ export class Conversation {
   #last: Refusal | undefined;
   /** A question is under way. */
   #asking = false;
+  /** Recipients of the message under way that the client named more than once, each way it did. */
+  readonly #namedAgain: Recipient[] = [];
 
   /** `generation` is let go at the end. */
   constructor(host: SmtpHost, generation: SessionGeneration, told: ToldSession, id: string) {
@@ -106,9 +108,11 @@ export class Conversation {
   helo(name: string, told: ToldState = {}): MaybePromise<Refusal | undefined> {
     const dialogue = this.#dialogue;
     return this.#ask("HELO", () =>
-      dialogue.proceed(this.#learn(told), () =>
-        askHelo(dialogue, { ...dialogue.session, helo: { verb: "EHLO", name } }, () => undefined),
-      ),
+      dialogue.proceed(this.#learn(told), () => {
+        // Refused by the hook that heard of TLS.
+        if (this.#said !== "") return undefined;
+        return askHelo(dialogue, { ...dialogue.session, helo: { verb: "EHLO", name } }, () => undefined);
+      }),
     );
   }
 
@@ -135,7 +139,12 @@ export class Conversation {
         original: bare(path),
         ...knownRcptParameters(parameters),
       };
-      return askRecipient(dialogue, transaction, recipient);
+      const { recipients } = transaction.plain;
+      const known = recipients.length;
+      return after(askRecipient(dialogue, transaction, recipient), () => {
+        // It is one for us, and may be two for the mail server.
+        if (recipients.length === known && this.#said.startsWith("2")) this.#namedAgain.push(recipient);
+      });
     });
   }
 
@@ -191,6 +200,7 @@ export class Conversation {
 
   /** The message under way is given up, or is the mail server's now. */
   reset(): void {
+    this.#namedAgain.length = 0;
     this.#dialogue.endTransaction(this.#dialogue.transaction?.received === true);
   }
 
@@ -232,7 +242,8 @@ export class Conversation {
   #learn({ tls, auth }: ToldState): MaybePromise<void> {
     const dialogue = this.#dialogue;
     if (tls !== undefined && dialogue.session.tls === undefined) {
-      dialogue.session = { ...dialogue.session, tls };
+      // What was said in clear is not known any more (RFC 3207 §4.2).
+      dialogue.session = { ...dialogue.session, tls, auth: undefined };
       return dialogue.proceed(askTls(dialogue), () => {
         if (dialogue.refusal !== undefined) return dialogue.say(dialogue.refusal);
         return this.#learn({ auth });
@@ -289,9 +300,12 @@ export class Conversation {
       const envelope = redirectEnvelope(applyEnvelopeEdits(accepted, result.envelope), effects);
       if (envelope.recipients.length === 0) return refuse(dialogue, transaction, noRecipients);
       const finished = withFields(result.message, effects, plain.smtputf8);
-      return dialogue.proceed(changesOf(plain, message, envelope, finished), (changes) => {
-        this.#take(dialogue, transaction, changes, quarantineReason(effects, ruling.quarantined.length > 0));
-      });
+      return dialogue.proceed(
+        changesOf([...plain.recipients, ...this.#namedAgain], plain.sender, message, envelope, finished),
+        (changes) => {
+          this.#take(dialogue, transaction, changes, quarantineReason(effects, ruling.quarantined.length > 0));
+        },
+      );
     });
   }
 
@@ -309,10 +323,11 @@ export class Conversation {
   }
 }
 
-/** The last line decides. */
+const refusal = /^[45]\d\d(?:-[^\r\n]*\r\n[45]\d\d)*(?: [^\r\n]*)?$/m;
+
+/** What was said may be several replies, one after the other: the first refusal stands, alone. */
 function refusalIn(said: string): Refusal | undefined {
-  const text = said.endsWith("\r\n") ? said.slice(0, -2) : said;
-  return text === "" || text.startsWith("2") || text.startsWith("3") ? undefined : text;
+  return refusal.exec(said)?.[0];
 }
 
 function bare(path: string): string {
@@ -333,16 +348,17 @@ function quarantineReason(effects: readonly MessageEffect[], isMixed: boolean): 
 }
 
 function changesOf(
-  plain: Transaction,
+  told: readonly Recipient[],
+  sender: string,
   message: Message,
   envelope: Transaction,
   finished: Message,
 ): MaybePromise<Changes> {
   const remaining = new Set(envelope.recipients.map(({ address }) => address));
-  const before = new Set(plain.recipients.map(({ address }) => address));
+  const before = new Set(told.map(({ address }) => address));
   const aboutEnvelope = {
-    ...(envelope.sender === plain.sender ? {} : { sender: envelope.sender }),
-    removed: plain.recipients.filter(({ address }) => !remaining.has(address)),
+    ...(envelope.sender === sender ? {} : { sender: envelope.sender }),
+    removed: told.filter(({ address }) => !remaining.has(address)),
     added: envelope.recipients.filter(({ address }) => !before.has(address)),
   };
   if (finished === message) return { ...noChanges, ...aboutEnvelope };
