@@ -97,7 +97,9 @@ function protocolOf(session: Session): string {
 }
 
 function formatLogin({ auth }: Session): string {
-  return auth === undefined ? "" : `, sasl_method=${auth.mechanism}, sasl_username=${logText(auth.identity, 255)}`;
+  return auth === undefined
+    ? ""
+    : `, sasl_method=${logText(auth.mechanism, 64)}, sasl_username=${logText(auth.identity, 255)}`;
 }
 
 function formatEffects(effects: readonly MessageEffect[]): string {
