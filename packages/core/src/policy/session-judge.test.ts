@@ -414,6 +414,28 @@ describe("the message", () => {
     expect((await judge.judge(asked, undefined)).effects.map(({ kind }) => kind)).toEqual(["prepend"]);
   });
 
+  test("what is said again stands last, but for headers", async () => {
+    const saying: Words = {
+      for_all: () => [header("X-All"), { kind: "redirect", address: "all@ours.example" }],
+      for_b: ({ recipient }) =>
+        recipient?.address.startsWith("b@") === true
+          ? [header("X-B"), { kind: "redirect", address: "b@ours.example" }]
+          : undefined,
+    };
+    const { policy } = await setUp({ lists: { mail: ["for_all"], rcpt: ["for_b"] } }, { words: saying });
+    const judge = policy.start();
+    const addresses = ["a", "b", "c"].map((name) => `${name}@ours.example`);
+    for (const address of addresses) await judge.ask("rcpt", question(address));
+    const named = addresses.map((address) => ({ address, original: address }));
+    const ruling = await judge.judge({ ...asked, transaction: { ...asked.transaction, recipients: named } }, undefined);
+    expect(ruling.effects).toEqual([
+      header("X-All"),
+      header("X-B"),
+      { kind: "redirect", address: "b@ours.example" },
+      { kind: "redirect", address: "all@ours.example" },
+    ]);
+  });
+
   type Scanners = () => MaybePromise<Scanned | undefined>;
   test.for<[list: string, scanned: Scanners, answer: string | undefined, list: string | undefined]>([
     ["dunno", () => undefined, undefined, undefined],

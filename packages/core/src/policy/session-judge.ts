@@ -439,8 +439,13 @@ function isDiscarded({ effects }: ListRun): boolean {
   return effects !== undefined && effects.some(({ kind }) => kind === "discard");
 }
 
-/** The same word for three recipients asks for one header. */
+/** The same word for three recipients asks for one header. Of the others the last one may stand: where it was said again is where it is. */
 function unique(effects: readonly MessageEffect[]): readonly MessageEffect[] {
-  const seen = new Map(effects.map((effect) => [JSON.stringify(effect), effect]));
+  const seen = new Map<string, MessageEffect>();
+  for (const effect of effects) {
+    const key = JSON.stringify(effect);
+    if (effect.kind !== "prepend") seen.delete(key);
+    seen.set(key, effect);
+  }
   return [...seen.values()];
 }
