@@ -1,10 +1,11 @@
 // The plugin in a whole gateway in memory, with scripted milters on real sockets: every command, every ruling, every way to lose one.
-import { smtp } from "@postern/testkit";
+import { createTestGateway, smtp } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { allSteps, steps, type CommandKind, type Response } from "../protocol/index.ts";
-import { deliver, mail, startOne } from "./gateway.fixture.ts";
+import plugin from "../index.ts";
+import { config, deliver, mail, startOne } from "./gateway.fixture.ts";
 import { poll } from "./poll.fixture.ts";
-import { replies, type ScriptedMilter, type ScriptedOptions } from "./scripted-milter.fixture.ts";
+import { replies, startScriptedMilter, type ScriptedMilter, type ScriptedOptions } from "./scripted-milter.fixture.ts";
 
 describe("what a milter is told", () => {
   const whole = [
@@ -180,6 +181,34 @@ describe("what a milter is told", () => {
       "data",
       "header From:a@example.net",
     ]);
+  });
+
+  test("XCLIENT makes another client of it, and another session for the milter", async () => {
+    const milter = await startScriptedMilter();
+    const gateway = await createTestGateway(
+      { ...config, listeners: [{ name: "test", host: "127.0.0.1", port: 25, xclient: ["192.0.2.1"] }] },
+      { plugins: [[plugin, { milters: [{ address: milter.address, onError: "defer" }] }]] },
+    );
+    await smtp(gateway)
+      .say("XCLIENT ADDR=2001:db8::7 NAME=client.example.org".replace("ADDR=", "ADDR=IPV6:"))
+      .expect(/^220 /)
+      .say("EHLO again")
+      .say("MAIL FROM:<a@example.net>")
+      .expect(/^250/)
+      .hangUp();
+    await poll(() => milter.open).toBe(0);
+    const connections = milter.heard.filter((line) => line !== "quit");
+    expect(milter.heard.filter((line) => line === "quit")).toHaveLength(2);
+    expect(connections).toEqual([
+      "connect [192.0.2.1] 192.0.2.1",
+      "helo client.example.net",
+      "connect client.example.org 2001:db8::7",
+      "helo again",
+      "mail <a@example.net>",
+      "abort",
+    ]);
+    await gateway.close();
+    await milter[Symbol.asyncDispose]();
   });
 
   test("ESMTP parameters", async () => {

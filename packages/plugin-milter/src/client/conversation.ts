@@ -91,6 +91,8 @@ export interface ConversationHost {
   failed(milter: Milter, error: unknown): void;
   warn(text: string): void;
   readonly origin: string;
+  /** The session is only explained: nobody is asked before the message is, if it is. */
+  readonly dry: boolean;
 }
 
 export class Conversation {
@@ -144,7 +146,7 @@ export class Conversation {
     if (this.#settling !== undefined) return this.#settling.then(() => this.ask(step));
     if (rules[step.kind].ofMessage) this.#note(step);
     this.#waiting.push(step);
-    if (this.#line === undefined && !this.#isWorthConnecting(step)) return undefined;
+    if (this.#line === undefined && (this.#host.dry || !this.#isWorthConnecting(step))) return undefined;
     return this.#caught(this.#catchUp());
   }
 

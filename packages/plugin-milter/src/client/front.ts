@@ -111,6 +111,7 @@ class Front {
       get origin() {
         return addresses.origin;
       },
+      dry: gateway.dry,
     };
     const scope: MacroScope = {
       hostname,
@@ -159,9 +160,11 @@ class Front {
   }
 
   inspect(ask: ScanAsk): MaybePromise<ScanAnswer> {
-    return after(this.chainOf(ask.session), (chain): MaybePromise<ScanAnswer> =>
+    const said = after(this.chainOf(ask.session), (chain): MaybePromise<ScanAnswer> =>
       "reply" in chain ? chain : chain.inspect(ask),
     );
+    // Of a session that is only explained nobody says that it is over.
+    return this.#gateway.dry && isPromise(said) ? said.finally(() => this.close(ask.session)) : said;
   }
 
   abort(transaction: Transaction, session: Session): void {
