@@ -45,7 +45,7 @@ export {
 } from "./message/index.ts";
 export { definePlugin, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";
 export { Breaker, policyFor } from "./guard/index.ts";
-export { unscannedHeader } from "./scanning/index.ts";
+export { EngineServers, namePattern, NoSlot, Slots, unscannedHeader, warnOfLargeMessages } from "./scanning/index.ts";
 export { createRemoteStateStore } from "./state/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";
 export {

@@ -2,6 +2,7 @@
 import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
+import { longestSocketPath } from "../address/socket-address.ts";
 import { didYouMean } from "../config/nearest.ts";
 import { ConfigError, PosternError } from "../errors.ts";
 import type { MaybePromise } from "../model/maybe-promise.ts";
@@ -27,8 +28,6 @@ export interface ControlServer {
 /** People and scripts, not crowds. */
 const mostConnections = 32;
 const defaultIdleMs = 60_000;
-/** sun_path of Linux, without its final NUL. */
-const longestPathBytes = 107;
 
 /**
  * Makes the folder (0700) when its parent exists and listens. A socket of a dead process is taken over; throws `LISTEN_FAILED`
@@ -40,9 +39,9 @@ export async function openControl(
   { idleMs = defaultIdleMs }: { readonly idleMs?: number } = {},
 ): Promise<ControlServer> {
   const path = join(directory, socketName);
-  if (Buffer.byteLength(path) > longestPathBytes) {
+  if (Buffer.byteLength(path) > longestSocketPath) {
     throw new ConfigError(
-      `control.directory: ${path} is longer than a socket's path may be (${longestPathBytes} bytes)`,
+      `control.directory: ${path} is longer than a socket's path may be (${longestSocketPath} bytes)`,
     );
   }
   prepareFolder(directory);

@@ -1,0 +1,5 @@
+/** For plugins whose scanner asks an engine over a connection. Speaks no engine's protocol. */
+export { namePattern } from "./name-pattern.ts";
+export { EngineServers, type EngineServersOptions } from "./servers.ts";
+export { warnOfLargeMessages, type SizeTold } from "./large-messages.ts";
+export { NoSlot, Slots } from "./slots.ts";
