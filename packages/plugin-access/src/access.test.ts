@@ -252,9 +252,9 @@ describe("effects", () => {
     expect(await judge.ask("data", { session, transaction })).toBeUndefined();
     const ruling = await judge.judge({ session, transaction, message: sampleMessage() }, undefined);
     expect(ruling.effects).toEqual([
+      { kind: "hold", text: "suspicious" },
       { kind: "redirect", address: "Trap@here.example" },
       { kind: "bcc", address: "archive@here.example" },
-      { kind: "hold", text: "suspicious" },
       { kind: "filter", destination: "smtp:[127.0.0.1]:10025" },
       { kind: "hold" },
     ]);
