@@ -30,7 +30,7 @@ import type { Occasion } from "./macros.ts";
 import type { Line, Milter } from "./milter.ts";
 import { isModification, Modifications, type Modified, type Trace } from "./modifications.ts";
 import { readReplyCode } from "./reply-code.ts";
-import { down, invalid, toTrouble } from "./trouble.ts";
+import { down, invalid, late, toTrouble } from "./trouble.ts";
 
 const rejected: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Command rejected") };
 const putOff: Objection = { kind: "defer", reply: reply(451, "4.7.1", "Service unavailable - try again later") };
@@ -521,7 +521,8 @@ export class Conversation {
     let modifications: Modifications | undefined;
     this.#flush();
     for (;;) {
-      const left = Math.max(until - clock.monotonic(), 1);
+      const left = until - clock.monotonic();
+      if (left <= 0) throw late("it does not come to an end");
       const response = await connection.next(
         ask.signal.aborted ? Math.min(left, this.milter.settings.commandTimeoutMs) : Math.min(contentTimeoutMs, left),
       );

@@ -20,6 +20,7 @@ export interface World {
 export async function start(
   scripts: readonly (ScriptedOptions & { readonly given?: Given })[],
   more: Given = {},
+  limits: Given = {},
 ): Promise<World> {
   const milters = await Promise.all(scripts.map((script) => startScriptedMilter(script)));
   open.push(...milters);
@@ -29,14 +30,21 @@ export async function start(
     onError: "defer",
     ...scripts[at]?.given,
   }));
-  const gateway = await createTestGateway(config, { plugins: [[plugin, { milters: entries, ...more }]] });
+  const gateway = await createTestGateway(
+    { ...config, ...limits },
+    { plugins: [[plugin, { milters: entries, ...more }]] },
+  );
   open.push(gateway);
   return { gateway, milters };
 }
 
 /** The milter alone. */
-export async function startOne(script: ScriptedOptions & { readonly given?: Given } = {}, more: Given = {}) {
-  const { gateway, milters } = await start([script], more);
+export async function startOne(
+  script: ScriptedOptions & { readonly given?: Given } = {},
+  more: Given = {},
+  limits: Given = {},
+) {
+  const { gateway, milters } = await start([script], more, limits);
   return { gateway, milter: milters[0] as ScriptedMilter };
 }
 

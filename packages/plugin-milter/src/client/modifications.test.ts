@@ -3,6 +3,7 @@ import { smtp } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { actions, steps, type Modification, type Response } from "../protocol/index.ts";
 import { deliver, mail, start, startOne, text } from "./gateway.fixture.ts";
+import { poll } from "./poll.fixture.ts";
 import { replies } from "./scripted-milter.fixture.ts";
 
 const wants = (...all: readonly Response[]) => ({ script: { endOfMessage: () => [...all, replies.continue] } });
@@ -85,6 +86,14 @@ describe("the body", () => {
     const [delivery] = await gateway.delivered(1);
     expect(text(delivery?.content)?.split("\r\n\r\n").slice(1).join("\r\n\r\n")).toBe(body);
   });
+});
+
+test("a body without end is the milter's fault, as soon as it is larger than a message may be", async () => {
+  const piece: Modification = { kind: "replaceBody", octets: Buffer.alloc(60_000, "x") };
+  const script = { endOfMessage: () => Array.from({ length: 40 }, () => piece) };
+  const { gateway, milter } = await startOne({ script }, {}, { limits: { messageSize: "1MB" } });
+  await deliver(gateway).expect(/^451 4\.7\.1 Service unavailable/);
+  await poll(() => milter.open).toBe(0);
 });
 
 describe("the envelope", () => {

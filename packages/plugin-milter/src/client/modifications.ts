@@ -4,6 +4,7 @@
  */
 import {
   canonicalAddress,
+  type Blob,
   type Edit,
   type Effect,
   type EnvelopeEdit,
@@ -95,9 +96,7 @@ export class Modifications {
   async finish(): Promise<Modified> {
     if (this.#body !== undefined) {
       if (!this.#endsWithLine) await this.#body.write(Buffer.from("\r\n"));
-      const body = await this.#body.end();
-      if (body === undefined) throw invalid("its body is larger than a message may be");
-      this.#edits.push({ kind: "replaceBody", body });
+      this.#edits.push({ kind: "replaceBody", body: await this.#endBody(this.#body) });
     }
     return { edits: this.#edits, effects: this.#effects };
   }
@@ -107,7 +106,13 @@ export class Modifications {
     if (octets.length === 0) return;
     this.#endsWithLine = octets[octets.length - 1] === 0x0a;
     // A copy: the octets are a part of what was read from the socket, which may be much more.
-    await this.#body.write(Buffer.from(octets));
+    if (!(await this.#body.write(Buffer.from(octets)))) await this.#endBody(this.#body);
+  }
+
+  async #endBody(spool: Spool): Promise<Blob> {
+    const body = await spool.end();
+    if (body === undefined) throw invalid("its body is larger than a message may be");
+    return body;
   }
 
   #append(name: string, value: string): void {
