@@ -3,8 +3,21 @@
  * connection for each, half-closed behind the message, as spamc does it.
  */
 import { connect } from "node:net";
-import { isPromise, ScannerFailure, type Blob, type Clock, type FailureReason, type Timer } from "@postern/core";
-import type { Endpoint } from "./address.ts";
+import {
+  isPromise,
+  ScannerFailure,
+  type Blob,
+  type Clock,
+  type FailureReason,
+  type SocketAddress,
+  type Timer,
+} from "@postern/core";
+
+export interface Endpoint {
+  /** As in the config, for the log. */
+  readonly label: string;
+  readonly target: SocketAddress;
+}
 
 export interface Question {
   readonly endpoint: Endpoint;

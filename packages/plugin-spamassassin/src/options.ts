@@ -1,12 +1,11 @@
 /** Options of SpamAssassin. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { duration, size } from "@postern/core";
+import { duration, parseSocketAddress, size } from "@postern/core";
 import { z } from "zod";
-import { parseAddress } from "./address.ts";
 
 const expectedAddress = 'an address such as "unix:/run/spamd.sock", "tcp:127.0.0.1:783" or "127.0.0.1:783"';
 
 const address = (): z.ZodString =>
-  z.string().refine((text) => parseAddress(text) !== undefined, {
+  z.string().refine((text) => parseSocketAddress(text) !== undefined, {
     message: `expected ${expectedAddress}`,
     params: { expected: expectedAddress },
   });

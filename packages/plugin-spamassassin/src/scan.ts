@@ -5,18 +5,17 @@ import {
   type Blob,
   type Clock,
   type Edit,
+  type EngineServers,
   type HeaderField,
   type HeaderList,
   type ScanAsk,
   type Spool,
 } from "@postern/core";
-import type { Endpoint } from "./address.ts";
-import { converse, type Question, type Verdict } from "./conversation.ts";
+import { converse, type Endpoint, type Question, type Verdict } from "./conversation.ts";
 import { headerEdits, readFields, withoutTrace } from "./header-difference.ts";
 import type { Options } from "./options.ts";
 import { ownEdits } from "./own-fields.ts";
 import { SectionReader } from "./section.ts";
-import type { Servers } from "./servers.ts";
 import { traceFor } from "./trace.ts";
 
 export interface Scanned extends Verdict {
@@ -24,7 +23,7 @@ export interface Scanned extends Verdict {
 }
 
 export interface Engine {
-  readonly servers: Servers<Endpoint>;
+  readonly servers: EngineServers<Endpoint>;
   readonly options: Pick<Options, "mode" | "subject" | "connectTimeout">;
   /** Names of fields that go out of strangers' mail. */
   readonly unwanted: readonly RegExp[];
@@ -96,7 +95,7 @@ async function put<T extends Taker>(
 ): Promise<{ readonly verdict: Verdict; readonly taker: T; readonly trace: Buffer }> {
   const { message, signal } = ask;
   const trace = traceFor(ask, hostname, clock.now());
-  return servers.ask(async (endpoint) => {
+  return servers.ask(signal, async (endpoint) => {
     const taker = start();
     try {
       const verdict = await converse({

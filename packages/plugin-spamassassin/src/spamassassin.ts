@@ -2,6 +2,7 @@
 import {
   reject,
   ScannerFailure,
+  Slots,
   type EditPart,
   type RecipientAnswer,
   type ScanAnswer,
@@ -9,7 +10,6 @@ import {
 } from "@postern/core";
 import type { Options } from "./options.ts";
 import { scanFor, type Engine, type Scanned } from "./scan.ts";
-import { createSlots } from "./slots.ts";
 import { scansFor } from "./users.ts";
 
 export type Rules = Pick<
@@ -18,7 +18,7 @@ export type Rules = Pick<
 >;
 
 export function createSpamAssassin(engine: Engine, rules: Rules): (ask: ScanAsk) => Promise<ScanAnswer> {
-  const slots = createSlots(rules.connections);
+  const slots = new Slots(rules.connections);
   return async (ask) => {
     const { message, transaction, signal } = ask;
     if (message.sizeBytes > rules.maxSize) {

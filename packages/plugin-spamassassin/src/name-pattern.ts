@@ -1,8 +1,0 @@
-/** `X-Spam*` as a pattern over whole names, without case. */
-export function namePattern(text: string): RegExp {
-  const source = text
-    .split("*")
-    .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"))
-    .join(".*");
-  return new RegExp(`^${source}$`, "i");
-}
