@@ -1,7 +1,9 @@
 // Commands with real programs: what they read, what their end means, and that nothing of them is left.
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import {
   createMemoryBlob,
   ScannerFailure,
@@ -130,6 +132,49 @@ describe("a command's end", () => {
     const daemon = sh('sleep 0.3 </dev/null >/dev/null 2>&1 & echo $! >"$1"; exit 0', pids);
     expect(told(await deliver({ argv: daemon }))).toMatch(/^delivered/);
     expect(alive(readFileSync(pids, "utf8"))).toBe(true);
+  });
+
+  test.each<[what: string, timeLimit: number, abortMs: number]>([
+    ["its time limit", 150, 10_000],
+    ["being called off", 10_000, 150],
+  ])(
+    "an end that it has come to by itself stands, with %s before its children let go",
+    async (_, timeLimit, abortMs) => {
+      const controller = new AbortController();
+      const timer = setTimeout(() => controller.abort(), abortMs);
+      const said = await deliver({ argv: sh("sleep 60 & exit 0"), timeLimit }, undefined, controller.signal);
+      clearTimeout(timer);
+      expect(told(said)).toBe("delivered 2.0.0 delivered via /bin/sh");
+    },
+  );
+
+  test("without a free descriptor it is not started, and nothing else comes to harm", async () => {
+    const script = `
+      import { openSync, closeSync } from "node:fs";
+      import { runCommand } from ${JSON.stringify(new URL("run-command.ts", import.meta.url).href)};
+      const timers = { setTimer: (call, ms) => { const timer = setTimeout(call, ms); return { cancel: () => clearTimeout(timer) }; } };
+      const run = () => runCommand({ argv: ["/bin/true"], directory: "/", timeLimitMs: 5_000, content: [], signal: new AbortController().signal }, timers);
+      const taken = [];
+      try { for (;;) taken.push(openSync("/dev/null")); } catch {}
+      const failed = await run().catch(({ name, reason }) => ({ name, reason }));
+      for (const descriptor of taken) closeSync(descriptor);
+      console.log(JSON.stringify([failed, await run()]));`;
+    const { stdout } = await promisify(execFile)("/bin/sh", [
+      "-c",
+      'ulimit -n 64; exec "$0" --input-type=module -e "$1"',
+      process.execPath,
+      script,
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject([{ name: "CommandFailed", reason: "start" }, { code: 0 }]);
+  });
+
+  test("more words than the system takes: the mail waits, and the command is not to blame", async () => {
+    const recipients = Array.from({ length: 40 }, (_, at) =>
+      sampleRecipient(`${"x".repeat(100_000)}${at}@example.test`),
+    );
+    expect(told(await deliver({ argv: ["/bin/true", "${recipient}"] }, requestFor({ recipients })))).toMatch(
+      /^deferred 4\.3\.0 .*E2BIG/,
+    );
   });
 
   test("called off it ends at once and waits for another try; so it does where it cannot be run", async () => {
@@ -396,6 +441,9 @@ describe("a command as a scanner", () => {
     for (const script of ["exit 0", "echo no header", "printf ' folded: first\\n\\n'", "yes X: y | head -c 2000000"]) {
       expect(await scan(script, { replace: true }), script).toBe("fails invalid");
     }
+    const cut = "cat; (sleep 60; echo the rest) & exit 0";
+    expect(await scan(cut, { replace: true }), "its output has no end").toBe("fails error");
+    expect(await scan(`cat; sleep 60`, { replace: true, timeLimit: 100 })).toBe("fails timeout");
     expect(await scan("cat; exit 69", { replace: true })).toBe("reject 550 5.7.1 Message refused");
     expect(await scan("cat; echo 5.7.3 text apart >&2; exit 69", { replace: true })).toBe(
       "reject 550 5.7.3 text apart",

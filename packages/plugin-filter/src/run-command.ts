@@ -2,7 +2,7 @@
  * A command as a child process: never by a shell, in a process group of its own, with hardly any environment; content on its standard
  * input at its own pace, the beginning of its output kept. At its time limit, or when it is called off, the whole group is killed.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { constants } from "node:os";
 import type { Writable } from "node:stream";
 import type { Clock } from "@postern/core";
@@ -39,20 +39,15 @@ const lingeringMs = 500;
 
 /** Rejects with `CommandFailed`. Nothing of its group is left when it settles, but for children that let go of its output. */
 export function runCommand(invocation: Invocation, clock: Clock): Promise<Ended> {
-  const { argv, directory, as, timeLimitMs, content, onOutput, signal } = invocation;
+  const { argv, timeLimitMs, content, onOutput, signal } = invocation;
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(new CommandFailed("aborted", "called off"));
-    const [file, ...args] = argv;
-    const child = spawn(file, args, {
-      cwd: directory,
-      env: environment(),
-      detached: true,
-      stdio: ["pipe", "pipe", "pipe"],
-      ...(as === undefined ? {} : { uid: as.uid, gid: as.gid }),
-    });
+    const [file] = argv;
+    const child = start(invocation);
     const output: Buffer[] = [];
     let bytes = 0;
     let expired = false;
+    let calledOff = false;
     let failed: CommandFailed | undefined;
     let ended: Pick<Ended, "code" | "signal"> | undefined;
     let lingering: { cancel(): void } | undefined;
@@ -66,7 +61,12 @@ export function runCommand(invocation: Invocation, clock: Clock): Promise<Ended>
       failed ??= error;
       killGroup(child);
     };
-    const onAbort = (): void => fail(new CommandFailed("aborted", "called off"));
+    const onAbort = (): void => {
+      calledOff = true;
+      killGroup(child);
+      // Of what has ended already only those who hold its output are left.
+      if (ended !== undefined) letGo();
+    };
     const timer = clock.setTimer(() => {
       expired = true;
       killGroup(child);
@@ -79,13 +79,13 @@ export function runCommand(invocation: Invocation, clock: Clock): Promise<Ended>
       lingering?.cancel();
       signal.removeEventListener("abort", onAbort);
       await drained;
-      if (failed !== undefined) return reject(failed);
-      resolve({
-        code: ended?.code,
-        signal: ended?.signal,
-        expired,
-        output: oneLine(Buffer.concat(output).toString("latin1")),
-      });
+      const { code, signal: killer } = ended ?? {};
+      // What was killed has no status: one that it has is its own word, and the mail may be delivered by it.
+      const killed = code === undefined;
+      if (killed && calledOff && !expired) return reject(new CommandFailed("aborted", "called off"));
+      if (failed !== undefined && !(killed && expired)) return reject(failed);
+      const said = oneLine(Buffer.concat(output).toString("latin1"));
+      resolve({ code, signal: killer, expired: killed && expired, output: said });
     };
     /** Whoever still holds its output is not waited for any more. */
     const letGo = (): void => {
@@ -95,7 +95,7 @@ export function runCommand(invocation: Invocation, clock: Clock): Promise<Ended>
     child.once("error", (error) => {
       // Not started; or a signal could not be sent, and then the end comes by itself.
       if (child.pid !== undefined) return;
-      failed = new CommandFailed("start", `${file}: ${error.message}`, { cause: error });
+      failed = notStarted(file, error);
       void finish();
     });
     child.once("exit", (code, killer) => {
@@ -106,22 +106,51 @@ export function runCommand(invocation: Invocation, clock: Clock): Promise<Ended>
       }, lingeringMs);
     });
     child.once("close", () => void finish());
-    child.stderr.on("data", keep);
-    const drained = drain(child.stdout, onOutput ?? keep).catch((error: unknown) =>
+    const drained = drain(child.stdout, onOutput, keep).catch((error: unknown) =>
       fail(new CommandFailed("content", "its output could not be kept", { cause: error })),
     );
+    // Without descriptors for it, it has no streams at all.
+    if (child.stdin === undefined) return;
+    child.stderr?.on("data", keep);
     void feed(child.stdin, content).catch((error: unknown) =>
       fail(new CommandFailed("content", "the message could not be read", { cause: error })),
     );
   });
 }
 
-async function drain(stream: AsyncIterable<Buffer>, onOutput: (octets: Buffer) => unknown): Promise<void> {
+/** Its streams are not there when no descriptor was free. */
+type Child = Partial<ChildProcessWithoutNullStreams> & Pick<ChildProcess, "pid" | "once">;
+
+/** What cannot be started says so by "error", now or in a moment. Throws `CommandFailed`. */
+function start({ argv: [file, ...args], directory, as }: Invocation): Child {
   try {
-    for await (const octets of stream) await onOutput(octets);
+    return spawn(file, args, {
+      cwd: directory,
+      env: environment(),
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe"],
+      ...(as === undefined ? {} : { uid: as.uid, gid: as.gid }),
+    });
   } catch (error) {
-    // Cut off by us: what it means stands elsewhere.
-    if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+    throw notStarted(file, error as NodeJS.ErrnoException);
+  }
+}
+
+/** Of too many words the message is to blame, not the command. */
+function notStarted(file: string, error: NodeJS.ErrnoException): CommandFailed {
+  return new CommandFailed(error.code === "E2BIG" ? "content" : "start", `${file}: ${error.message}`, { cause: error });
+}
+
+/** Output that is wanted must be there to its end; what is only kept may be cut off by us. */
+async function drain(
+  stream: AsyncIterable<Buffer> | undefined,
+  wanted: Invocation["onOutput"],
+  keep: (octets: Buffer) => void,
+): Promise<void> {
+  try {
+    for await (const octets of stream ?? []) await (wanted ?? keep)(octets);
+  } catch (error) {
+    if (wanted !== undefined || (error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
   }
 }
 
@@ -139,7 +168,7 @@ async function feed(stdin: Writable, content: AsyncIterable<Uint8Array | string>
   stdin.end();
 }
 
-function killGroup({ pid }: ChildProcess): void {
+function killGroup({ pid }: Child): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, "SIGKILL");
