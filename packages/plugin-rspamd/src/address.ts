@@ -1,5 +1,5 @@
 /** Where rspamd listens: `http://127.0.0.1:11333`, `https://…`, or `unix:/run/rspamd/normal.sock`. */
-import { isAbsolute, join } from "node:path";
+import { parseSocketPath } from "@postern/core";
 
 /** What Node's http client takes for it. */
 export interface Endpoint {
@@ -14,10 +14,8 @@ export interface Endpoint {
 /** `undefined` for what is no address. A relative socket path is one below `directory`. */
 export function parseAddress(text: string, directory = "/"): Endpoint | undefined {
   if (text.startsWith("unix:")) {
-    const path = text.slice("unix:".length);
-    if (path === "" || path.includes("\0")) return undefined;
-    const socketPath = isAbsolute(path) ? path : join(directory, path);
-    return { label: text, tls: false, target: { socketPath }, base: "" };
+    const socketPath = parseSocketPath(text.slice("unix:".length), directory);
+    return socketPath === undefined ? undefined : { label: text, tls: false, target: { socketPath }, base: "" };
   }
   if (!/^https?:\/\//i.test(text)) return undefined;
   const url = URL.parse(text);

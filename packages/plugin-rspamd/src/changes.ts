@@ -113,15 +113,6 @@ export function outsideEdits(patterns: readonly RegExp[], { headers }: Change["m
   return [...names].map((name) => ({ kind: "deleteHeader", name }));
 }
 
-/** `X-Spam*` as a pattern over whole names. */
-export function namePattern(text: string): RegExp {
-  const source = text
-    .split("*")
-    .map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"))
-    .join(".*");
-  return new RegExp(`^${source}$`, "i");
-}
-
 export const editPart = (edit: Edit): EditPart => ({ kind: "edit", edit });
 
 function octetsOf(text: string, { charset }: RspamdAnswer): Buffer {

@@ -1,10 +1,9 @@
 /** One rspamd at several addresses: who is asked, over which connections. */
 import { Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { Blob, Clock } from "@postern/core";
+import { EngineServers, type Blob, type Clock } from "@postern/core";
 import type { Endpoint } from "./address.ts";
 import { BrokenOff, exchange, failure, type Exchange, type HttpAnswer } from "./exchange.ts";
-import { createServers } from "./servers.ts";
 
 export interface ClientOptions {
   readonly endpoints: readonly Endpoint[];
@@ -43,10 +42,10 @@ export function createClient({ endpoints, connections, connectTimeoutMs, ca, clo
     endpoint,
     agent: endpoint.tls ? new HttpsAgent(ca === undefined ? pool : { ...pool, ca }) : new HttpAgent(pool),
   }));
-  const inTurn = createServers(servers, clock);
+  const inTurn = new EngineServers(servers, { clock });
   return {
     post: (path, headers, content, signal, sink) =>
-      inTurn.ask(async ({ endpoint, agent }) => {
+      inTurn.ask(signal, async ({ endpoint, agent }) => {
         sink?.onStart();
         const asked: Exchange = {
           endpoint,

@@ -1,7 +1,7 @@
 /** Spam filtering with rspamd over HTTP: its actions, its changes to header and body, its signatures, and what teaches it. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { definePlugin, PluginError, type Gateway } from "@postern/core";
+import { definePlugin, PluginError, warnOfLargeMessages, type Gateway } from "@postern/core";
 import { parseAddress, type Endpoint } from "./address.ts";
 import { createClient, type Client } from "./client.ts";
 import { learn, type Lessons } from "./learning.ts";
@@ -14,7 +14,7 @@ export default definePlugin({
   options,
   setup(gateway, options) {
     gateway.onReady(() => warnOfLargeMessages(gateway, options.maxSize));
-    const addresses = typeof options.address === "string" ? [options.address] : options.address;
+    const addresses = [options.address].flat();
     const client = openClient(gateway, options, addresses);
     const scan = createRspamd(client, options, {
       hostname: gateway.hostname,
@@ -70,13 +70,4 @@ function readAuthorities({ name, directory }: Gateway, file: string): Buffer {
     const { code } = error as NodeJS.ErrnoException;
     throw new PluginError(name, `"ca" ${file} cannot be read (${code ?? "unknown error"})`, { cause: error });
   }
-}
-
-/** They do not become smaller by coming again. */
-function warnOfLargeMessages({ onError, messageSizeBytes, log, dry }: Gateway, maxSize: number): void {
-  const policy = typeof onError === "string" ? onError : (onError?.tooLarge ?? "defer");
-  if (dry || policy !== "defer" || maxSize >= messageSizeBytes) return;
-  log.warn(
-    `messages of more than ${maxSize} bytes are put off until their sender gives up: say in "onError" what stands for tooLarge, or lower limits.messageSize`,
-  );
 }

@@ -1,6 +1,7 @@
 /** A message asked about at rspamd, and its answer in the gateway's words. */
 import {
   isOwnClient,
+  namePattern,
   ScannerFailure,
   type Blob,
   type ScanAnswer,
@@ -9,7 +10,7 @@ import {
   type Spool,
 } from "@postern/core";
 import { readAnswer, type RspamdAnswer } from "./answer.ts";
-import { editPart, milterEdits, namePattern, outsideEdits, setHeader, subjectEdit, type Change } from "./changes.ts";
+import { editPart, milterEdits, outsideEdits, setHeader, subjectEdit, type Change } from "./changes.ts";
 import type { Client } from "./client.ts";
 import type { Options } from "./options.ts";
 import { requestHeaders, type RequestSettings } from "./request-headers.ts";
