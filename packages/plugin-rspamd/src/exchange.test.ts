@@ -1,8 +1,6 @@
 // Every way in which rspamd can give no verdict, by a scripted server on a real socket: none of them is a verdict.
 import { once } from "node:events";
-import { createServer as createHttpsServer } from "node:https";
 import { createServer, type AddressInfo, type Socket } from "node:net";
-import { readFileSync } from "node:fs";
 import {
   createMemoryBlob,
   createMessage,
@@ -22,9 +20,6 @@ import {
   sampleTransaction,
 } from "@postern/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import { makeCertificate } from "../../../test/services/certificate.ts";
-import { temporaryFolder } from "../../../test/services/folder.ts";
-import { findProgram } from "../../../test/services/programs.ts";
 import { parseAddress } from "./address.ts";
 import rspamd from "./index.ts";
 
@@ -423,27 +418,6 @@ describe("connections", () => {
     await expect.poll(() => mute.open.size).toBe(0);
     expect(clock.pending).toBe(0);
   });
-
-  test.skipIf(findProgram("openssl") === undefined)(
-    "https asks for a certificate of the authority that is given",
-    async () => {
-      using folder = temporaryFolder();
-      const certificate = makeCertificate(folder.path, ["localhost"]);
-      const files = { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) };
-      const server = createHttpsServer(files, (request, response) => {
-        request.resume().on("end", () => response.end(json));
-      }).listen(0, "127.0.0.1");
-      await once(server, "listening");
-      cleanUp.push(() => server.close());
-      const options = { address: `https://localhost:${(server.address() as AddressInfo).port}`, onError: "defer" };
-      expect(await scan("", { plugin: openPlugin(rspamd, options) })).toMatchObject({ reason: "down" });
-      const trusting = openPlugin(rspamd, { ...options, ca: "tls.pem" }, { directory: folder.path });
-      expect(await scan("", { plugin: trusting })).toMatchObject(tagged);
-      await expect(openPlugin(rspamd, { ...options, ca: "none.pem" })).rejects.toThrow(
-        '"ca" none.pem cannot be read (ENOENT)',
-      );
-    },
-  );
 });
 
 test.each([

@@ -386,7 +386,7 @@ test("without onError it does not start: nobody knows what should stand when spa
 });
 
 test("who puts large messages off for ever is told", async () => {
-  const { log, close } = await openPlugin(spamassassin, { address: "127.0.0.1:783", onError: "defer" });
-  await close();
-  expect(log.join("\n")).toContain('say in "onError" what stands for tooLarge');
+  const plugin = await openPlugin(spamassassin, { address: "127.0.0.1:783", onError: "defer" });
+  await plugin.close();
+  expect(plugin.log.join("\n")).toContain('say in "onError" what stands for tooLarge');
 });
