@@ -32,6 +32,14 @@ const good = {
 };
 
 describe("postern", () => {
+  test("output that finds no room is one sentence; a reader that has seen enough is no error", async () => {
+    const shell = (tail: string): Promise<Ended> =>
+      run("/bin/sh", ["-c", `"$0" --conditions=@postern/source "$1" --help ${tail}`, process.execPath, command]);
+    const { status, stderr } = await shell(">/dev/full");
+    expect([status, stderr]).toEqual([73, "postern: standard output cannot be written (ENOSPC)\n"]);
+    expect(await shell("| true")).toMatchObject({ status: 0, stderr: "" });
+  });
+
   test.each<[name: string, args: string[], status: number, sentence: RegExp]>([
     ["a wrong command", ["strat"], 64, /^postern: unknown command 'strat'; did you mean start\?\n$/],
     ["a wrong option", ["start", "--confg", "x"], 64, /^postern: unknown option '--confg'; did you mean --config\?\n$/],
