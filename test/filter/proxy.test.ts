@@ -333,7 +333,7 @@ test("explaining a message gives it to nobody", async () => {
   const folder = temporaryFolder();
   cleanUp.push(async () => folder[Symbol.dispose]());
   symlinkSync(join(repository, "node_modules"), join(folder.path, "node_modules"));
-  const explain = async (given: object): Promise<string> => {
+  const explain = async (given: object, ...more: readonly string[]): Promise<string> => {
     const config = {
       hostname: "mx.example.test",
       listeners: [{ name: "in", host: "127.0.0.1", port: 2525 }],
@@ -344,7 +344,17 @@ test("explaining a message gives it to nobody", async () => {
     };
     writeFileSync(join(folder.path, "postern.config.json"), JSON.stringify(config), { mode: 0o600 });
     writeFileSync(join(folder.path, "mail"), "Subject: x\r\n\r\nbody\r\n");
-    const args = ["--client", "192.0.2.1", "--from", "a@b.test", "--to", "c@example.test", "--message", "mail"];
+    const args = [
+      "--client",
+      "192.0.2.1",
+      "--from",
+      "a@b.test",
+      "--to",
+      "c@example.test",
+      "--message",
+      "mail",
+      ...more,
+    ];
     const { stdout, stderr } = await run(
       process.execPath,
       ["--conditions=@postern/source", command, "explain", ...args],
@@ -355,6 +365,12 @@ test("explaining a message gives it to nobody", async () => {
   expect(await explain(proxyTo(proxy))).toContain(`handed over: if the proxy 127.0.0.1:${proxy.port} takes it`);
   expect(await explain({ contentFilter: `smtp:${proxy.nextHop}` })).toContain(`smtp:${proxy.nextHop}`);
   expect(proxy.sessions).toBe(0);
+  if (process.getuid?.() !== 0) return;
+  // Nor does asking a command make it root's.
+  const scanners = {
+    who: { argv: ["/bin/sh", "-c", "echo runs as $$(id -un); exit 69"], user: "nobody", directory: "/" },
+  };
+  expect(await explain({ onError: "defer", scanners }, "--live")).toContain("runs as nobody");
 });
 
 describe("a content filter behind the queue", () => {

@@ -8,6 +8,7 @@ import {
   ScannerFailure,
   type Clock,
   type DeliveryRequest,
+  type MaybePromise,
   type ScanAnswer,
   type ScanAsk,
 } from "@postern/core";
@@ -22,7 +23,7 @@ import type { Identity } from "./user.ts";
 export interface ScanCommand extends Omit<ScannerOptions, "directory" | "argv" | "user"> {
   readonly argv: readonly [string, ...string[]];
   readonly directory: string;
-  readonly identity: () => Identity | undefined;
+  readonly identity: () => MaybePromise<Identity | undefined>;
 }
 
 const refusals: ReadonlyMap<number, string> = new Map([
@@ -55,7 +56,7 @@ export function createCommandScanner(
       {
         argv: [file, ...expandArguments(words, facts, transaction.recipients)],
         directory,
-        as: identity(),
+        as: await identity(),
         timeLimitMs: timeLimit,
         content: message.raw.read(),
         ...(written === undefined ? {} : { onOutput: (octets: Buffer) => written.write(octets) }),

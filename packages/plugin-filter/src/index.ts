@@ -16,14 +16,24 @@ export default definePlugin({
     const { name, hostname, directory, clock, recipientDelimiter, log } = gateway;
     const scope = { clock, recipientDelimiter };
 
-    /** Paths from the config's folder; who runs it is found before ready. */
+    /** Rejects with `PluginError`. */
+    function findOwn(what: string, user: string | undefined): Promise<Identity | undefined> {
+      const { getuid, getgid } = process;
+      const own = getuid === undefined || getgid === undefined ? undefined : { uid: getuid(), gid: getgid() };
+      return findIdentity(user, own).catch((error: unknown) => {
+        throw new PluginError(name, `${what}: ${error instanceof Error ? error.message : String(error)}`);
+      });
+    }
+
+    /** Paths from the config's folder; who runs it is found before ready, or where nothing gets ready, before it runs. */
     function prepare<T extends { argv: string[]; directory?: string | undefined; user?: string | undefined }>(
       what: string,
       written: T,
     ) {
       const [file = "", ...words] = written.argv;
       const path = resolve(directory, file);
-      let identity: Identity | undefined;
+      let identity: Promise<Identity | undefined> | undefined;
+      const find = (): Promise<Identity | undefined> => (identity ??= findOwn(what, written.user));
       // Where it is only checked there need not be what will run it.
       if (!gateway.dry)
         gateway.onReady(async () => {
@@ -32,17 +42,13 @@ export default definePlugin({
           } catch {
             log.warn(`${what}: ${path} is not there, or cannot be run`);
           }
-          const { getuid, getgid } = process;
-          const own = getuid === undefined || getgid === undefined ? undefined : { uid: getuid(), gid: getgid() };
-          identity = await findIdentity(written.user, own).catch((error: unknown) => {
-            throw new PluginError(name, `${what}: ${error instanceof Error ? error.message : String(error)}`);
-          });
+          await find();
         });
       return {
         ...written,
         argv: [path, ...words] as [string, ...string[]],
         directory: resolve(directory, written.directory ?? "."),
-        identity: () => identity,
+        identity: find,
       };
     }
 

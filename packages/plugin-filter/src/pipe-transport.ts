@@ -7,6 +7,7 @@ import {
   type DeliveryControls,
   type DeliveryReport,
   type DeliveryRequest,
+  type MaybePromise,
   type Outcome,
   type Recipient,
   type Transport,
@@ -23,8 +24,7 @@ import type { Identity } from "./user.ts";
 export interface PipeCommand extends Omit<CommandOptions, "directory" | "argv" | "user"> {
   readonly argv: readonly [string, ...string[]];
   readonly directory: string;
-  /** Known from ready on. */
-  readonly identity: () => Identity | undefined;
+  readonly identity: () => MaybePromise<Identity | undefined>;
 }
 
 export interface PipeScope {
@@ -67,7 +67,7 @@ export function createPipeTransport(
         {
           argv: [file, ...expandArguments(words, facts, recipients)],
           directory,
-          as: command.identity(),
+          as: await command.identity(),
           timeLimitMs: timeLimit,
           content: copyMail(request, first, {
             flags,
