@@ -1,13 +1,10 @@
 /** The scanner: a message, or each of its parts, to the first service that answers. */
-import { defer, reject, ScannerFailure, type Clock, type ScanAnswer, type ScanAsk } from "@postern/core";
+import { defer, EngineServers, reject, ScannerFailure, type Clock, type ScanAnswer, type ScanAsk } from "@postern/core";
 import type { IcapAddress } from "./address.ts";
 import type { Options } from "./options.ts";
 import { leavesOf, wholeOf, type Item } from "./item.ts";
 import { composeRequest } from "./request.ts";
 import { IcapServer } from "./server.ts";
-
-/** A service that failed is asked last for so long. */
-const restMs = 10_000;
 
 export interface Engine {
   scan(ask: Pick<ScanAsk, "message" | "session" | "transaction" | "signal">): Promise<ScanAnswer>;
@@ -33,22 +30,13 @@ export function createEngine(
   const servers = addresses.map(
     (address) => new IcapServer(address, { method, connections, patience: timeouts, clock }),
   );
+  // Another service may know better. What was found unreadable is so everywhere.
+  const inTurn = new EngineServers(servers, { clock, tryNext: ["down", "timeout", "error"] });
 
   async function scanItem(item: Item, { session, signal }: Pick<ScanAsk, "session" | "signal">) {
     const compose = (address: IcapAddress, preview: number | undefined): string =>
       composeRequest(address, { method, hostname, headers }, item, session, preview);
-    const now = clock.monotonic();
-    const order = servers.toSorted((one, other) => Number(one.restsUntil > now) - Number(other.restsUntil > now));
-    for (let index = 0; ; index += 1) {
-      const server = order[index] as IcapServer;
-      try {
-        return await server.scan(item, compose, signal);
-      } catch (error) {
-        if (signal.aborted || !(error instanceof ScannerFailure) || !isServers(error)) throw error;
-        server.restsUntil = clock.monotonic() + restMs;
-        if (index + 1 >= order.length) throw error;
-      }
-    }
+    return inTurn.ask(signal, (server) => server.scan(item, compose, signal));
   }
 
   return {
@@ -68,11 +56,6 @@ export function createEngine(
       for (const server of servers) server.close();
     },
   };
-}
-
-/** Another service may know better. What was found unreadable is so everywhere. */
-function isServers({ reason }: ScannerFailure): boolean {
-  return reason === "down" || reason === "timeout" || reason === "error";
 }
 
 function answer(onInfected: Options["onInfected"], name: string, tagHeader: string): ScanAnswer {

@@ -1,5 +1,5 @@
 /** One ICAP service: what it says of itself, its connections kept for reuse, and no more scans at once than it allows. */
-import { ScannerFailure, type Clock, type Timer } from "@postern/core";
+import { ScannerFailure, Slots, type Clock, type Timer } from "@postern/core";
 import type { IcapAddress } from "./address.ts";
 import { Connection, type Patience } from "./connection.ts";
 import { askOptions, exchange } from "./exchange.ts";
@@ -16,8 +16,6 @@ export interface ServerSettings {
   readonly clock: Clock;
 }
 
-/** Scans in line; more say that the service has been too slow for long. */
-const longestLine = 1_000;
 /** Servers have a thread for each connection: one that has nothing to do is not kept for long. */
 const longestRestMs = 5_000;
 
@@ -26,17 +24,15 @@ export class IcapServer {
   readonly #settings: ServerSettings;
   /** By the timer that will close them; the one that rested last is the last. */
   readonly #idle = new Map<Connection, Timer>();
-  readonly #line = new Set<() => void>();
+  readonly #slots: Slots;
   readonly #ending = new AbortController();
-  #busy = 0;
   #options: { readonly known: ServiceOptions; readonly until: number } | undefined;
   #asking: Promise<ServiceOptions> | undefined;
-  /** It failed a moment ago: others are asked first. Monotonic. */
-  restsUntil = 0;
 
   constructor(address: IcapAddress, settings: ServerSettings) {
     this.address = address;
     this.#settings = settings;
+    this.#slots = new Slots(settings.connections);
   }
 
   /** The name of what was found. Rejects with `ScannerFailure`. */
@@ -46,28 +42,24 @@ export class IcapServer {
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const options = await untilAborted(this.options(), signal);
-    await this.#enter(signal, options);
-    try {
-      const ask = (connection: Connection) =>
-        exchange(connection, options, this.#settings.method, item, (preview) => compose(this.address, preview));
-      const { found, istag } = await this.#talk(signal, ask);
-      // Another configuration: what it said of itself is old.
-      if (istag !== undefined && options.istag !== undefined && istag !== options.istag) this.#options = undefined;
-      return found;
-    } finally {
-      this.#leave();
-    }
+    const ask = (connection: Connection) =>
+      exchange(connection, options, this.#settings.method, item, (preview) => compose(this.address, preview));
+    const { found, istag } = await this.#slots.run(signal, () => this.#talk(signal, ask));
+    // Another configuration: what it said of itself is old.
+    if (istag !== undefined && options.istag !== undefined && istag !== options.istag) this.#options = undefined;
+    return found;
   }
 
   /** What the service says of itself, asked again when it is old; several ask once. Rejects with `ScannerFailure`. */
   options(): Promise<ServiceOptions> {
-    const { clock, method } = this.#settings;
+    const { clock, connections, method } = this.#settings;
     if (this.#options !== undefined && clock.monotonic() < this.#options.until) {
       return Promise.resolve(this.#options.known);
     }
     this.#asking ??= this.#talk(this.#ending.signal, (connection) => askOptions(connection, this.address, method))
       .then(({ options: known }) => {
         this.#options = { known, until: clock.monotonic() + known.ttlMs };
+        this.#slots.resize(Math.min(connections, known.maxConnections));
         return known;
       })
       .finally(() => (this.#asking = undefined));
@@ -123,37 +115,6 @@ export class IcapServer {
       this.#idle.get(connection)?.cancel();
       this.#idle.delete(connection);
     };
-  }
-
-  #enter(signal: AbortSignal, { maxConnections }: ServiceOptions): Promise<void> | undefined {
-    if (this.#busy < Math.min(this.#settings.connections, maxConnections)) {
-      this.#busy += 1;
-      return undefined;
-    }
-    if (this.#line.size >= longestLine) {
-      return Promise.reject(new ScannerFailure("down", "ICAP: too many scans wait for the service"));
-    }
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        this.#line.delete(go);
-        reject(new ScannerFailure("timeout", "called off while waiting for other scans"));
-      };
-      const go = (): void => {
-        this.#line.delete(go);
-        signal.removeEventListener("abort", leave);
-        resolve();
-      };
-      if (signal.aborted) return leave();
-      signal.addEventListener("abort", leave, { once: true });
-      this.#line.add(go);
-    });
-  }
-
-  /** A place passes from one scan to the next in line without ever being free. */
-  #leave(): void {
-    const [next] = this.#line;
-    if (next === undefined) this.#busy -= 1;
-    else next();
   }
 }
 
