@@ -29,6 +29,7 @@ import { bodyPackets, headerPacket } from "./content.ts";
 import type { Occasion } from "./macros.ts";
 import type { Line, Milter } from "./milter.ts";
 import { isModification, Modifications, type Modified, type Trace } from "./modifications.ts";
+import { Outbox } from "./outbox.ts";
 import { readReplyCode } from "./reply-code.ts";
 import { down, invalid, late, toTrouble } from "./trouble.ts";
 
@@ -39,8 +40,6 @@ const closing: Objection = { kind: "defer", reply: reply(421, "4.7.0", "Server c
 
 /** Progress may stretch the end of a message; nobody's client waits longer than RFC 5321 §4.5.3.2.6 has it wait. */
 const longestProgressMs = 600_000;
-/** Packets that wait for company before they are written. */
-const mostGathered = 16 * 1024;
 
 /** A command of the session and what goes with it. */
 export interface Step {
@@ -98,15 +97,10 @@ export interface ConversationHost {
 export class Conversation {
   readonly milter: Milter;
   readonly #host: ConversationHost;
-  #line: Line | undefined;
+  readonly #outbox = new Outbox();
   #hasAnswered = false;
   /** Steps that were not worth a connection yet. */
   #waiting: Step[] = [];
-  /** Packets to go with the next command that is answered. */
-  #gathered: Uint8Array[] = [];
-  #gatheredOctets = 0;
-  /** What was written over a used connection, until it has answered. */
-  #unanswered: Uint8Array[] | undefined;
   /** It has said `accept`: for the session, or for this message. */
   #accepted: "session" | "message" | undefined;
   /** What it said at connect or helo stands for all that follows. */
@@ -146,7 +140,7 @@ export class Conversation {
     if (this.#settling !== undefined) return this.#settling.then(() => this.ask(step));
     if (rules[step.kind].ofMessage) this.#note(step);
     this.#waiting.push(step);
-    if (this.#line === undefined && (this.#host.dry || !this.#isWorthConnecting(step))) return undefined;
+    if (this.#outbox.line === undefined && (this.#host.dry || !this.#isWorthConnecting(step))) return undefined;
     return this.#caught(this.#catchUp());
   }
 
@@ -163,7 +157,7 @@ export class Conversation {
       return said;
     }
     const { signal } = ask;
-    const hurry = (): void => this.#line?.connection.hurry(this.milter.settings.commandTimeoutMs);
+    const hurry = (): void => this.#outbox.line?.connection.hurry(this.milter.settings.commandTimeoutMs);
     signal.addEventListener("abort", hurry, { once: true });
     const running = this.#scan(message, ask, trace)
       .catch((error: unknown) => this.#lose(error))
@@ -183,22 +177,16 @@ export class Conversation {
   abort(): void {
     if (!this.#inMessage || this.#settling !== undefined) return;
     this.#endMessage();
-    if (this.#line === undefined) return;
-    this.#gather(encodeCommand({ kind: "abort" }));
-    this.#flush();
+    if (this.#outbox.line === undefined) return;
+    this.#outbox.gather(encodeCommand({ kind: "abort" }));
+    this.#outbox.flush();
   }
 
   /** The session is over. */
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const line = this.#line;
-    this.#line = undefined;
-    if (line === undefined) return;
-    this.milter.abandoned(line.turn);
-    const lastWords = this.#gathered;
-    if (this.#inMessage) lastWords.push(encodeCommand({ kind: "abort" }));
-    this.milter.release(line, lastWords, this.#settling === undefined);
+    this.#part(this.#inMessage ? [encodeCommand({ kind: "abort" })] : []);
   }
 
   /**
@@ -253,11 +241,12 @@ export class Conversation {
 
   /** Tells all that it was not told yet; the first objection ends it. */
   #catchUp(): Promise<Objection | undefined> | undefined {
-    if (this.#line === undefined) return this.#connect().then(() => this.#catchUp());
+    if (this.#outbox.line === undefined) return this.#connect().then(() => this.#catchUp());
     for (;;) {
-      const step = this.#waiting.shift();
-      if (step === undefined) return undefined;
-      const told = this.#tell(this.#line, step);
+      const { line } = this.#outbox;
+      const step = line === undefined ? undefined : this.#waiting.shift();
+      if (line === undefined || step === undefined) return undefined;
+      const told = this.#tell(line, step);
       if (isPromise(told)) {
         return told.then((objection) => (objection !== undefined || this.#isOut ? objection : this.#catchUp()));
       }
@@ -270,8 +259,7 @@ export class Conversation {
       this.milter.release(line, [], true);
       throw down("the session is over");
     }
-    this.#line = line;
-    this.#unanswered = line.isUsed ? [] : undefined;
+    this.#outbox.open(line);
   }
 
   #tell(line: Line, step: Step): MaybePromise<Objection | undefined> {
@@ -291,9 +279,9 @@ export class Conversation {
     isUnanswered: boolean,
   ): MaybePromise<Objection | undefined> {
     // The macros are told even when the command is not: a later one may ask for them.
-    if (macros !== undefined) this.#gather(macrosPacket(commandLetters[kind], macros));
+    if (macros !== undefined) this.#outbox.gather(macrosPacket(commandLetters[kind], macros));
     if (isLeftOut) return undefined;
-    this.#gather(encodeCommand(command));
+    this.#outbox.gather(encodeCommand(command));
     if (isUnanswered) return undefined;
     return this.#ruling().then((ruling) => this.#judge(kind, ruling));
   }
@@ -304,24 +292,28 @@ export class Conversation {
       try {
         return await this.#answer(this.milter.settings.commandTimeoutMs);
       } catch (error) {
-        const again = this.#unanswered;
-        const line = this.#line;
-        if (again === undefined || line?.isUsed !== true || toTrouble(error).reason !== "down" || this.#isOver)
-          throw error;
+        const { line } = this.#outbox;
+        const isGone = line?.isUsed === true && toTrouble(error).reason === "down" && !this.#isOver;
+        if (!isGone || !this.#outbox.repeat()) throw error;
         // It had closed a connection that waited: nothing was lost with it.
         this.milter.abandoned(line.turn);
-        this.#gathered = again;
         await this.#connect(true);
       }
     }
   }
 
   async #answer(timeoutMs: number): Promise<Ruling> {
-    const { connection } = this.#lineInStep();
-    this.#flush();
+    const { connection } = this.#outbox.lineInStep;
+    const { clock } = this.milter;
+    let until: number | undefined;
+    this.#outbox.flush();
     for (;;) {
       const response = await connection.next(timeoutMs);
       this.#heard();
+      if (response.kind === "progress" || response.kind === "quarantine") {
+        until ??= clock.monotonic() + Math.max(timeoutMs, longestProgressMs);
+        if (clock.monotonic() > until) throw late("it does not come to an end");
+      }
       if (response.kind === "progress") continue;
       if (response.kind === "quarantine") this.#wish = { ...this.#wish, quarantine: fromOctets(response.reason) };
       else if (response.kind === "negotiate" || isModification(response.kind)) {
@@ -331,17 +323,10 @@ export class Conversation {
   }
 
   #heard(): void {
-    this.#unanswered = undefined;
+    this.#outbox.heard();
     if (this.#hasAnswered) return;
     this.#hasAnswered = true;
     this.milter.answered();
-  }
-
-  #lineInStep(): Line {
-    const line = this.#line;
-    if (line === undefined) throw down("the connection was closed");
-    if (line.connection.usable && !line.connection.isInStep) throw invalid("it spoke out of turn");
-    return line;
   }
 
   #judge(kind: CommandKind, ruling: Ruling): Objection | undefined {
@@ -394,20 +379,17 @@ export class Conversation {
   }
 
   /** It is not asked any more in this session. */
-  #part(): void {
-    const line = this.#line;
-    this.#line = undefined;
+  #part(lastWords: readonly Uint8Array[] = []): void {
+    const { line, unsent } = this.#outbox.close();
     if (line === undefined) return;
     this.milter.abandoned(line.turn);
-    this.milter.release(line, [], true);
+    this.milter.release(line, [...unsent, ...lastWords], this.#settling === undefined);
   }
 
   #lose(error: unknown): Objection | undefined {
     const trouble = toTrouble(error);
-    const line = this.#line;
-    this.#line = undefined;
+    const { line } = this.#outbox.close();
     this.#waiting = [];
-    this.#gathered = [];
     if (this.#isOver) return undefined;
     if (line !== undefined) {
       line.connection.destroy();
@@ -419,20 +401,6 @@ export class Conversation {
     return this.#stands();
   }
 
-  #gather(packet: Uint8Array): void {
-    this.#gathered.push(packet);
-    this.#gatheredOctets += packet.length;
-    if (this.#gatheredOctets > mostGathered) this.#flush();
-  }
-
-  #flush(): void {
-    if (this.#gathered.length === 0 || this.#line === undefined) return;
-    this.#unanswered?.push(...this.#gathered);
-    this.#line.connection.write(this.#gathered);
-    this.#gathered = [];
-    this.#gatheredOctets = 0;
-  }
-
   // The message
 
   async #scan(message: Message, ask: ScanAsk, trace: Trace): Promise<Objection | Modified | undefined> {
@@ -441,7 +409,7 @@ export class Conversation {
     this.#wasWhole = false;
     const objection = await this.#catchUp();
     if (objection !== undefined || this.#isOut) return objection;
-    const { agreement } = this.#lineInStep();
+    const { agreement } = this.#outbox.lineInStep;
     const occasion: Occasion = { session, transaction };
     const said =
       (await this.#sendHeaders(message, signal)) ??
@@ -449,13 +417,13 @@ export class Conversation {
       (await this.#sendBody(message, signal));
     if (said !== undefined || this.#isOut || signal.aborted) return said;
     const macros = await this.milter.macros.at("endOfMessage", agreement.macros, occasion);
-    if (macros !== undefined) this.#gather(macrosPacket(commandLetters.endOfMessage, macros));
-    this.#gather(encodeCommand({ kind: "endOfMessage" }));
+    if (macros !== undefined) this.#outbox.gather(macrosPacket(commandLetters.endOfMessage, macros));
+    this.#outbox.gather(encodeCommand({ kind: "endOfMessage" }));
     return this.#endOfMessage(message, ask, trace);
   }
 
   async #sendHeaders({ headers }: Message, signal: AbortSignal): Promise<Objection | undefined> {
-    const { agreement } = this.#lineInStep();
+    const { agreement } = this.#outbox.lineInStep;
     if ((agreement.steps & steps.noHeaders) !== 0) return undefined;
     const isUnanswered = (agreement.steps & steps.noReplyToHeader) !== 0;
     const leadingSpace = (agreement.steps & steps.leadingSpace) !== 0;
@@ -463,7 +431,7 @@ export class Conversation {
       if (signal.aborted || this.#isSkipped("header")) return undefined;
       const packet = headerPacket(field, leadingSpace);
       if (packet === undefined) continue;
-      this.#gather(packet);
+      this.#outbox.gather(packet);
       if (isUnanswered) await this.#pressure();
       else {
         const objection = this.#judge("header", await this.#contentRuling());
@@ -475,27 +443,27 @@ export class Conversation {
 
   async #sendEndOfHeaders(occasion: Occasion): Promise<Objection | undefined> {
     if (this.#isOut) return undefined;
-    const { agreement } = this.#lineInStep();
+    const { agreement } = this.#outbox.lineInStep;
     if ((agreement.steps & steps.noEndOfHeaders) !== 0) return undefined;
     this.#skipped = undefined;
     const macros = await this.milter.macros.at("endOfHeaders", agreement.macros, occasion);
-    if (macros !== undefined) this.#gather(macrosPacket(commandLetters.endOfHeaders, macros));
-    this.#gather(encodeCommand({ kind: "endOfHeaders" }));
+    if (macros !== undefined) this.#outbox.gather(macrosPacket(commandLetters.endOfHeaders, macros));
+    this.#outbox.gather(encodeCommand({ kind: "endOfHeaders" }));
     if ((agreement.steps & steps.noReplyToEndOfHeaders) !== 0) return undefined;
     return this.#judge("endOfHeaders", await this.#contentRuling());
   }
 
   async #sendBody({ body }: Message, signal: AbortSignal): Promise<Objection | undefined> {
     if (this.#isOut) return undefined;
-    const { agreement } = this.#lineInStep();
+    const { agreement } = this.#outbox.lineInStep;
     if ((agreement.steps & steps.noBody) !== 0) return undefined;
     const isUnanswered = (agreement.steps & steps.noReplyToBody) !== 0;
     for await (const packet of bodyPackets(body, mostDataOctets(agreement))) {
       if (signal.aborted) return undefined;
-      this.#flush();
-      for (const part of packet) this.#gathered.push(part);
+      this.#outbox.flush();
+      this.#outbox.gather(...packet);
       if (isUnanswered) {
-        this.#flush();
+        this.#outbox.flush();
         await this.#pressure();
         continue;
       }
@@ -510,16 +478,16 @@ export class Conversation {
   }
 
   #pressure(): MaybePromise<void> {
-    return this.#lineInStep().connection.pressure(this.milter.settings.contentTimeoutMs);
+    return this.#outbox.pressure(this.milter.settings.contentTimeoutMs);
   }
 
   async #endOfMessage(message: Message, ask: ScanAsk, trace: Trace): Promise<Objection | Modified | undefined> {
-    const { connection, agreement } = this.#lineInStep();
+    const { connection, agreement } = this.#outbox.lineInStep;
     const { contentTimeoutMs } = this.milter.settings;
     const { clock } = this.milter;
     const until = clock.monotonic() + Math.max(contentTimeoutMs, longestProgressMs);
     let modifications: Modifications | undefined;
-    this.#flush();
+    this.#outbox.flush();
     for (;;) {
       const left = until - clock.monotonic();
       if (left <= 0) throw late("it does not come to an end");
