@@ -10,9 +10,10 @@ import {
   type ScanAsk,
   type ScanPart,
 } from "@postern/core";
-import { Conversation, type ConversationHost, type Inspection, type Step } from "./conversation.ts";
+import { Conversation, type ConversationHost, type Inspection } from "./conversation.ts";
 import type { Milter } from "./milter.ts";
 import { contentEdits, Trace } from "./modifications.ts";
+import type { Step } from "./step.ts";
 
 export class Chain {
   readonly #conversations: readonly Conversation[];

@@ -16,13 +16,10 @@ import {
 import {
   commandLetters,
   encodeCommand,
-  encodeTexts,
   fromOctets,
   mostDataOctets,
   steps,
-  type Command,
   type CommandKind,
-  type MacroStage,
   type Ruling,
 } from "../protocol/index.ts";
 import { bodyPackets, headerPacket } from "./content.ts";
@@ -31,6 +28,7 @@ import type { Line, Milter } from "./milter.ts";
 import { isModification, Modifications, type Modified, type Trace } from "./modifications.ts";
 import { Outbox } from "./outbox.ts";
 import { readReplyCode } from "./reply-code.ts";
+import { isKnown, macrosPacket, rules, type Step } from "./step.ts";
 import { down, invalid, late, toTrouble } from "./trouble.ts";
 
 const rejected: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Command rejected") };
@@ -40,31 +38,6 @@ const closing: Objection = { kind: "defer", reply: reply(421, "4.7.0", "Server c
 
 /** Progress may stretch the end of a message; nobody's client waits longer than RFC 5321 §4.5.3.2.6 has it wait. */
 const longestProgressMs = 600_000;
-
-/** A command of the session and what goes with it. */
-export interface Step {
-  readonly kind: "connect" | "helo" | "mail" | "recipient" | "data" | "unknown";
-  readonly command: Command;
-  readonly occasion: Occasion;
-}
-
-interface StepRule {
-  /** The milter leaves it out. */
-  readonly no: number;
-  readonly noReply: number;
-  readonly macros: MacroStage | undefined;
-  /** Belongs to a message. */
-  readonly ofMessage: boolean;
-}
-
-const rules: Readonly<Record<Step["kind"], StepRule>> = {
-  connect: { no: steps.noConnect, noReply: steps.noReplyToConnect, macros: "connect", ofMessage: false },
-  helo: { no: steps.noHelo, noReply: steps.noReplyToHelo, macros: "helo", ofMessage: false },
-  mail: { no: steps.noMail, noReply: steps.noReplyToMail, macros: "mail", ofMessage: true },
-  recipient: { no: steps.noRecipient, noReply: steps.noReplyToRecipient, macros: "recipient", ofMessage: true },
-  data: { no: steps.noData, noReply: steps.noReplyToData, macros: "data", ofMessage: true },
-  unknown: { no: steps.noUnknown, noReply: steps.noReplyToUnknown, macros: undefined, ofMessage: false },
-};
 
 /** What it wants done with the message as a whole, said before the end of it or there. */
 interface Wish {
@@ -506,13 +479,4 @@ export class Conversation {
       await modifications.add(response as Parameters<Modifications["add"]>[0]);
     }
   }
-}
-
-function isKnown(kind: Step["kind"], known: number): boolean {
-  if (kind === "data") return (known & steps.noData) !== 0;
-  return kind !== "unknown" || (known & steps.noUnknown) !== 0;
-}
-
-function macrosPacket(of: string, macros: Readonly<Record<string, string>>): Buffer {
-  return encodeTexts(commandLetters.macros, Object.entries(macros).flat(), of);
 }

@@ -18,11 +18,12 @@ import {
 } from "@postern/core";
 import { parseAddress } from "./address.ts";
 import { Chain } from "./chain.ts";
-import type { ConversationHost, Step } from "./conversation.ts";
+import type { ConversationHost } from "./conversation.ts";
 import { connectCommand, mailCommand, recipientCommand } from "./esmtp.ts";
 import { MacroBook, type MacroScope } from "./macros.ts";
 import { Milter } from "./milter.ts";
 import { nameOf, type MilterOptions } from "./options.ts";
+import type { Step } from "./step.ts";
 import { toOctets } from "../protocol/index.ts";
 
 const lookupFailed: Objection = { kind: "defer", reply: reply(451, "4.3.0", "Temporary lookup failure") };
