@@ -397,6 +397,30 @@ describe("what is found becomes", () => {
     await engine.scan(question);
     await expect.poll(asked).toBe(3);
   });
+
+  test("when it is time it is asked once, however many scans end meanwhile", async () => {
+    const clock = createFakeClock();
+    const limits = { streamMaxBytes: 1_000 };
+    const fake = await startFake({
+      get streamMaxBytes() {
+        return limits.streamMaxBytes;
+      },
+    });
+    const engine = engineOn([fake.address], { clock });
+    const [daemon] = engine.daemons;
+    const measured = daemon?.measure(1_500);
+    const goOn = () => clock.run(100).then(() => daemon?.streamMaxBytes);
+    await expect.poll(goOn).toBe(1_000);
+    await measured;
+    await daemon?.ask();
+    const once = fake.connections;
+    limits.streamMaxBytes = 800;
+    await clock.run(11 * 60_000);
+    const question = { message: sampleMessage(), signal: new AbortController().signal };
+    await Promise.all(Array.from({ length: 20 }, () => engine.scan(question)));
+    await expect.poll(goOn).toBe(800);
+    expect(fake.connections).toBeLessThanOrEqual(2 * once + 20);
+  });
 });
 
 describe("scans at once", () => {
@@ -448,5 +472,35 @@ describe("scans at once", () => {
     expect(slots.free).toBe(0);
     slots.leave();
     expect(slots.free).toBe(1);
+  });
+
+  test("called off in the moment that it gets its slot, it does not hold it", async () => {
+    const fake = await startFake({ onStream: () => undefined });
+    const [daemon] = engineOn([fake.address], { connections: 1 }).daemons;
+    // Between a slot that is let go and the scan that gets it lie a few turns of promises, in which others may call it off.
+    for (let turns = 0; turns < 12; turns += 1) {
+      const [one, two] = [new AbortController(), new AbortController()];
+      const ended = Promise.allSettled([one, two].map(async ({ signal }) => daemon?.scan(sampleMessage().raw, signal)));
+      one.abort();
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      two.abort();
+      expect((await ended).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+      expect(daemon?.free).toBe(1);
+    }
+    await expect.poll(() => fake.open).toBe(0);
+  });
+
+  test("after the end nothing is connected any more, and nothing is clean", async () => {
+    const fake = await startFake({ onStream: ({ answer, number }) => number === 1 && answer("stream: OK") });
+    const engine = engineOn([fake.address]);
+    const question = { message: sampleMessage(), signal: new AbortController().signal };
+    await engine.scan(question);
+    const said = engine.scan(question).catch((error: unknown) => error);
+    await expect.poll(() => fake.commands.filter((command) => command === "zINSTREAM").length).toBe(2);
+    for (const daemon of engine.daemons) daemon.close();
+    expect(await said).toMatchObject({ reason: "down" });
+    await expect(engine.scan(question)).rejects.toMatchObject({ reason: "down" });
+    expect(await engine.daemons[0]?.ask()).toBe(false);
+    expect(fake.connections).toBe(1);
   });
 });

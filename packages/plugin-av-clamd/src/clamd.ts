@@ -79,7 +79,10 @@ export function createClamd(daemons: readonly Daemon[], settings: ClamdSettings)
       }
       if (intake instanceof ClamdIntake) {
         // The header may have been made right since; the body is what came.
-        const outcome = await intake.end(signal, message.body.sizeBytes);
+        const outcome = await intake.end(signal, message.body.sizeBytes).catch((error: unknown) => {
+          if (daemons.length === 1) throw error;
+          return undefined; // too large for this one: another may take more
+        });
         if (outcome !== undefined) return answer(outcome.found, intake.daemon);
       }
       const { name, daemon } = await scanWithOne(daemons, message.raw, signal, watch);

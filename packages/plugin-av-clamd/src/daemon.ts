@@ -42,6 +42,8 @@ export class Daemon {
   #versionAt: number | undefined;
   #wantedBytes = Infinity;
   #asking: Promise<boolean> | undefined;
+  #refreshing = false;
+  #closed = false;
 
   constructor({ name, address, connections, pingMs, clock }: DaemonOptions) {
     this.name = name;
@@ -71,13 +73,16 @@ export class Daemon {
     const waiting = this.#slots.enter(signal);
     if (waiting !== undefined) await waiting;
     try {
+      // It may have been called off, or the gateway closed, since it was let in.
+      if (this.#closed || signal.aborted) throw new ScannerFailure(signal.aborted ? "timeout" : "down", "called off");
       const session = this.#sessions.take();
       const reused = session.answered > 0;
       try {
         return await this.#scanOver(session, content, signal);
       } catch (error) {
         // Closed, or timed out, just when it was used again: that says nothing about the message or about clamd.
-        if (!reused || signal.aborted || !(hasReason(error, "down") || hasReason(error, "timeout"))) throw error;
+        if (!reused || this.#closed || signal.aborted || !(hasReason(error, "down") || hasReason(error, "timeout")))
+          throw error;
       }
       return await this.#scanOver(this.#sessions.open(), content, signal);
     } catch (error) {
@@ -92,7 +97,7 @@ export class Daemon {
   /** A stream of its own, to be ended or abandoned; `undefined` when it must not be had now. */
   openStream(signal: AbortSignal, onOver: () => unknown): OpenStream | undefined {
     // The other half is for messages that are complete.
-    if (!this.healthy || this.#slots.free <= this.#connections / 2 || signal.aborted) return undefined;
+    if (!this.healthy || this.#slots.free <= this.#connections / 2 || this.#closed || signal.aborted) return undefined;
     void this.#slots.enter(signal);
     const session = this.#sessions.take();
     this.#open.add(session);
@@ -143,10 +148,13 @@ export class Daemon {
   refresh(): void {
     const now = this.#clock.monotonic();
     const due = this.healthy ? now - (this.#versionAt ?? now) > versionMs : now >= this.#pausedUntil;
-    if (due) void this.#refresh();
+    if (!due || this.#refreshing) return;
+    this.#refreshing = true;
+    void this.#refresh().finally(() => (this.#refreshing = false));
   }
 
   close(): void {
+    this.#closed = true;
     this.#sessions.close();
     for (const session of this.#open) session.destroy(new ScannerFailure("down", "the gateway closes"));
   }
@@ -161,6 +169,7 @@ export class Daemon {
   }
 
   async #ask(): Promise<boolean> {
+    if (this.#closed) return false;
     const session = this.#sessions.open();
     this.#open.add(session);
     const timer = this.#clock.setTimer(

@@ -1,5 +1,6 @@
 // Several clamd, scripted: who is asked, who next, and what a dead one costs the mail after it.
 
+import type { Socket } from "node:net";
 import { createFakeClock, sampleMessage } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { engineOn, startFake, type FakeClamd } from "./fake-clamd.fixture.ts";
@@ -115,4 +116,26 @@ test("called off, it goes to nobody else", async () => {
   client.abort();
   await expect(answer).rejects.toMatchObject({ reason: "timeout" });
   expect(streams(second)).toBe(0);
+});
+
+test("a PING that is answered after the scan has ended is the last one", async () => {
+  const clock = createFakeClock();
+  const sockets: Socket[] = [];
+  const answers: (() => void)[] = [];
+  const first = await startFake({
+    onConnect: (socket) => sockets.push(socket),
+    onStream: ({ answer }) => answers.push(() => answer("stream: OK")),
+    hangs: () => true,
+  });
+  const second = await startFake();
+  const said = ask(engineOn([first.address, second.address], { clock }));
+  await expect.poll(() => answers.length).toBe(1);
+  await clock.run(5_000);
+  await expect.poll(() => first.commands).toContain("zPING");
+  answers[0]?.();
+  expect(await said).toBeUndefined();
+  sockets[1]?.write("1: PONG\0");
+  await expect.poll(() => first.commands).toContain("zVERSION");
+  await expect.poll(() => first.open).toBe(1);
+  expect(clock.pending).toBe(1); // the idle session's
 });

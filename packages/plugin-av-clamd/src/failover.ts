@@ -60,7 +60,9 @@ async function scanWatched(
   };
   signal.addEventListener("abort", callOff, { once: true });
   const check = async (): Promise<void> => {
-    if (await daemon.ask()) timer = clock.setTimer(() => void check(), patienceMs);
+    const lives = await daemon.ask();
+    if (controller.signal.aborted) return; // the scan has ended meanwhile
+    if (lives) timer = clock.setTimer(() => void check(), patienceMs);
     else controller.abort();
   };
   let timer = clock.setTimer(() => void check(), patienceMs);
@@ -69,6 +71,6 @@ async function scanWatched(
   } finally {
     timer.cancel();
     signal.removeEventListener("abort", callOff);
-    if (!signal.aborted) controller.abort(); // `check` may be at it
+    controller.abort(); // `check` may be at it
   }
 }

@@ -46,7 +46,10 @@ export class Instream {
     // Neither is taken once there is an answer: one that came before all was sent is none.
     const complete = this.#flush() !== false && this.#session.write(nothing, 0) !== false;
     this.#session.uncork();
-    const found = readAnswer(await this.#answer);
+    const answer = await this.#answer;
+    // clamd may still wait for the rest of it: the next scan must not become that.
+    if (!complete) this.#session.destroy(new ScannerFailure("down", "the stream was not written to its end"));
+    const found = readAnswer(answer);
     if (found === undefined && (!complete || this.#session.hasty)) {
       throw new ScannerFailure("error", "clamd answered before it had it all");
     }

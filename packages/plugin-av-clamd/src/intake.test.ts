@@ -1,4 +1,5 @@
 // A message that is streamed while it arrives, against a scripted clamd: when it is, when not, and that nothing is believed by half.
+import type { Socket } from "node:net";
 import { sampleMessage, createFakeClock, sampleTransaction } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import {
@@ -129,6 +130,34 @@ test("what clamd refuses by size on the way is tooLarge, and its slot is free at
   await expect(
     setting.engine.scan({ message: sampleMessage(parts(20)), signal: setting.signal, intake }),
   ).rejects.toMatchObject({ reason: "tooLarge" });
+});
+
+test("what the first refuses by size on the way goes to the next, which may take more", async () => {
+  const first = await startFake({
+    onConnect: (socket) => socket.once("data", () => socket.end("1: INSTREAM size limit exceeded. ERROR\0")),
+  });
+  const second = await startFake({ onStream: verdict });
+  const engine = engineOn([first.address, second.address]);
+  const { signal } = new AbortController();
+  const chunks = [...parts(10), Buffer.from("a virus")];
+  const intake = engine.begin({ transaction: sampleTransaction(), signal });
+  for (const chunk of chunks) await intake?.write(chunk);
+  await expect.poll(() => first.connections).toBe(1);
+  expect(await engine.scan({ message: sampleMessage(chunks), signal, intake })).toMatchObject({ kind: "reject" });
+});
+
+test("the next scan is not put into a stream that clamd has answered before its end", async () => {
+  const sockets: Socket[] = [];
+  const setting = await setUp({ onConnect: (socket) => sockets.push(socket) });
+  const intake = setting.begin();
+  for (const chunk of parts(5)) await intake?.write(chunk);
+  await expect.poll(() => setting.fake.pieces.length).toBe(5);
+  sockets[0]?.write("1: stream: V FOUND\0");
+  await expect.poll(() => setting.daemon?.free).toBe(20);
+  const message = sampleMessage(parts(5));
+  expect(await setting.engine.scan({ message, signal: setting.signal, intake })).toMatchObject({ kind: "reject" });
+  expect(await setting.engine.scan({ message: sampleMessage("next"), signal: setting.signal })).toBeUndefined();
+  expect(setting.fake.connections).toBe(2);
 });
 
 test("beyond maxSize nothing more is sent", async () => {
