@@ -40,11 +40,23 @@ async function open(
 
 const abort = encodeCommand({ kind: "abort" });
 
-test("packets without data wait at a price: the socket is left alone", async () => {
-  const { ours, theirs } = await open(() => new Promise(() => undefined));
+test("packets without data wait at a price: the socket is left alone until there is an answer", async () => {
+  const answer = Promise.withResolvers<Answer>();
+  const all = Promise.withResolvers<void>();
+  const many = 50_000;
+  let heard = 0;
+  const { ours, theirs } = await open(() => {
+    heard += 1;
+    if (heard === many) all.resolve();
+    return heard === 1 ? answer.promise : { responses: [] };
+  });
   const paused = once(ours, "pause");
-  theirs.write(Buffer.concat(Array.from({ length: 50_000 }, () => abort)));
+  theirs.write(Buffer.concat(Array.from({ length: many }, () => abort)));
   await paused;
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(ours.isPaused()).toBe(true);
+  answer.resolve({ responses: [] });
+  await all.promise;
 });
 
 test("one that does not take what it is told is let go", async () => {

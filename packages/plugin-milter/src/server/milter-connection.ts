@@ -120,8 +120,8 @@ export class MilterConnection {
         return this.#fail(error);
       }
     }
-    if (!this.#over && this.#socket.isPaused()) this.#socket.resume();
-    if (this.#answering) return;
+    if (this.#over || this.#answering) return;
+    if (this.#socket.isPaused()) this.#socket.resume();
     if (this.#heardEnd || (this.#draining && !this.#parts.session.busy)) this.#leave();
   }
 
