@@ -6,6 +6,7 @@ import {
   defer,
   reject,
   ScannerFailure,
+  Slots,
   type Clock,
   type DeliveryRequest,
   type MaybePromise,
@@ -17,7 +18,6 @@ import { leadingCode, type Ended } from "./exit-status.ts";
 import { NewMessage } from "./new-message.ts";
 import type { ScannerOptions } from "./options.ts";
 import { CommandFailed, runCommand } from "./run-command.ts";
-import { CalledOff, Slots } from "./slots.ts";
 import type { Identity } from "./user.ts";
 
 export interface ScanCommand extends Omit<ScannerOptions, "directory" | "argv" | "user"> {
@@ -75,7 +75,6 @@ export function createCommandScanner(
     try {
       return await slots.run(ask.signal, () => scan(ask));
     } catch (error) {
-      if (error instanceof CalledOff) throw new ScannerFailure("timeout", error.message);
       if (error instanceof LooksLikeOption) throw new ScannerFailure("error", "an address looks like an option");
       if (!(error instanceof CommandFailed)) throw error;
       if (error.cause instanceof ScannerFailure) throw error.cause;

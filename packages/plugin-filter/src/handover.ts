@@ -5,6 +5,7 @@
 import {
   parseNextHop,
   reply,
+  Slots,
   SmtpNotHanded,
   type Handover,
   type HandoverAnswer,
@@ -13,7 +14,6 @@ import {
   type SmtpHandOver,
 } from "@postern/core";
 import type { Options, ProxyOptions } from "./options.ts";
-import { CalledOff, Slots } from "./slots.ts";
 
 export interface HandoverScope {
   readonly name: string;
@@ -105,7 +105,7 @@ function createProxy(
       );
       return answerOf(handed);
     } catch (error) {
-      if (signal.aborted || error instanceof CalledOff) return { kind: "defer", reply: unavailable };
+      if (signal.aborted) return { kind: "defer", reply: unavailable };
       failed("proxy", error);
       // It may have taken the message: whatever the config says, the client comes again, and may then bring it twice.
       if (!(error instanceof SmtpNotHanded) || error.inDoubt || onError === "defer") {

@@ -2,7 +2,9 @@
 import {
   bounced,
   deferred,
+  NoSlot,
   openMessage,
+  Slots,
   type Clock,
   type DeliveryControls,
   type DeliveryReport,
@@ -17,7 +19,6 @@ import { readEnd } from "./exit-status.ts";
 import { copyMail } from "./mail-copy.ts";
 import type { CommandOptions } from "./options.ts";
 import { CommandFailed, runCommand } from "./run-command.ts";
-import { CalledOff, Slots } from "./slots.ts";
 import type { Identity } from "./user.ts";
 
 /** A command as configured, its paths absolute. */
@@ -85,7 +86,6 @@ export function createPipeTransport(
       if (error instanceof LooksLikeOption) {
         return bounced("the address would be an option of the command", { enhanced: "5.1.3" });
       }
-      if (error instanceof CalledOff) return deferred("the delivery was called off", { enhanced: "4.3.2" });
       if (!(error instanceof CommandFailed)) throw error;
       // Not the sender's fault: it waits until somebody has looked.
       return deferred(error.reason === "start" ? `cannot run ${error.message}` : error.message, {
@@ -124,7 +124,7 @@ export function createPipeTransport(
         const outcome = await slot
           .run(signal, () => runFor(command, request, [first, ...others], signal))
           .catch((error: unknown) => {
-            if (error instanceof CalledOff) return deferred(error.message, { enhanced: "4.3.2" });
+            if (error instanceof NoSlot) return deferred(error.message, { enhanced: "4.3.2" });
             throw error;
           });
         for (const recipient of [first, ...others]) settle(recipient, { ...outcome, remote });
