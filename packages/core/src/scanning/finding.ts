@@ -82,6 +82,25 @@ export function mergeFindings(findings: readonly Finding[]): ScanOutcome {
   };
 }
 
+/**
+ * Engines run side by side, and each made its new body of the message as it came: the last one stands, and what the others changed in the body is
+ * lost. The operator is told.
+ */
+export function lostChanges(findings: readonly Finding[], nameOf: (index: number) => string | undefined): Finding {
+  const stands = findings.findLastIndex(({ edits }) => edits.some(({ kind }) => kind === "replaceBody"));
+  if (stands < 0) return nothingFound;
+  const lost = findings.flatMap(({ edits }, index) =>
+    index !== stands && edits.some(changesBody) ? [nameOf(index)] : [],
+  );
+  if (lost.length === 0) return nothingFound;
+  const text = `warn: the body is as ${nameOf(stands)} made it; changes by ${lost.join(", ")} are lost`;
+  return { ...nothingFound, effects: [{ kind: "log", text }] };
+}
+
+function changesBody({ kind }: Edit): boolean {
+  return kind === "replaceBody" || kind === "spliceBody";
+}
+
 const severity: Readonly<Record<NonNullable<RecipientAnswer>["kind"], number>> = {
   permit: 0,
   quarantine: 1,

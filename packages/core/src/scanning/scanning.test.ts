@@ -2,7 +2,7 @@ import { createFakeClock, sampleMessage, sampleRecipient, sampleSession, sampleT
 import { describe, expect, test } from "vitest";
 import { PluginError, ScannerFailure, type FailureReason } from "../errors.ts";
 import { createGuard, type Failed, type OnError } from "../guard/index.ts";
-import type { Spool } from "../message/index.ts";
+import type { Edit, Spool } from "../message/index.ts";
 import { defer, isPromise, permit, reject, type Answer, type Effect, type RecipientAnswer } from "../model/index.ts";
 import { createScanning, ownScanner, type ScanAsk, type Scanner, type ScanRequest } from "./index.ts";
 
@@ -46,6 +46,29 @@ test("without scanners the answer is there at once", () => {
 
 const log = (text: string): Effect => ({ kind: "log", text });
 const prepend: Effect = { kind: "prepend", name: "X-Spam", value: "no" };
+
+describe("two that change the body", () => {
+  const change = (...kinds: readonly ("replaceBody" | "spliceBody" | "deleteHeader")[]): Engine => {
+    const edits: Readonly<Record<(typeof kinds)[number], Edit>> = {
+      replaceBody: { kind: "replaceBody", body: Buffer.from("x") },
+      spliceBody: { kind: "spliceBody", start: 0, end: 1, octets: Buffer.from("y") },
+      deleteHeader: { kind: "deleteHeader", name: "X-Spam" },
+    };
+    return () => kinds.map((kind) => ({ kind: "edit", edit: edits[kind] }));
+  };
+  test.each<[what: string, engines: Readonly<Record<string, Engine>>, lost: string | undefined]>([
+    ["one", { one: change("deleteHeader", "replaceBody"), two: change("deleteHeader") }, undefined],
+    ["pieces of it", { one: change("spliceBody"), two: change("spliceBody") }, undefined],
+    ["both", { one: change("replaceBody"), two: change("replaceBody") }, "two made it; changes by one are lost"],
+    [
+      "one of them pieces",
+      { one: change("replaceBody"), two: change("spliceBody"), three: change("spliceBody") },
+      "one made it; changes by two, three are lost",
+    ],
+  ])("%s", async (_, engines, lost) => {
+    expect(await setUp(engines).answer()).toEqual(lost && [log(`warn: the body is as ${lost}`)]);
+  });
+});
 
 describe("the most severe answer stands", () => {
   test.each<[what: string, answers: readonly Answer[], expected: Answer]>([

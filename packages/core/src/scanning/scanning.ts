@@ -13,7 +13,7 @@ import {
   type Transaction,
 } from "../model/index.ts";
 import { Engine, type EngineParts, type ScannerStatus } from "./engine.ts";
-import { checkFinding, mergeFindings, nothingFound, type Finding, type ScanOutcome } from "./finding.ts";
+import { checkFinding, lostChanges, mergeFindings, nothingFound, type Finding, type ScanOutcome } from "./finding.ts";
 import { Intakes } from "./intakes.ts";
 import type { OwnedScanner } from "./registration.ts";
 import type { ScanAsk } from "./scanner.ts";
@@ -100,7 +100,10 @@ function scanWithAll(engines: readonly Engine[], request: ScanRequest, guard: Gu
       findings[index] = finding;
       left -= 1;
       if (finding.objection?.kind === "reject") finish(mergeFindings([finding]));
-      else if (left === 0) finish(mergeFindings([{ ...nothingFound, edits: marks }, ...findings]));
+      else if (left === 0) {
+        const lost = lostChanges(findings, (at) => engines[at]?.scanner.name);
+        finish(mergeFindings([{ ...nothingFound, edits: marks }, ...findings, lost]));
+      }
     };
 
     for (const [index, engine] of engines.entries()) {
