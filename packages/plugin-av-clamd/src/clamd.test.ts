@@ -11,7 +11,6 @@ import {
   type FakeClamd,
   type FakeOptions,
 } from "./fake-clamd.fixture.ts";
-import { createSlots } from "./slots.ts";
 
 const answering = (answer: string): FakeOptions => ({ onStream: ({ socket }) => socket.end(answer) });
 const infected = (name: string) => ({
@@ -449,29 +448,6 @@ describe("scans at once", () => {
     expect(most).toBe(3);
     expect(fake.pieces).toHaveLength(42);
     expect(fake.connections).toBe(3);
-  });
-
-  test("one that is called off leaves the line; a slot passes on; the line is bounded", async () => {
-    const slots = createSlots(1);
-    const { signal } = new AbortController();
-    const client = new AbortController();
-    expect(slots.enter(signal)).toBeUndefined();
-    const two = slots.enter(client.signal);
-    const three = slots.enter(signal);
-    client.abort();
-    await expect(two).rejects.toMatchObject({ reason: "timeout" });
-    expect(() => slots.enter(client.signal)).toThrow(/called off/);
-    const line = Array.from({ length: 999 }, () => slots.enter(signal));
-    expect(() => slots.enter(signal)).toThrow(/too many/);
-    slots.leave();
-    await three;
-    for (const one of line) {
-      slots.leave();
-      await one;
-    }
-    expect(slots.free).toBe(0);
-    slots.leave();
-    expect(slots.free).toBe(1);
   });
 
   test("called off in the moment that it gets its slot, it does not hold it", async () => {

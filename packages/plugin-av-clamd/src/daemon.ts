@@ -1,10 +1,8 @@
 /** One clamd: how many scans it gets at once, its sessions, whether it lives, and what it says of itself. */
-import { ScannerFailure, type Blob, type Clock, type FailureReason } from "@postern/core";
-import type { ClamdAddress } from "./address.ts";
+import { ScannerFailure, Slots, type Blob, type Clock, type FailureReason, type SocketAddress } from "@postern/core";
 import { Instream, scanBlob } from "./instream.ts";
 import { findStreamMax } from "./stream-max.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
-import { createSlots, type Slots } from "./slots.ts";
 import type { Session } from "./session.ts";
 
 /** After a failure it is not asked for so long, as long as another one is; doubled each time, up to the longest. */
@@ -16,7 +14,7 @@ const versionMs = 10 * 60_000;
 export interface DaemonOptions {
   /** As in the config. */
   readonly name: string;
-  readonly address: ClamdAddress;
+  readonly address: SocketAddress;
   /** Scans at once. */
   readonly connections: number;
   /** A clamd that does not answer PING within this hangs. */
@@ -32,7 +30,7 @@ export class Daemon {
   streamMaxBytes: number | undefined;
   readonly #slots: Slots;
   readonly #sessions: Sessions;
-  readonly #address: ClamdAddress;
+  readonly #address: SocketAddress;
   readonly #clock: Clock;
   readonly #pingMs: number;
   readonly #connections: number;
@@ -48,7 +46,7 @@ export class Daemon {
   constructor({ name, address, connections, pingMs, clock }: DaemonOptions) {
     this.name = name;
     this.#address = address;
-    this.#slots = createSlots(connections);
+    this.#slots = new Slots(connections);
     this.#sessions = createSessions(address, clock);
     this.#connections = connections;
     this.#pingMs = pingMs;

@@ -1,6 +1,5 @@
 /** Virus scanning with ClamAV's daemon. Nothing passes unscanned unless the config entry's `onError` says so. */
-import { definePlugin, PluginError } from "@postern/core";
-import { parseAddress } from "./address.ts";
+import { definePlugin, parseSocketAddress, PluginError } from "@postern/core";
 import { createClamd } from "./clamd.ts";
 import { Daemon } from "./daemon.ts";
 import { introduce } from "./introduce.ts";
@@ -16,7 +15,7 @@ export default definePlugin({
   setup(gateway, options) {
     const { clock, hostname, deadlineMs = defaultDeadlineMs } = gateway;
     const daemons = [options.address].flat().map((name) => {
-      const address = parseAddress(name, gateway.directory);
+      const address = parseSocketAddress(name, gateway.directory);
       if (address === undefined) throw new PluginError(gateway.name, `no address: ${name}`);
       const pingMs = Math.min(longestPingMs, deadlineMs / 4);
       return new Daemon({ name, address, connections: options.connections, pingMs, clock });

@@ -1,28 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { parseAddress } from "./address.ts";
 import { options } from "./options.ts";
 
 describe("options", () => {
-  test.each([
-    ["unix:/run/clamav/clamd.ctl", { path: "/run/clamav/clamd.ctl" }],
-    ["unix:run/clamd.ctl", { path: "/etc/postern/run/clamd.ctl" }],
-    ["tcp:127.0.0.1:3310", { host: "127.0.0.1", port: 3310 }],
-    ["tcp:[::1]:3310", { host: "::1", port: 3310 }],
-    ["127.0.0.1:3310", { host: "127.0.0.1", port: 3310 }],
-    ["av.example.test:3310", { host: "av.example.test", port: 3310 }],
-    ["[::1]:3310", { host: "::1", port: 3310 }],
-    ["unix:", undefined],
-    ["tcp:3310", undefined],
-    ["tcp:127.0.0.1", undefined],
-    ["/run/clamav/clamd.ctl", undefined],
-    ["127.0.0.1", undefined],
-    ["127.0.0.1:0", undefined],
-    ["127.0.0.1:70000", undefined],
-    ["::1:3310", undefined],
-  ])("address %s", (text, expected) => {
-    expect(parseAddress(text, "/etc/postern")).toEqual(expected);
-  });
-
   test("defaults", () => {
     expect(options.parse({ address: "unix:/x" })).toEqual({
       address: "unix:/x",

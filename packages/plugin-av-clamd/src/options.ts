@@ -1,12 +1,11 @@
 /** Options of a clamd. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { size } from "@postern/core";
+import { parseSocketAddress, size } from "@postern/core";
 import { z } from "zod";
-import { parseAddress } from "./address.ts";
 import { dispositions, treatments } from "./signatures.ts";
 
 const expectedAddress = 'an address such as "unix:/run/clamav/clamd.ctl", "tcp:127.0.0.1:3310" or "tcp:[::1]:3310"';
 
-const address = z.string().refine((text) => parseAddress(text) !== undefined, {
+const address = z.string().refine((text) => parseSocketAddress(text) !== undefined, {
   message: `expected ${expectedAddress}`,
   params: { expected: expectedAddress },
 });

@@ -2,8 +2,7 @@
  * A connection to clamd in IDSESSION (clamd(8)), so that it serves one scan after the other. One command at a time: clamd answers out of
  * order, and closes the connection after each error with all that is still on it.
  */
-import { ScannerFailure, type Clock, type Timer } from "@postern/core";
-import type { ClamdAddress } from "./address.ts";
+import { ScannerFailure, type Clock, type Timer, type SocketAddress } from "@postern/core";
 import { ReplySocket } from "./reply-socket.ts";
 
 const longestAnswer = 4096;
@@ -42,7 +41,7 @@ export class Session {
   #broken = false;
   #drained: PromiseWithResolvers<boolean> | undefined;
 
-  constructor(address: ClamdAddress, clock: Clock) {
+  constructor(address: SocketAddress, clock: Clock) {
     this.#clock = clock;
     this.#socket = new ReplySocket(
       (piece) => this.#onRead(piece),

@@ -1,6 +1,5 @@
 /** The sessions of one clamd that wait for their next scan, the warmest on top. */
-import { ScannerFailure, type Clock, type Timer } from "@postern/core";
-import type { ClamdAddress } from "./address.ts";
+import { ScannerFailure, type Clock, type Timer, type SocketAddress } from "@postern/core";
 import { Session } from "./session.ts";
 
 /** clamd closes a session that is silent for its ReadTimeout; we are gone before any sensible one. */
@@ -17,7 +16,7 @@ export interface Sessions {
   close(): void;
 }
 
-export function createSessions(address: ClamdAddress, clock: Clock): Sessions {
+export function createSessions(address: SocketAddress, clock: Clock): Sessions {
   const idle: { readonly session: Session; readonly since: number }[] = [];
   let sweeper: Timer | undefined;
   let over = false;

@@ -1,6 +1,5 @@
 /** clamd's StreamMaxLength, found out by lengths of streams that are never sent. */
-import { ScannerFailure, type Clock } from "@postern/core";
-import type { ClamdAddress } from "./address.ts";
+import { ScannerFailure, type Clock, type SocketAddress } from "@postern/core";
 import { sizeExceeded } from "./answer.ts";
 import { Session } from "./session.ts";
 
@@ -14,7 +13,7 @@ const leastPauseMs = 30;
  * is what each question may take.
  */
 export async function findStreamMax(
-  address: ClamdAddress,
+  address: SocketAddress,
   wantedBytes: number,
   clock: Clock,
   stepMs: number,
@@ -51,7 +50,7 @@ export async function findStreamMax(
  * refused the length or not.
  */
 async function isTaken(
-  address: ClamdAddress,
+  address: SocketAddress,
   bytes: number,
   watch: Session,
   clock: Clock,
