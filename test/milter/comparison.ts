@@ -23,9 +23,11 @@ export function compareFates(session: MilterSession, postfix: Fate, own: Fate): 
     named.push("554 ends the session");
     tell("greeting", postfix.replies[0]?.slice(0, 3), "554");
   }
-  for (let at = 0; at < length && !isTurnedAway; at += 1) {
+  const end = quarantines(session) ? session.steps.findIndex(({ kind }) => kind === "message") + 1 : length;
+  for (let at = 0; at < Math.min(length, end) && !isTurnedAway; at += 1) {
     const [theirs, ours] = [postfix.replies[at], own.replies[at]];
-    const isPlanned = planned.test(theirs ?? "") || planned.test(ours ?? "");
+    // Postfix greets with words of its own.
+    const isPlanned = at > 0 && (planned.test(theirs ?? "") || planned.test(ours ?? ""));
     tell(steps[at] ?? "", replyOf(theirs, isPlanned), replyOf(ours, isPlanned));
   }
   if (quarantines(session)) {
@@ -35,7 +37,7 @@ export function compareFates(session: MilterSession, postfix: Fate, own: Fate): 
   const ids = new Set([...postfix.delivered.keys(), ...own.delivered.keys()]);
   for (const id of ids) tell(`delivered ${id}`, deliveredAs(postfix.delivered.get(id), named), own.delivered.get(id));
   for (const [name, theirs] of postfix.notes) {
-    const [one, other] = [theirs, own.notes.get(name) ?? []];
+    const [one, other] = [withoutVainAborts(theirs), withoutVainAborts(own.notes.get(name) ?? [])];
     for (let at = 0; at < Math.max(one.length, other.length); at += 1) {
       const before = differences.length;
       tell(`told to ${name}, ${at}`, noteOf(one[at]), noteOf(other[at]));
@@ -64,6 +66,19 @@ function deliveredAs(delivered: Delivered | undefined, named: string[]): Deliver
 }
 
 const given = /^[A-Za-z-]+:(?:plain|folded;|8-bit|a: b|x$)/;
+
+/** Postfix says abort also to a milter that was told nothing of the message, when another one refused its MAIL. */
+function withoutVainAborts(notes: readonly MilterNote[]): readonly MilterNote[] {
+  let isOpen = false;
+  return notes.filter(({ event }) => {
+    if (event === "envfrom" || event === "envrcpt") isOpen = true;
+    else if (event === "eom") isOpen = false;
+    if (event !== "abort") return true;
+    const isMeant = isOpen;
+    isOpen = false;
+    return isMeant;
+  });
+}
 
 const planned = /go away|100% no|later|no enhanced code|goodbye|Command rejected|Server closing/;
 
