@@ -206,6 +206,11 @@ describe("mistakes are named by path, expectation, value and the nearest word", 
       ],
     ],
     [
+      "a quarantine for longer than there are dates",
+      { quarantine: { lifetime: "100000000d" } },
+      ['quarantine.lifetime: expected a duration of at most "36500d", got "100000000d"'],
+    ],
+    [
       "a quarantine in the queue's folder",
       { queue: { directory: "./q" }, quarantine: { directory: "q/" } },
       ["quarantine.directory: is queue.directory; the quarantine needs a folder of its own"],

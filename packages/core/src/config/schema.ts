@@ -238,7 +238,7 @@ export const configSchema = z.strictObject({
         .describe(
           "Its folder; `quarantine` beside `queue.directory` unless given. Made (0700) with the first message.",
         ),
-      lifetime: duration({ min: "1s" }).default("30d").describe("Age at which a message is deleted."),
+      lifetime: duration({ min: "1s", max: "36500d" }).default("30d").describe("Age at which a message is deleted."),
       maxSize: size({ min: "1MB" })
         .default("1GB")
         .describe("Size of all messages together. What would go beyond is not taken (452)."),
