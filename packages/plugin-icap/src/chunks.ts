@@ -1,7 +1,7 @@
 /** Chunked bodies, out and in (RFC 7230 §4.1 as RFC 3507 §4.4.1 uses it). */
 import type { Connection } from "./connection.ts";
 import { fault } from "./fault.ts";
-import { readLines } from "./fields.ts";
+import { Fields, readLines } from "./fields.ts";
 
 /** One chunk of these octets; none for none, since an empty chunk is the end. */
 export function chunk(octets: readonly Uint8Array[]): (string | Uint8Array)[] {
@@ -15,8 +15,8 @@ export const wholePreview = "0; ieof\r\n\r\n";
 
 const longestSizeLine = 1024;
 
-/** The octets of a body; each piece is valid until the next. Throws `ScannerFailure` for sizes that are none. */
-export async function* readChunks(connection: Connection): AsyncGenerator<Buffer> {
+/** The octets of a body; each piece is valid until the next. `onTrailer` gets what stands behind it. Throws `ScannerFailure` for sizes that are none. */
+export async function* readChunks(connection: Connection, onTrailer: (fields: Fields) => void): AsyncGenerator<Buffer> {
   for (;;) {
     const line = await connection.line(longestSizeLine);
     const size = /^([0-9a-fA-F]{1,12})[ \t]*(?:;.*)?$/.exec(line)?.[1];
@@ -30,5 +30,5 @@ export async function* readChunks(connection: Connection): AsyncGenerator<Buffer
     }
     if ((await connection.line(1)) !== "") throw fault("a chunk that is longer than its size");
   }
-  await readLines(connection);
+  onTrailer(Fields.parse(await readLines(connection)));
 }

@@ -114,13 +114,17 @@ async function startFake(script: Script): Promise<FakeServer> {
   return fake;
 }
 
-function engineFor(servers: FakeServer | readonly IcapAddress[], given: Partial<Options> = {}): Engine {
+function engineFor(
+  servers: FakeServer | readonly IcapAddress[],
+  given: Partial<Options> = {},
+  failed: (point: string, error: unknown) => void = () => undefined,
+): Engine {
   const settings = options.parse({ address: "icap://127.0.0.1/x" });
   const addresses = "asked" in servers ? [servers.address] : servers;
   const engine = createEngine(
     addresses,
     { ...settings, ...given },
-    { hostname: "mx.example.test", clock: systemClock },
+    { hostname: "mx.example.test", clock: systemClock, failed },
   );
   cleanUp.push(() => engine.close());
   return engine;
@@ -163,6 +167,10 @@ describe("answers to RESPMOD", () => {
     // Modified is as it was.
     [page("HTTP/1.1 200 OK", content), "clean"],
     [chunked("3;x=y\r\nSub\r\n12\r\nject: x\r\n\r\nhello\r\n\r\n0\r\nTrailer: 1\r\n\r\n"), "clean"],
+    [
+      chunked(`14\r\nSubject: x\r\n\r\nhello\r\n`.replace("14", "15") + `\r\n0\r\n${infected("Late")}\r\n\r\n`),
+      "reject infected: Late",
+    ],
     // Found, in the fields of the draft and of makers.
     [`ICAP/1.0 200 OK\r\n${infected("Eicar-Test")}\r\n`, "fails down"],
     [`ICAP/1.0 200 OK\r\n${infected("Eicar-Test")}\r\n\r\n`, "reject infected: Eicar-Test"],
@@ -176,6 +184,19 @@ describe("answers to RESPMOD", () => {
     ["ICAP/1.0 200 OK\r\nX-Virus-Name: a\u0001b\r\n\r\n", "reject infected: a_b"],
     [`ICAP/1.0 200 OK\r\nX-Virus-Name: ${"v".repeat(300)}\r\n\r\n`, `reject infected: ${"v".repeat(128)}`],
     ["ICAP/1.0 200 OK\r\nX-Violations-Found: 1\r\n\t-\r\n\tEicar\r\n\t0\r\n\t0\r\n\r\n", "reject infected: Eicar"],
+    [
+      "ICAP/1.0 200 OK\r\nX-Violations-Found: 2\r\n\ta.zip\r\n\tEncrypted.Zip\r\n\t0\r\n\t0\r\n\tb\r\n\tEicar\r\n\t0\r\n\t2\r\n\r\n",
+      "reject infected: Eicar",
+    ],
+    [
+      `ICAP/1.0 200 OK\r\nX-Infection-Found: Type=2; Resolution=0; Threat=Too, deep;\r\n${infected("Eicar")}\r\n\r\n`,
+      "reject infected: Eicar",
+    ],
+    [
+      "ICAP/1.0 200 OK\r\nX-Infection-Found: Type=0; Threat=Encrypted.Zip;, Type=2; Threat=x;\r\n\r\n",
+      "fails encrypted",
+    ],
+    ["ICAP/1.0 200 OK\r\nX-Violations-Found: 3\r\n\r\n", "reject infected: violation"],
     ["ICAP/1.0 200 OK\r\nX-Violations-Found: many\r\n\r\n", "fails error"],
     ["ICAP/1.0 200 OK\r\nX-Blocked-Reason: Infected\r\n\r\n", "reject infected: Infected"],
     ["ICAP/1.0 200 OK\r\nX-Blocked-Reason: Encrypted Archive\r\n\r\n", "fails encrypted"],
@@ -348,6 +369,34 @@ describe("what is sent", () => {
     const nested = `Content-Type: multipart/mixed; boundary="b"\r\n\r\n${"--b\r\n\r\nx\r\n".repeat(1_001)}--b--\r\n`;
     found = undefined;
     expect(await tell(ask(engine, sampleMessage(nested)))).toBe("fails unscannable");
+  });
+
+  test.each<[first: string, expected: string]>([
+    [`ICAP/1.0 200 OK\r\n${infected("Encrypted.Zip")}\r\n\r\n`, "fails encrypted"],
+    ["ICAP/1.0 413 Too large\r\n\r\n", "fails tooLarge"],
+    ["ICAP/1.0 500 No\r\n\r\n", "fails error"],
+    [page("HTTP/1.1 200 OK", "changed"), "fails error"],
+  ])("parts: one that could not be read hides no other, %j", async (first, expected) => {
+    const mail = (last: string): Message =>
+      sampleMessage(
+        `Content-Type: multipart/mixed; boundary="b"\r\n\r\n${["first", "locked", last].map((text) => `--b\r\n\r\n${text}\r\n`).join("")}--b--\r\n`,
+      );
+    const fake = await startFake({
+      onEnd: (socket, { body }) =>
+        void socket.write(
+          body.includes("virus")
+            ? `ICAP/1.0 200 OK\r\n${infected("V")}\r\n\r\n`
+            : body.includes("first")
+              ? first
+              : body.includes("locked")
+                ? `ICAP/1.0 200 OK\r\n${infected("Encrypted.Zip")}\r\n\r\n`
+                : yes,
+        ),
+    });
+    const engine = engineFor(fake, { parts: true });
+    expect(await tell(ask(engine, mail("virus")))).toBe("reject infected: V");
+    expect(await tell(ask(engine, mail("harmless")))).toBe(expected);
+    expect(fake.asked).toHaveLength(6);
   });
 
   test.each<[size: number, preview: number, shown: number, ieof: boolean]>([
@@ -554,9 +603,11 @@ describe("connections", () => {
     expect(await tell(ask(engineFor([...addresses, good.address], { timeouts })))).toBe("clean");
     expect(await tell(ask(engineFor(addresses, { timeouts })))).toBe("fails error");
     expect(await tell(ask(engineFor([bad.address, good.address])))).toBe("reject infected: blocked");
-    // Those that failed are asked last for a while.
-    const engine = engineFor([...addresses, good.address], { timeouts });
+    // Those that failed are told of, and asked last for a while.
+    const told: string[] = [];
+    const engine = engineFor([...addresses, good.address], { timeouts }, (point) => void told.push(point));
     await ask(engine);
+    expect(told).toEqual(addresses.map(({ authority }) => authority));
     const before = mute.asked.length;
     for (let count = 0; count < 3; count += 1) expect(await tell(ask(engine))).toBe("clean");
     expect(mute.asked.length).toBe(before);

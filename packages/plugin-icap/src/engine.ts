@@ -1,5 +1,14 @@
 /** The scanner: a message, or each of its parts, to the first service that answers. */
-import { defer, EngineServers, reject, ScannerFailure, type Clock, type ScanAnswer, type ScanAsk } from "@postern/core";
+import {
+  defer,
+  EngineServers,
+  reject,
+  ScannerFailure,
+  type Clock,
+  type FailureReason,
+  type ScanAnswer,
+  type ScanAsk,
+} from "@postern/core";
 import type { IcapAddress } from "./address.ts";
 import type { Options } from "./options.ts";
 import { leavesOf, wholeOf, type Item } from "./item.ts";
@@ -15,6 +24,8 @@ export interface Engine {
 export interface EngineScope {
   readonly hostname: string;
   readonly clock: Clock;
+  /** Told of a service in whose place the next one is asked. */
+  readonly failed: (point: string, error: unknown) => void;
 }
 
 type Settings = Pick<
@@ -25,13 +36,17 @@ type Settings = Pick<
 export function createEngine(
   addresses: readonly IcapAddress[],
   { method, parts, onInfected, tagHeader, maxSize, connections, headers, timeouts }: Settings,
-  { hostname, clock }: EngineScope,
+  { hostname, clock, failed }: EngineScope,
 ): Engine {
   const servers = addresses.map(
     (address) => new IcapServer(address, { method, connections, patience: timeouts, clock }),
   );
   // Another service may know better. What was found unreadable is so everywhere.
-  const inTurn = new EngineServers(servers, { clock, tryNext: ["down", "timeout", "error"] });
+  const inTurn = new EngineServers(servers, {
+    clock,
+    tryNext: ["down", "timeout", "error"],
+    passedOver: ({ address }, failure) => failed(address.authority, failure),
+  });
 
   async function scanItem(item: Item, { session, signal }: Pick<ScanAsk, "session" | "signal">) {
     const compose = (address: IcapAddress, preview: number | undefined): string =>
@@ -46,10 +61,17 @@ export function createEngine(
       if (message.sizeBytes > maxSize) {
         throw new ScannerFailure("tooLarge", `${message.sizeBytes} bytes are more than maxSize, ${maxSize}`);
       }
+      let unread: ScannerFailure | undefined;
       for await (const item of parts ? leavesOf(message, transaction.id) : [wholeOf(message, transaction.id)]) {
-        const name = await scanItem(item, ask);
-        if (name !== undefined) return answer(onInfected, name, tagHeader);
+        try {
+          const name = await scanItem(item, ask);
+          if (name !== undefined) return answer(onInfected, name, tagHeader);
+        } catch (error) {
+          if (!isItems(error)) throw error;
+          if (unread === undefined || rank(error) < rank(unread)) unread = error;
+        }
       }
+      if (unread !== undefined) throw unread;
       return undefined;
     },
     close() {
@@ -57,6 +79,16 @@ export function createEngine(
     },
   };
 }
+
+/** What one part is to blame for, however it came about: whatever `onError` makes of it, it hides nothing in those behind it. */
+const failuresOfItems: readonly FailureReason[] = ["error", "invalid", "tooLarge", "unscannable", "encrypted"];
+
+function isItems(error: unknown): error is ScannerFailure {
+  return error instanceof ScannerFailure && failuresOfItems.includes(error.reason);
+}
+
+/** Of several the one about which the least is known is told. */
+const rank = ({ reason }: ScannerFailure): number => failuresOfItems.indexOf(reason);
 
 function answer(onInfected: Options["onInfected"], name: string, tagHeader: string): ScanAnswer {
   const text = `infected: ${name}`;

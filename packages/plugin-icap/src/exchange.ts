@@ -141,9 +141,12 @@ async function readAnswer(
   const { inside, hasBody } = await readInside(connection, fields);
   const block = findThreat(inside.fields) ?? findBlock(inside, method === "RESPMOD" ? "response" : "request");
   if (block !== undefined) return { found: block, istag, reusable: false };
-  if (!hasBody || !(await isSame(readChunks(connection), item.read()))) {
-    throw fault("the service changed the content and named no reason");
-  }
+  // Whoever sends on while it still looks says at the end what it found.
+  let late: string | undefined;
+  const chunks = readChunks(connection, (trailer) => (late = findThreat(trailer)));
+  const same = hasBody && (await isSame(chunks, item.read()));
+  if (late !== undefined) return { found: late, istag, reusable: false };
+  if (!same) throw fault("the service changed the content and named no reason");
   return clean();
 }
 

@@ -15,7 +15,8 @@ export default definePlugin({
       if (address === undefined) throw new PluginError(name, `no address: ${text}`);
       return address;
     });
-    const engine = createEngine(addresses, given, { hostname, clock });
+    const failed = (point: string, error: unknown): void => gateway.failed(point, error);
+    const engine = createEngine(addresses, given, { hostname, clock, failed });
     gateway.scanner({
       name,
       description: `ICAP at ${addresses.map(({ uri }) => uri).join(", ")}; infected mail: ${given.onInfected}.`,

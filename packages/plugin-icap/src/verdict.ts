@@ -19,26 +19,45 @@ export interface Inside {
   readonly status: number | undefined;
 }
 
+/** The name of what was found, or why something could not be looked into. */
+type Finding = string | ScannerFailure;
+
 /** The name of what was found; `undefined` when these fields name nothing. Throws `ScannerFailure` for what could not be looked into. */
 export function findThreat(fields: Fields): string | undefined {
+  const findings = readFindings(fields);
+  // What could not be looked into hides nothing that was found beside it.
+  const found = findings.find((finding) => typeof finding === "string");
+  if (found !== undefined) return found;
+  const unread = findings.find((finding) => finding instanceof ScannerFailure);
+  if (unread !== undefined) throw unread;
+  return undefined;
+}
+
+/** Of the first field that names any: makers say the same in several. */
+function readFindings(fields: Fields): readonly Finding[] {
   const infection = fields.get("x-infection-found");
-  if (infection !== undefined) return readInfection(infection);
+  if (infection !== undefined) return infection.split(/,(?=\s*type\s*=)/i).map(readInfection);
   const violations = fields.get("x-violations-found");
   if (violations !== undefined) {
     const [count = "", ...lines] = violations.split("\n");
     if (!/^\d+$/.test(count.trim())) throw fault("X-Violations-Found without a number");
-    if (Number(count) > 0) return named(lines[1] ?? "violation");
+    const names = lines.filter((_, at) => at % linesOfViolation === 1);
+    if (Number(count) > 0) return (names.length === 0 ? ["violation"] : names).map(named);
   }
   const name = fields.get("x-virus-id") ?? fields.get("x-virus-name");
-  if (name !== undefined && name !== "") return named(name);
+  if (name !== undefined && name !== "") return [named(name)];
   const blocked = fields.get("x-blocked-reason");
-  if (blocked !== undefined && blocked !== "") return named(blocked);
-  if (/^blocked\b/i.test(fields.get("x-response-info") ?? "")) return named(fields.get("x-response-desc") ?? "blocked");
-  return undefined;
+  if (blocked !== undefined && blocked !== "") return [named(blocked)];
+  if (/^blocked\b/i.test(fields.get("x-response-info") ?? ""))
+    return [named(fields.get("x-response-desc") ?? "blocked")];
+  return [];
 }
 
+/** File, what was found, its number, what was done. */
+const linesOfViolation = 4;
+
 /** `Type=0; Resolution=2; Threat=Eicar;`: 0 a virus, 1 a policy's violation, 2 a container that could not be opened. */
-function readInfection(value: string): string {
+function readInfection(value: string): Finding {
   const parameters = new Map(
     value.split(";").map((parameter) => {
       const equals = parameter.indexOf("=");
@@ -47,15 +66,15 @@ function readInfection(value: string): string {
   );
   const threat = parameters.get("threat") ?? "";
   if (parameters.get("type") === "2") {
-    throw new ScannerFailure("unscannable", `ICAP: the service could not look inside: ${printable(threat)}`);
+    return new ScannerFailure("unscannable", `ICAP: the service could not look inside: ${printable(threat)}`);
   }
   return named(threat === "" ? "unnamed" : threat);
 }
 
 /** What a name says of content that nobody could read is no finding. */
-function named(name: string): string {
+function named(name: string): Finding {
   if (/encrypted|password[ -]?protected/i.test(name) && !/ransom|troj|virus|malware/i.test(name)) {
-    throw new ScannerFailure("encrypted", `ICAP: ${printable(name)}`);
+    return new ScannerFailure("encrypted", `ICAP: ${printable(name)}`);
   }
   return printable(name);
 }

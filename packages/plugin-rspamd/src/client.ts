@@ -12,6 +12,8 @@ export interface ClientOptions {
   /** PEM; `undefined`: the system's authorities. */
   readonly ca: Buffer | undefined;
   readonly clock: Clock;
+  /** Told of an address in whose place the next one is asked. */
+  readonly failed: (point: string, error: unknown) => void;
 }
 
 /** Behind the JSON there may be a new body. `onStart` comes before each server's. */
@@ -36,13 +38,16 @@ const mostIdle = 8;
 /** Statuses of a proxy whose rspamd cannot be reached, or of a server that is about to go. */
 const downStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 
-export function createClient({ endpoints, connections, connectTimeoutMs, ca, clock }: ClientOptions): Client {
+export function createClient({ endpoints, connections, connectTimeoutMs, ca, clock, failed }: ClientOptions): Client {
   const pool = { keepAlive: true, maxSockets: connections, maxFreeSockets: Math.min(connections, mostIdle) };
   const servers = endpoints.map((endpoint) => ({
     endpoint,
     agent: endpoint.tls ? new HttpsAgent(ca === undefined ? pool : { ...pool, ca }) : new HttpAgent(pool),
   }));
-  const inTurn = new EngineServers(servers, { clock });
+  const inTurn = new EngineServers(servers, {
+    clock,
+    passedOver: ({ endpoint }, failure) => failed(endpoint.label, failure),
+  });
   return {
     post: (path, headers, content, signal, sink) =>
       inTurn.ask(signal, async ({ endpoint, agent }) => {

@@ -54,6 +54,7 @@ function openClient(gateway: Gateway, options: Options, addresses: readonly stri
     connectTimeoutMs: options.connectTimeout,
     ca: options.ca === undefined ? undefined : readAuthorities(gateway, options.ca),
     clock: gateway.clock,
+    failed: (point, error) => gateway.failed(point, error),
   });
 }
 

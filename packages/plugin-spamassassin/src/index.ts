@@ -27,7 +27,10 @@ export default definePlugin({
       description: `SpamAssassin at ${addresses.join(", ")}; spam: ${options.onSpam}.`,
       scan: createSpamAssassin(
         {
-          servers: new EngineServers(endpoints, { clock: gateway.clock }),
+          servers: new EngineServers(endpoints, {
+            clock: gateway.clock,
+            passedOver: ({ label }, failure) => gateway.failed(label, failure),
+          }),
           options,
           unwanted: options.removeFromOutside.map(namePattern),
           clock: gateway.clock,

@@ -8,7 +8,12 @@ const { signal } = new AbortController();
 /** Servers by name; those in `broken` fail with their reason. */
 function start(names: readonly string[], tryNext?: readonly FailureReason[]) {
   const clock = createFakeClock();
-  const servers = new EngineServers(names, tryNext === undefined ? { clock } : { clock, tryNext });
+  const passed: string[] = [];
+  const servers = new EngineServers(names, {
+    clock,
+    ...(tryNext === undefined ? {} : { tryNext }),
+    passedOver: (name, { reason }) => void passed.push(`${name} ${reason}`),
+  });
   const broken = new Map<string, FailureReason>();
   const ask = async (given = signal): Promise<string> => {
     const asked: string[] = [];
@@ -21,7 +26,7 @@ function start(names: readonly string[], tryNext?: readonly FailureReason[]) {
       .catch((error: ScannerFailure) => `${error.reason} ${error.message}`);
     return `${asked.join(" ")}: ${end}`;
   };
-  return { clock, broken, ask };
+  return { clock, broken, passed, ask };
 }
 
 test("the first that is not down; one that was is asked last for a while", async () => {
@@ -50,6 +55,16 @@ test.each<[reasons: readonly FailureReason[] | undefined, failure: FailureReason
   const { broken, ask } = start(["a", "b"], reasons);
   broken.set("a", failure);
   expect(await ask()).toBe(expected);
+});
+
+test("each that another one stands in for is told of, and not the last, whose failure the message has", async () => {
+  const { broken, passed, ask } = start(["a", "b", "c"]);
+  broken.set("a", "down").set("b", "down");
+  await ask();
+  expect(passed).toEqual(["a down", "b down"]);
+  broken.set("c", "down");
+  await ask();
+  expect(passed.slice(2)).toEqual(["c down", "a down"]);
 });
 
 test("called off nobody else is asked; at the deadline that speaks against the server", async () => {

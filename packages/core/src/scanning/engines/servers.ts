@@ -5,30 +5,35 @@ import type { Clock } from "../../model/clock.ts";
 /** How long a server that failed stands behind the others. */
 const asideMs = 10_000;
 
-export interface EngineServersOptions {
+export interface EngineServersOptions<Server> {
   readonly clock: Clock;
   /** Failures that speak of the server and not of the message; usually `down` alone. */
   readonly tryNext?: readonly FailureReason[];
+  /** Told of a server in whose place the next one is asked: nobody else hears that it is gone. */
+  readonly passedOver?: (server: Server, failure: ScannerFailure) => void;
 }
 
 export class EngineServers<Server> {
   readonly #all: readonly Server[];
   readonly #clock: Clock;
   readonly #tryNext: readonly FailureReason[];
+  readonly #passedOver: EngineServersOptions<Server>["passedOver"];
   /** Monotonic. */
   readonly #asideUntil = new Map<Server, number>();
 
   /** At least one, in the order of preference. */
-  constructor(all: readonly Server[], { clock, tryNext = ["down"] }: EngineServersOptions) {
+  constructor(all: readonly Server[], { clock, tryNext = ["down"], passedOver }: EngineServersOptions<Server>) {
     this.#all = all;
     this.#clock = clock;
     this.#tryNext = tryNext;
+    this.#passedOver = passedOver;
   }
 
   /** Calls `call` with one server after the other while they fail for a reason of `tryNext`. Rejects with the failure of the last one. */
   async ask<T>(signal: AbortSignal, call: (server: Server) => Promise<T>): Promise<T> {
-    let last: unknown;
+    let last: { readonly server: Server; readonly failure: ScannerFailure } | undefined;
     for (const server of this.#inOrder()) {
+      if (last !== undefined) this.#passedOver?.(last.server, last.failure);
       try {
         const answer = await call(server);
         this.#asideUntil.delete(server);
@@ -40,10 +45,10 @@ export class EngineServers<Server> {
         }
         if (!(error instanceof ScannerFailure) || !this.#tryNext.includes(error.reason)) throw error;
         this.#putAside(server);
-        last = error;
+        last = { server, failure: error };
       }
     }
-    throw last;
+    throw last?.failure ?? new ScannerFailure("down", "there is nobody to ask");
   }
 
   #inOrder(): readonly Server[] {
