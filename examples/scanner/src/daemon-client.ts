@@ -1,14 +1,19 @@
 /** One question to the daemon: the fingerprint on a line, one line back. */
 import { connect } from "node:net";
-import { ScannerFailure } from "@postern/core";
+import { ScannerFailure, type SocketAddress } from "@postern/core";
+
+export interface Daemon {
+  /** As in the config, for the log. */
+  readonly label: string;
+  readonly target: SocketAddress;
+}
 
 const longestAnswer = 1000;
 
 /** Throws `ScannerFailure` with `down` when there is no answer. At `signal` the connection is gone, however far it came. */
-export async function askDaemon(address: string, fingerprint: string, signal: AbortSignal): Promise<string> {
+export async function askDaemon({ label, target }: Daemon, fingerprint: string, signal: AbortSignal): Promise<string> {
   signal.throwIfAborted();
-  const [host = "", port = ""] = address.split(":");
-  const socket = connect({ host, port: Number(port), signal });
+  const socket = connect({ ...target, signal });
   try {
     socket.setEncoding("latin1").write(`${fingerprint}\n`);
     let said = "";
@@ -20,9 +25,9 @@ export async function askDaemon(address: string, fingerprint: string, signal: Ab
       if (said.length > longestAnswer) return said;
     }
   } catch (cause) {
-    throw new ScannerFailure("down", `${address}: ${(cause as Error).message}`, { cause });
+    throw new ScannerFailure("down", `${label}: ${(cause as Error).message}`, { cause });
   } finally {
     socket.destroy();
   }
-  throw new ScannerFailure("down", `${address}: closed without an answer`);
+  throw new ScannerFailure("down", `${label}: closed without an answer`);
 }

@@ -45,6 +45,19 @@ test("verdicts, and every reason that it fails for", async () => {
   });
 });
 
+test("the next daemon is asked when one is down", async () => {
+  const other = await startDaemon(known);
+  const { scanner, close } = await open({ address: [`tcp:${daemon.address}`, other.address], connections: 2 });
+  await testScanner(scanner, {
+    close,
+    cases: [
+      { name: "both there", message: spam, expect: "reject 550 5.7.1 known: bulk-7" },
+      { name: "one", before: () => daemon.stop(), message: spam, expect: "reject 550 5.7.1 known: bulk-7" },
+      { name: "none", before: () => other.stop(), expect: { fails: "down" } },
+    ],
+  });
+});
+
 test("what becomes of a known message", async () => {
   const { scanner } = await open({ onKnown: "tag" });
   await testScanner(scanner, {

@@ -11,7 +11,6 @@ import {
   type Transaction,
 } from "@postern/core";
 import { BodyDigest } from "./body-digest.ts";
-import { askDaemon } from "./daemon-client.ts";
 import type { Options } from "./index.ts";
 
 /** While the content comes, only the digest is kept. */
@@ -24,7 +23,10 @@ class DigestIntake implements ScanIntake {
   }
 }
 
-export function createFingerprints(options: Options): Pick<Scanner, "begin" | "scan"> {
+/** Rejects with `ScannerFailure`. */
+type AskDaemon = (fingerprint: string, signal: AbortSignal) => Promise<string>;
+
+export function createFingerprints(options: Options, askDaemon: AskDaemon): Pick<Scanner, "begin" | "scan"> {
   return {
     // It opens nothing here. An engine that did would let go when `signal` is aborted.
     begin: () => new DigestIntake(),
@@ -37,7 +39,7 @@ export function createFingerprints(options: Options): Pick<Scanner, "begin" | "s
         throw new ScannerFailure("encrypted", "each copy of an encrypted message has another fingerprint");
       }
       const digest = intake instanceof DigestIntake ? intake.digest : await readDigest(message, signal);
-      const said = await askDaemon(options.address, digest.hex(), signal);
+      const said = await askDaemon(digest.hex(), signal);
       const [, verdict, name = ""] = /^(UNKNOWN|KNOWN) ?([\w.-]{0,64})$/.exec(said) ?? [];
       // What the daemon never says must not pass for "clean".
       if (verdict === undefined)

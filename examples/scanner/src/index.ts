@@ -1,14 +1,29 @@
 /** The plugin: options, and the scanner that it registers. */
-import { definePlugin, size } from "@postern/core";
+import {
+  definePlugin,
+  EngineServers,
+  parseSocketAddress,
+  PluginError,
+  size,
+  Slots,
+  warnOfLargeMessages,
+} from "@postern/core";
 import { z } from "zod";
+import { askDaemon } from "./daemon-client.ts";
 import { createFingerprints } from "./fingerprints.ts";
+
+const address = z
+  .string()
+  .refine((text) => parseSocketAddress(text) !== undefined, 'expected an address such as "tcp:127.0.0.1:4711"');
 
 export const options = z.strictObject({
   address: z
-    .string()
-    .regex(/^[\w.-]+:\d{1,5}$/, 'expected "host:port"')
+    .union([address, z.array(address).min(1)])
     .default("127.0.0.1:4711")
-    .describe("Where the daemon listens."),
+    .describe(
+      "Where the daemon listens: `tcp:host:port` or `unix:path`. Of a list the next is asked when one is down.",
+    ),
+  connections: z.int().min(1).max(1_000).default(20).describe("Questions at once; others wait."),
   onKnown: z
     .enum(["reject", "quarantine", "tag"])
     .default("reject")
@@ -23,11 +38,21 @@ export default definePlugin({
   apiVersion: 1,
   options,
   setup(gateway, given) {
+    const daemons = [given.address].flat().map((label) => {
+      const target = parseSocketAddress(label, gateway.directory);
+      if (target === undefined) throw new PluginError(gateway.name, `no address: ${label}`);
+      return { label, target };
+    });
+    const slots = new Slots(given.connections);
+    const inTurn = new EngineServers(daemons, { clock: gateway.clock });
+    gateway.onReady(() => warnOfLargeMessages(gateway, given.maxSize));
     gateway.scanner({
       // `as` gives each instance its own.
       name: gateway.name,
-      description: `Asks ${given.address} whether a message is known.`,
-      ...createFingerprints(given),
+      description: `Asks ${daemons.map(({ label }) => label).join(", ")} whether a message is known.`,
+      ...createFingerprints(given, (fingerprint, signal) =>
+        slots.run(signal, () => inTurn.ask(signal, (daemon) => askDaemon(daemon, fingerprint, signal))),
+      ),
     });
   },
 });
