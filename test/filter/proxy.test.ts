@@ -402,6 +402,10 @@ describe("a content filter behind the queue", () => {
       );
     expect(await start({ contentFilter: "pipe:nothing" })).toContain('there is no command "nothing"');
     expect(await start({ contentFilter: "nowhere:x" })).toContain("nowhere");
+    expect(await start({ proxy: { address: "127.0.0.1:1", listeners: ["tset"] } })).toContain(
+      'there is no listener "tset", there is test',
+    );
+    expect(await start({ contentFilter: "smtp:[127.0.0.1]:1", except: ["back"] })).toContain("no listener");
     expect(await start({ proxy: { address: "127.0.0.1:1" } }, [])).toContain('provides the service "smtp-hand-over"');
     expect(await start({ commands: { a: { argv: ["relative"] } } })).toContain("expected a path such as");
     expect(await start({ commands: { a: { argv: ["/bin/cat", "${nothing}"] } } })).toContain("there is no ${nothing}");

@@ -11,6 +11,7 @@ import type { Blob } from "./message/index.ts";
 import type { Envelope, Recipient, Session } from "./model/index.ts";
 import {
   checkFilters,
+  checkListeners,
   createOwnAddresses,
   createPluginHost,
   createRegistrations,
@@ -146,7 +147,11 @@ export async function buildGeneration(
       if (handover !== undefined && parts.foreign === true) {
         throw new PluginError(handover.owner.name, `it hands messages over, and ${foreignHandover}`);
       }
-      if (handover !== undefined) checkFilters(handover, (destination) => void routing.routeFor(destination, ""));
+      if (handover !== undefined) {
+        const names = listeners.map(({ name }) => name);
+        checkListeners(handover, names);
+        checkFilters(handover, (destination) => void routing.routeFor(destination, ""));
+      }
       const route = movedRoute(routing.route, rewriter);
       const addresses = withMoved(withBounces(book, routing, isAlias), rewriter);
       const policyScope: PolicyScope = {

@@ -46,6 +46,7 @@ export function createHandover(
     ].join(" "),
     deadlineMs,
     filters: contentFilter === undefined ? [] : [contentFilter],
+    listeners: [...except, ...(proxy?.listeners ?? [])],
     take(ask) {
       const way = wayOf(ask);
       return way === "proxy" && take !== undefined ? take(ask) : filtered(way);

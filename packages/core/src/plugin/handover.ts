@@ -47,6 +47,8 @@ export interface Handover {
   readonly deadlineMs?: number;
   /** The filters that it names; a transport that nobody brings is found before ready. */
   readonly filters?: readonly string[];
+  /** The listeners that it treats apart, by name; one that does not exist is found before ready, for mail would pass it by. */
+  readonly listeners?: readonly string[];
   /**
    * Whatever it throws, the client is told to come again and nothing is queued: nobody could say whether the message was taken. A plugin that
    * may do otherwise says so in its answer.
@@ -91,6 +93,13 @@ export function checkFilters({ owner, value }: OwnedHandover, check: (destinatio
       throw new PluginError(owner.name, error instanceof Error ? error.message : String(error), { cause: error });
     }
   }
+}
+
+/** Throws `PluginError`. */
+export function checkListeners({ owner, value }: OwnedHandover, names: readonly string[]): void {
+  const unknown = value.listeners?.find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new PluginError(owner.name, `there is no listener ${JSON.stringify(unknown)}, there is ${names.join(", ")}`);
 }
 
 /** `dry`: nothing is to be done. */
