@@ -106,8 +106,8 @@ export class MilterConnection {
     });
   }
 
-  /** The next response. Rejects with `ScannerFailure`; the connection is over then. */
-  next(timeoutMs: number): MaybePromise<Response> {
+  /** The next response. Rejects with `ScannerFailure`; the connection is over then. `givenMs`: all that it had, of which this is the rest. */
+  next(timeoutMs: number, givenMs = timeoutMs): MaybePromise<Response> {
     const packet = this.#packets.shift();
     if (packet !== undefined) {
       if (this.#packets.length === 0) this.#socket.resume();
@@ -119,7 +119,7 @@ export class MilterConnection {
     }
     if (this.#trouble !== undefined) return Promise.reject(this.#trouble);
     return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject, timer: this.#timeOut(timeoutMs) };
+      this.#waiter = { resolve, reject, timer: this.#timeOut(timeoutMs, givenMs) };
     });
   }
 
@@ -150,8 +150,8 @@ export class MilterConnection {
     else this.#end(sessionOver);
   }
 
-  #timeOut(timeoutMs: number): Timer {
-    return this.#clock.setTimer(() => this.destroy(late(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  #timeOut(timeoutMs: number, givenMs = timeoutMs): Timer {
+    return this.#clock.setTimer(() => this.destroy(late(`no answer within ${givenMs} ms`)), timeoutMs);
   }
 
   #receive(chunk: Buffer): void {

@@ -86,6 +86,8 @@ export class Conversation {
   /** What it was told of the message, before its content. */
   #told: Step[] = [];
   #wish: Wish = noWish;
+  /** A command is with the milter. */
+  #isAsking = false;
   /** A message that nobody waits for any more is still with the milter. */
   #settling: Promise<unknown> | undefined;
   /** The milter has seen the end of the message. */
@@ -111,6 +113,8 @@ export class Conversation {
     const stands = this.#stands();
     if (stands !== undefined || this.#isOut || this.#isOver) return stands;
     if (this.#settling !== undefined) return this.#settling.then(() => this.ask(step));
+    // Whoever asked last has given up: what comes now would be taken for the answer to this.
+    if (this.#isAsking) return this.#lose(late("it has not answered the command before"));
     if (rules[step.kind].ofMessage) this.#note(step);
     this.#waiting.push(step);
     if (this.#outbox.line === undefined && (this.#host.dry || !this.#isWorthConnecting(step))) return undefined;
@@ -209,7 +213,9 @@ export class Conversation {
   }
 
   #caught(answer: Promise<Objection | undefined> | undefined): MaybePromise<Objection | undefined> {
-    return answer?.catch((error: unknown) => this.#lose(error));
+    if (answer === undefined) return undefined;
+    this.#isAsking = true;
+    return answer.catch((error: unknown) => this.#lose(error)).finally(() => (this.#isAsking = false));
   }
 
   /** Tells all that it was not told yet; the first objection ends it. */
@@ -228,9 +234,10 @@ export class Conversation {
 
   async #connect(fresh = false): Promise<void> {
     const line = await this.milter.open(fresh);
-    if (this.#isOver) {
+    if (this.#isOver || this.#lost !== undefined) {
+      this.milter.abandoned(line.turn);
       this.milter.release(line, [], true);
-      throw down("the session is over");
+      throw down("nobody waits for it any more");
     }
     this.#outbox.open(line);
   }
@@ -275,23 +282,22 @@ export class Conversation {
     }
   }
 
+  /** Signs of life stretch nothing before the end of a message, where libmilter's filters have no use for them. */
   async #answer(timeoutMs: number): Promise<Ruling> {
     const { connection } = this.#outbox.lineInStep;
     const { clock } = this.milter;
-    let until: number | undefined;
+    const until = clock.monotonic() + timeoutMs;
+    let left = timeoutMs;
     this.#outbox.flush();
     for (;;) {
-      const response = await connection.next(timeoutMs);
+      const response = await connection.next(left, timeoutMs);
       this.#heard();
-      if (response.kind === "progress" || response.kind === "quarantine") {
-        until ??= clock.monotonic() + Math.max(timeoutMs, longestProgressMs);
-        if (clock.monotonic() > until) throw late("it does not come to an end");
-      }
-      if (response.kind === "progress") continue;
       if (response.kind === "quarantine") this.#wish = { ...this.#wish, quarantine: fromOctets(response.reason) };
       else if (response.kind === "negotiate" || isModification(response.kind)) {
         throw invalid(`it answered with ${response.kind} before the end of a message`);
-      } else return response as Ruling;
+      } else if (response.kind !== "progress") return response as Ruling;
+      left = until - clock.monotonic();
+      if (left <= 0) throw late(`no answer within ${timeoutMs} ms`);
     }
   }
 
@@ -308,6 +314,7 @@ export class Conversation {
       case "continue":
         return undefined;
       case "skip":
+        if (kind === "endOfMessage") throw invalid("it has no verdict at the end of a message");
         this.#skipped = kind;
         return undefined;
       case "accept":
@@ -363,7 +370,7 @@ export class Conversation {
     const trouble = toTrouble(error);
     const { line } = this.#outbox.close();
     this.#waiting = [];
-    if (this.#isOver) return undefined;
+    if (this.#isOver || this.#lost !== undefined) return this.#stands();
     if (line !== undefined) {
       line.connection.destroy();
       this.milter.failed(line.turn, trouble);
