@@ -308,7 +308,7 @@ describe("release", () => {
     const id = await add("one");
     await expect(quarantine.release(id, ["nobody"])).rejects.toThrow('"nobody" is no address');
     expect(queue).toEqual([]);
-    await passing(clock, quarantine.release(id, ["Desk@Here.test", "tür@here.test"]));
+    await passing(clock, quarantine.release(id, ["Desk@Here.test", "tür@here.test", "Desk@here.test"]));
     const { recipients = [], smtputf8 } = queue[0]?.message.envelope ?? {};
     expect(recipients.map(({ notify }) => notify)).toEqual([["never"], ["never"]]);
     expect(recipients.map(({ address }) => address)).toEqual([

@@ -23,11 +23,12 @@ export function releasedMessage(message: QueuedMessage, { id, now, to }: Release
   return { ...rest, id, arrivedAt: now, envelope: { ...envelope, recipients, smtputf8 } };
 }
 
-/** Throws `ConfigError` for what is no address. */
+/** Each once. Throws `ConfigError` for what is no address. */
 export function namedRecipients(addresses: readonly string[]): readonly Recipient[] {
-  return [...new Set(addresses)].map((given) => {
+  const named = addresses.map((given) => {
     const path = parsePath(given, { smtputf8: true });
     if (!path.ok || path.kind !== "mailbox") throw new ConfigError(`"${given.slice(0, 320)}" is no address`);
-    return { address: path.address, original: path.address, notify: ["never"] };
+    return path.address;
   });
+  return [...new Set(named)].map((address) => ({ address, original: address, notify: ["never"] }));
 }
