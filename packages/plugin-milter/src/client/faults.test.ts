@@ -130,6 +130,7 @@ describe("who answers out of turn is not believed", () => {
     ["a newer version", { version: 7 }],
     ["an old one", { version: 1 }],
     ["an action that was not offered", { actions: 0x200 }],
+    ["macros without end", { macros: { mail: Array.from({ length: 1_000 }, () => "i") } }],
   ])("negotiation: %s", async (_, terms) => {
     const { gateway } = await startOne({ terms: () => terms });
     await smtp(gateway).say("MAIL FROM:<>").expect(/^451/);

@@ -72,6 +72,9 @@ const letters = Object.freeze({
 }) satisfies Readonly<Record<Response["kind"], string>>;
 const addRecipientWithArguments = "2";
 
+/** That anybody may want at a stage; Sendmail has 50 of them. */
+const mostMacros = 200;
+
 export function encodeResponse(response: Response): Buffer {
   const letter = letters[response.kind];
   switch (response.kind) {
@@ -169,6 +172,8 @@ function readNegotiation(reader: DataReader): Response {
       .text()
       .split(/[\s,]+/)
       .filter((name) => name !== "");
+    // Each is looked for at every command.
+    if (names.length > mostMacros) throw new ProtocolFault(`a wish for ${names.length} macros`);
     if (stage !== undefined) macros[stage] = names;
   }
   return { kind: "negotiate", ...terms, macros };
