@@ -65,11 +65,11 @@ describeWith(["spamd", "spamc"], "SpamAssassin", () => {
     return execFileSync(programPath("spamc"), ["-d", "127.0.0.1", "-p", String(port)], { input }).toString("latin1");
   }
 
-  /** Reports list their tests in no order, and boundaries have the time in them. */
+  /** Reports list their tests in no order, boundaries have the time in them, and two Received fields may come a second apart. */
   function comparable(content: string): readonly string[] {
     const lines = content
       .replace(/----------=_[0-9A-F.]+/g, "BOUNDARY")
-      .replace(/(with SpamAssassin .*\r\n\t).*/, "$1TIME")
+      .replace(/(;\s+)\w{3}, [ \d]?\d \w{3} \d{4} [\d:]{8} [+-]\d{4}/g, "$1TIME")
       .split("\r\n");
     return lines.map((line) => line.trimEnd()).toSorted();
   }
