@@ -44,6 +44,7 @@ function openLessons(gateway: Gateway, options: Options): Lessons | undefined {
     password: lessons.password?.reveal(gateway.directory),
     spam: gateway.lists.addresses(lessons.spam, "learn.spam"),
     ham: gateway.lists.addresses(lessons.ham, "learn.ham"),
+    dry: gateway.dry,
   };
 }
 

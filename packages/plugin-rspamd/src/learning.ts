@@ -21,6 +21,8 @@ export interface Lessons {
   readonly password: string | undefined;
   readonly spam: UsedMatchList<string>;
   readonly ham: UsedMatchList<string>;
+  /** Somebody only asks what would become of a message. */
+  readonly dry: boolean;
 }
 
 const mostAttached = 100;
@@ -40,6 +42,7 @@ export async function learn(lessons: Lessons, ask: ScanAsk): Promise<ScanAnswer>
   if (!isOwnClient(session)) return stranger;
   if (spam !== transaction.recipients.length && ham !== transaction.recipients.length) return mixed;
   const kind = spam > 0 ? "spam" : "ham";
+  if (lessons.dry) return { kind: "discard", text: `to be learnt as ${kind}` };
   const attached = await attachedMessages(message);
   const said = new Map<string, number>();
   for (const content of attached.length === 0 ? [message.raw] : attached) {

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Config } from "@postern/core";
-import { createTestGateway, smtp, type TestGateway } from "@postern/testkit";
+import { createExplainer, resolveConfig, type Config } from "@postern/core";
+import { createTestGateway, instantiate, smtp, type TestGateway } from "@postern/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import rspamd from "./index.ts";
 
@@ -363,6 +363,29 @@ describe("learning", () => {
     const alone = `Subject: Fwd\r\nContent-Type: message/rfc822\r\n\r\n${second}\r\n`;
     expect(await send({ gateway, content: alone, to: ["ham@example.test"], from: own })).toMatch(/^250/);
     expect(asked.at(-1)).toMatchObject({ url: "/learnham", body: Buffer.from(`${second}\r\n`) });
+  });
+
+  test("asked what would become of a lesson it teaches nothing", async () => {
+    const plugin = await instantiate(rspamd, { address, onError: "defer", learn: { controller: address, ...lessons } });
+    const config = resolveConfig(
+      {
+        hostname: "mx.example.test",
+        networks: [`${own}/32`],
+        domains: { virtualMailbox: ["example.test"] },
+        listeners: [{ host: "127.0.0.1", port: 25 }],
+        queue: { directory: "/nonexistent/queue" },
+        state: { store: "memory" },
+      },
+      { file: "/nonexistent/postern.config.json" },
+    );
+    const explainer = await createExplainer(config, { instances: [plugin], live: true });
+    asked.length = 0;
+    const { verdict, effects } = await explainer
+      .explain({ client: own, clientName: "unknown", helo: "x", from: "", to: ["spam@example.test"], message: sample })
+      .finally(() => explainer.close());
+    expect(verdict).toBe("accepted");
+    expect(effects.join()).toContain("to be learnt as spam");
+    expect(asked).toEqual([]);
   });
 
   test("strangers teach nothing; one lesson at a time; what was not learnt comes again", async () => {
