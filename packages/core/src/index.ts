@@ -34,6 +34,7 @@ export {
   formatDate,
   header,
   headerOctets,
+  MimeAmbiguity,
   MimeLimit,
   openMessage,
   parseStructured,
@@ -43,7 +44,7 @@ export {
   walkParts,
   tagSubject,
 } from "./message/index.ts";
-export { definePlugin, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";
+export { definePlugin, listenOn, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";
 export { Breaker, policyFor } from "./guard/index.ts";
 export { EngineServers, namePattern, NoSlot, Slots, unscannedHeader, warnOfLargeMessages } from "./scanning/index.ts";
 export { createRemoteStateStore } from "./state/index.ts";

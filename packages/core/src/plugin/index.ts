@@ -6,6 +6,7 @@ export type * from "./gateway.ts";
 export * from "./handover.ts";
 export * from "./host.ts";
 export { importPlugin } from "./import.ts";
+export { listenOn } from "./listen-socket.ts";
 export { createOwnAddresses, type OwnAddresses } from "./own-addresses.ts";
 export * from "./registrations.ts";
 export * from "./registry.ts";

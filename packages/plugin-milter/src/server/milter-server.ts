@@ -1,7 +1,6 @@
 /** Addresses on which mail servers ask, and their connections. */
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { PosternError, systemClock, type Clock, type Conversations } from "@postern/core";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { listenOn, PosternError, systemClock, type Clock, type Conversations } from "@postern/core";
 import type { ListenAddress } from "./address.ts";
 import { MilterConnection } from "./milter-connection.ts";
 import { MilterSession } from "./milter-session.ts";
@@ -121,60 +120,12 @@ function addressOf(server: Server, asked: ListenAddress): string {
 async function listen(address: ListenAddress, mode: number): Promise<Server> {
   const server = createServer({ allowHalfOpen: true });
   try {
-    await bind(server, address, mode);
+    await listenOn(server, address, mode);
   } catch (error) {
-    if (!("path" in address) || !(await isStale(address.path, error))) throw refusal(address, error);
-    unlinkSync(address.path);
-    try {
-      await bind(server, address, mode);
-    } catch (again) {
-      throw refusal(address, again);
-    }
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "EADDRINUSE" ? "it is in use" : code === "EACCES" ? "not permitted" : message;
+    throw new PosternError("LISTEN_FAILED", `cannot listen on ${address.text}: ${why}`, { cause: error });
   }
   server.on("error", () => undefined);
   return server;
-}
-
-function refusal({ text }: ListenAddress, error: unknown): PosternError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const why = code === "EADDRINUSE" ? "it is in use" : code === "EACCES" ? "not permitted" : message;
-  return new PosternError("LISTEN_FAILED", `cannot listen on ${text}: ${why}`, { cause: error });
-}
-
-function bind(server: Server, address: ListenAddress, mode: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => reject(error);
-    server.once("error", failed);
-    const listening = (): void => {
-      server.off("error", failed);
-      if ("path" in address) chmodSync(address.path, mode);
-      resolve();
-    };
-    if (!("path" in address)) {
-      server.listen(address.port, address.host, listening);
-      return;
-    }
-    // The socket is made within the call, for nobody but us until its rights are set.
-    const before = process.umask(0o177);
-    try {
-      server.listen(address.path, listening);
-    } finally {
-      process.umask(before);
-    }
-  });
-}
-
-/** Left behind by a process that was killed: the file is there, and nobody answers. */
-function isStale(path: string, error: unknown): Promise<boolean> {
-  const isInUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-  // What is no socket is somebody's file.
-  if (!isInUse || lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve(code === "ECONNREFUSED"));
-  });
 }

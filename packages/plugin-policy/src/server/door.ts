@@ -2,9 +2,8 @@
  * An address where others ask. It outlives generations: a reload puts the new generation's list behind the same socket, and
  * connections that are kept go on with it. It is closed when the last generation that listened on it is.
  */
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { createNetworkList, PluginError, type Clock } from "@postern/core";
+import { createServer, type Server, type Socket } from "node:net";
+import { createNetworkList, listenOn, PluginError, type Clock } from "@postern/core";
 import type { Address } from "../address.ts";
 import { Asker } from "./asker.ts";
 import type { Attributes } from "./question.ts";
@@ -147,50 +146,6 @@ async function listen({ address, mode }: Listening): Promise<Server> {
   // A client that ends its side after its question still gets its answer.
   const server = createServer({ allowHalfOpen: true });
   server.on("error", () => undefined);
-  try {
-    await bind(server, address, mode);
-  } catch (error) {
-    if (!("path" in address) || !(await isStale(address.path, error))) throw error;
-    unlinkSync(address.path);
-    await bind(server, address, mode);
-  }
+  await listenOn(server, address, mode);
   return server;
-}
-
-function bind(server: Server, address: Address, mode: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => reject(error);
-    server.once("error", failed);
-    const listening = (): void => {
-      server.off("error", failed);
-      if ("path" in address) chmodSync(address.path, mode);
-      resolve();
-    };
-    if (!("path" in address)) {
-      server.listen(address.port, address.host, listening);
-      return;
-    }
-    // The socket is made within the call, for nobody but us until its rights are set.
-    const before = process.umask(0o177);
-    try {
-      server.listen(address.path, listening);
-    } finally {
-      process.umask(before);
-    }
-  });
-}
-
-/** Left behind by a process that was killed: the file is there, and nobody answers. */
-function isStale(path: string, error: unknown): Promise<boolean> {
-  const inUse = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-  // What is no socket is somebody's file.
-  if (!inUse || !lstatSync(path).isSocket()) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve(code === "ECONNREFUSED"));
-  });
 }
