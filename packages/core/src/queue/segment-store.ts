@@ -262,7 +262,8 @@ export class SegmentStore implements QueueStore {
 
   async #commitIfRoom(head: MessageHead, content: Blob, bytes: number): Promise<void> {
     await this.#space.refresh();
-    if (!this.hasRoom(content.sizeBytes)) throw new PosternError("STORE_FULL", `the disk of ${this.#folders.root} is nearly full`);
+    if (!this.hasRoom(content.sizeBytes))
+      throw new PosternError("STORE_FULL", `the disk of ${this.#folders.root} is nearly full`);
     return this.#commit(head, content, bytes);
   }
 
