@@ -16,6 +16,7 @@ export { countReceived } from "./parsed-headers.ts";
 export * from "./memory-blob.ts";
 export type { Edit, EnvelopeEdit, HeaderValue, Message } from "./message.ts";
 export { decodeWords } from "./decoded-words.ts";
+export { MimeAmbiguity } from "./mime-ambiguity.ts";
 export { defaultMimeLimits, MimeLimit, type MimeLimitName, type MimeLimits } from "./mime-limits.ts";
 export { parseStructured, type StructuredValue } from "./mime-parameters.ts";
 export type { PartKind } from "./mime-parser.ts";

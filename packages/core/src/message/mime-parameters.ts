@@ -10,6 +10,8 @@ export interface StructuredValue {
   readonly word: string;
   /** By lower-case name, the first of each; continuations joined, charsets decoded. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** Names of those that have another value elsewhere in the field, if there are any. */
+  readonly disputed: ReadonlySet<string> | undefined;
 }
 
 interface Segment {
@@ -25,12 +27,19 @@ export function parseStructured(value: string): StructuredValue {
   const word = reader.plain(";").text.replaceAll(/\s+/g, "").toLowerCase();
   const parameters = new Map<string, string>();
   const segments = new Map<string, Segment[]>();
+  let disputed: Set<string> | undefined;
+  const compare = (name: string, value: string): void => {
+    const known = parameters.get(name);
+    if (known !== undefined && known !== value) (disputed ??= new Set()).add(name);
+  };
   while (reader.next()) {
     const name = reader.plain("=;").text.trim().toLowerCase();
     const given = reader.at("=") ? reader.value() : "";
     const [, base, order, star] = extended.exec(name) ?? [];
     if (base === undefined) {
-      if (name !== "" && !parameters.has(name)) parameters.set(name, given);
+      if (name === "") continue;
+      compare(name, given);
+      if (!parameters.has(name)) parameters.set(name, given);
     } else {
       const segment = { order: Number(order ?? 0), text: given, encoded: order === undefined || star !== undefined };
       const known = segments.get(base);
@@ -39,8 +48,13 @@ export function parseStructured(value: string): StructuredValue {
     }
   }
   // RFC 2231 values go before plain ones of the same name, which are there for those who know no better.
-  for (const [name, parts] of segments) parameters.set(name, joinSegments(parts));
-  return { word, parameters };
+  for (const [name, parts] of segments) {
+    const joined = joinSegments(parts);
+    compare(name, joined);
+    if (new Set(parts.map(({ order }) => order)).size < parts.length) (disputed ??= new Set()).add(name);
+    parameters.set(name, joined);
+  }
+  return { word, parameters, disputed };
 }
 
 /** Segments in their order, up to the first that is missing. The first says the charset of all that are encoded. */

@@ -7,6 +7,7 @@
 import { isUtf8 } from "node:buffer";
 import type { HeaderList } from "./header-list.ts";
 import { MimeLimit, type MimeLimits } from "./mime-limits.ts";
+import { assertUnambiguous } from "./mime-ambiguity.ts";
 import { readMediaType, readTransferEncoding, type MediaType } from "./mime-type.ts";
 import { ParsedHeaders } from "./parsed-headers.ts";
 
@@ -47,7 +48,6 @@ const hyphen = 0x2d;
 /** A field's first line. */
 const fieldLine = /^[\u0021-\u0039\u003b-\u007e]+[ \t]*:/;
 const blankStart = /^[ \t]/;
-const onlyBlanks = /^[ \t]*$/;
 /** What a line that cannot be a field is looked at for. */
 const fieldNameBytes = 1024;
 const nestedTypes: ReadonlySet<string> = new Set(["message/rfc822", "message/global"]);
@@ -59,8 +59,8 @@ export class MimeParser {
   readonly ended: PartRange[] = [];
   readonly #limits: Required<MimeLimits>;
   readonly #open: OpenPart[] = [];
-  /** Open parts with a delimiter. */
-  #delimiters = 0;
+  /** By delimiter, those of `#open` that have one, the innermost last. */
+  readonly #delimited = new Map<string, OpenPart[]>();
   #parts = 0;
   #headerBytes = 0;
   /** What was not consumed yet, and where in the body it begins. */
@@ -73,7 +73,7 @@ export class MimeParser {
   /** The part whose header section is being read. */
   #heading: Heading | undefined;
 
-  /** Throws `MimeLimit`, as all of it. */
+  /** Throws `MimeLimit` and `MimeAmbiguity`, as all of it. */
   constructor(headers: HeaderList, limits: Required<MimeLimits>) {
     this.#limits = limits;
     this.#begin({ path: "1", depth: 0, headers, fallback: undefined, headerStart: 0, start: 0 });
@@ -94,7 +94,7 @@ export class MimeParser {
 
   /** Nothing more can begin: the rest of the body need not be pushed. */
   get idle(): boolean {
-    return this.#heading === undefined && this.#delimiters === 0;
+    return this.#heading === undefined && this.#delimited.size === 0;
   }
 
   #run(final: boolean): void {
@@ -147,16 +147,22 @@ export class MimeParser {
 
   /** Acts on a delimiter of any open part, the innermost first. */
   #isDelimiter(line: string): boolean {
-    for (let index = this.#open.length - 1; index >= 0; index -= 1) {
-      const part = this.#open[index] as OpenPart;
-      const { delimiter } = part;
-      if (delimiter === undefined || !line.startsWith(delimiter)) continue;
-      const closes = line.startsWith("--", delimiter.length);
-      if (!onlyBlanks.test(line.slice(delimiter.length + (closes ? 2 : 0)))) continue;
-      this.#onDelimiter(part, index, closes);
-      return true;
-    }
-    return false;
+    const text = withoutBlanks(line);
+    const begins = this.#delimited.get(text)?.at(-1);
+    const ends = text.endsWith("--") ? this.#delimited.get(text.slice(0, -2))?.at(-1) : undefined;
+    const part = begins !== undefined && ends !== undefined && ends.depth > begins.depth ? ends : (begins ?? ends);
+    if (part === undefined) return false;
+    this.#onDelimiter(part, this.#open.indexOf(part), part === ends);
+    return true;
+  }
+
+  /** It is open no more, or no delimiter of it counts any more. */
+  #forget(part: OpenPart): void {
+    if (part.delimiter === undefined) return;
+    const same = this.#delimited.get(part.delimiter);
+    same?.splice(same.indexOf(part), 1);
+    if (same?.length === 0) this.#delimited.delete(part.delimiter);
+    part.delimiter = undefined;
   }
 
   #onDelimiter(part: OpenPart, index: number, closes: boolean): void {
@@ -164,11 +170,7 @@ export class MimeParser {
     // The line end before a delimiter belongs to it (§5.1.1).
     if (this.#heading !== undefined) this.#endHeading(this.#heading, lineAt);
     this.#close(index + 1, lineAt - crlf.length);
-    if (closes) {
-      part.delimiter = undefined;
-      this.#delimiters -= 1;
-      return;
-    }
+    if (closes) return this.#forget(part);
     const end = this.#held.indexOf(crlf, this.#at);
     // The rest of a line that is too long for a window is blank, or at least no header.
     this.#at = end < 0 ? this.#held.length : end + crlf.length;
@@ -241,6 +243,7 @@ export class MimeParser {
     if (depth > mostDepth) throw new MimeLimit("depth", mostDepth);
     const type = readMediaType(headers, fallback);
     const encoding = readTransferEncoding(headers);
+    assertUnambiguous(headers, type.essence);
     const boundary = type.essence.startsWith("multipart/") ? readBoundary(type, headers) : "";
     if (boundary.length > boundaryBytes) throw new MimeLimit("boundaryBytes", boundaryBytes);
     const isMultipart = boundary !== "";
@@ -248,8 +251,13 @@ export class MimeParser {
     const isMessage = nestedTypes.has(type.essence) && encoding !== "base64" && encoding !== "quoted-printable";
     const kind: PartKind = isMultipart ? "multipart" : isMessage ? "message" : "leaf";
     const delimiter = isMultipart ? `--${boundary}` : undefined;
-    if (isMultipart) this.#delimiters += 1;
-    this.#open.push({ path, depth, kind, headers, type, encoding, headerStart, start, delimiter, children: 0 });
+    const part = { path, depth, kind, headers, type, encoding, headerStart, start, delimiter, children: 0 };
+    this.#open.push(part);
+    if (delimiter !== undefined) {
+      const same = this.#delimited.get(delimiter);
+      if (same === undefined) this.#delimited.set(delimiter, [part]);
+      else same.push(part);
+    }
     if (isMessage) {
       this.#heading = { path: `${path}.1`, depth: depth + 1, fallback: undefined, start, lines: [], bytes: 0 };
     }
@@ -258,12 +266,19 @@ export class MimeParser {
   /** Ends open parts from the innermost to the one at `index`. */
   #close(index: number, end: number): void {
     while (this.#open.length > index) {
-      const { path, depth, kind, headers, type, encoding, headerStart, start, delimiter } =
-        this.#open.pop() as OpenPart;
-      if (delimiter !== undefined) this.#delimiters -= 1;
+      const part = this.#open.pop() as OpenPart;
+      this.#forget(part);
+      const { path, depth, kind, headers, type, encoding, headerStart, start } = part;
       this.ended.push({ path, depth, kind, headers, type, encoding, headerStart, start, end: Math.max(start, end) });
     }
   }
+}
+
+/** By hand: a pattern for blanks at the end is quadratic in a line full of them. */
+function withoutBlanks(line: string): string {
+  let end = line.length;
+  while (end > 0 && (line[end - 1] === " " || line[end - 1] === "\t")) end -= 1;
+  return end === line.length ? line : line.slice(0, end);
 }
 
 /** Its octets as latin1, as lines are read that are compared with it; "" when there is none. */

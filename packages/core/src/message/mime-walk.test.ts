@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createFileBlob } from "./file-blob.ts";
 import { createMemoryBlob } from "./memory-blob.ts";
+import { MimeAmbiguity } from "./mime-ambiguity.ts";
 import { MimeLimit, type MimeLimits } from "./mime-limits.ts";
 import { walkParts, partsInMemory, type MimePart } from "./mime-walk.ts";
 import { createMessage, openMessage } from "./parsed-message.ts";
@@ -210,6 +211,60 @@ describe("what goes beyond a limit is told", () => {
     expect((await tellAll(memory(`${within}--a\r\n${long}`))).at(0)?.length).toBe(300_000 + "1.1 leaf text/plain []".length); // prettier-ignore
     await expect(tellAll(memory(`${within}--a\r\nX: ${long}`))).rejects.toMatchObject({ limit: "partHeaderBytes" });
   });
+});
+
+describe("what mail programs read differently is told", () => {
+  const plain = "Content-Type: text/plain";
+  const parts = (boundary: string) => `Content-Type: multipart/mixed; boundary=${boundary}`;
+  it.each([
+    ["a second type that has parts", [plain, parts("b")]],
+    ["a first one that has", [parts("b"), plain]],
+    ["a second type that is a message", [plain, "Content-Type: message/rfc822"]],
+    ["two types with two boundaries", [parts("a"), parts("b")]],
+    ["two boundaries in one field", [parts("a; boundary=b")]],
+    ["two by RFC 2231 and without", [parts("a; boundary*=utf-8''b")]],
+    ["two first pieces of one", [parts("").replace("boundary=", "boundary*0=a; boundary*0=b")]],
+    ["a comment in a boundary", [parts("a(b)c")]],
+    ["two encodings", ["Content-Transfer-Encoding: base64", "Content-Transfer-Encoding: 7bit"]],
+  ])("%s", async (_, fields) => {
+    const header = `${fields.join("\r\n")}\r\n\r\n`;
+    const inner = `Content-Type: multipart/mixed; boundary=z\r\n\r\n--z\r\n${header}`;
+    for (const raw of [header, inner]) {
+      const failed = await tellAll(memory(`${raw}--b\r\nContent-Type: x/exe\r\n\r\nMZ\r\n--b--\r\n`)).catch(
+        (error: unknown) => error,
+      );
+      expect(failed).toBeInstanceOf(MimeAmbiguity);
+      expect(failed).toMatchObject({ reason: "unscannable" });
+    }
+  });
+
+  it.each([
+    ["one type said twice", [parts("a"), parts('"a"; charset=x')]],
+    ["two types of leaves", [plain, "Content-Type: text/html"]],
+    ["a name with and without RFC 2231", [`${plain}; name=x; name*=utf-8''%C3%A4`]],
+    ["a quoted parenthesis", [parts('"a(b)c"')]],
+    ["a comment behind a boundary", [parts("a (b)")]],
+    ["one encoding said twice", ["Content-Transfer-Encoding: base64", "content-transfer-encoding: BASE64"]],
+  ])("but not %s", async (_, fields) => {
+    await tellAll(memory(`${fields.join("\r\n")}\r\n\r\nx`));
+  });
+});
+
+it("a message in memory does not keep others waiting while it is gone through", async () => {
+  const message = memory(
+    `Content-Type: multipart/mixed; boundary=a\r\n\r\n`,
+    ...Array(32).fill("--\r\n".repeat(16_384)),
+  );
+  let turns = 0;
+  let over = false;
+  const count = (): void => {
+    turns += 1;
+    if (!over) setImmediate(count);
+  };
+  setImmediate(count);
+  await tellAll(message);
+  over = true;
+  expect(turns).toBeGreaterThanOrEqual(4);
 });
 
 it.each([

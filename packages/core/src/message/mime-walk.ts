@@ -1,7 +1,9 @@
 /**
  * The parts of a message, found while it is read once, decoded only where somebody asks. Parts come when their end is found: what is inside
- * comes before what holds it, the message itself last. What goes beyond a limit throws `MimeLimit`: nothing is left out in silence.
+ * comes before what holds it, the message itself last. What goes beyond a limit throws `MimeLimit`, what others would read otherwise
+ * `MimeAmbiguity`: nothing is left out in silence.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import type { Blob } from "./blob.ts";
 import type { HeaderList } from "./header-list.ts";
 import type { Message } from "./message.ts";
@@ -37,16 +39,21 @@ export interface MimePart {
 /** Pieces are put together up to this size, so that a body of tiny ones costs no more. */
 const pieceBytes = 64 * 1024;
 
-/** Reads the body once, in pieces. Throws `MimeLimit`, and as the body's `read` does. */
+/** Octets in memory that are gone through before others have their turn. */
+const turnBytes = 256 * 1024;
+
+/** Reads the body once, in pieces. Throws `MimeLimit`, `MimeAmbiguity`, and as the body's `read` does. */
 export async function* walkParts(message: Message, limits: MimeLimits = {}): AsyncGenerator<MimePart> {
   const { chunks } = message.body;
-  if (chunks !== undefined) {
-    yield* partsOf(message, chunks, limits);
-    return;
-  }
   const parser = new MimeParser(message.headers, { ...defaultMimeLimits, ...limits });
-  for await (const piece of message.body.read()) {
+  let sinceTurn = 0;
+  for await (const piece of chunks === undefined ? message.body.read() : gathered(chunks)) {
     if (parser.idle) break;
+    sinceTurn += piece.length;
+    if (chunks !== undefined && sinceTurn > turnBytes) {
+      sinceTurn = 0;
+      await turn();
+    }
     parser.push(piece);
     yield* taken(parser, message);
   }
@@ -54,7 +61,7 @@ export async function* walkParts(message: Message, limits: MimeLimits = {}): Asy
   yield* taken(parser, message);
 }
 
-/** The same without waiting, for a message that is in memory; `undefined` for one that is not. Throws `MimeLimit` on the way. */
+/** The same without waiting, for a message that is in memory; `undefined` for one that is not. Throws on the way. */
 export function partsInMemory(message: Message, limits: MimeLimits = {}): Iterable<MimePart> | undefined {
   const { chunks } = message.body;
   return chunks === undefined ? undefined : partsOf(message, chunks, limits);
