@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { ScannerFailure, systemClock, type Blob, type Message } from "@postern/core";
 import { sampleMessage, sampleSession, sampleTransaction } from "@postern/testkit";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { parseAddress, type IcapAddress } from "./address.ts";
 import { createEngine, type Engine } from "./engine.ts";
+import { revealHeaders } from "./further-headers.ts";
 import { options, type Options } from "./options.ts";
 
 /** A request as the server reads it. */
@@ -116,14 +117,14 @@ async function startFake(script: Script): Promise<FakeServer> {
 
 function engineFor(
   servers: FakeServer | readonly IcapAddress[],
-  given: Partial<Options> = {},
+  given: Partial<Parameters<typeof createEngine>[1]> = {},
   failed: (point: string, error: unknown) => void = () => undefined,
 ): Engine {
   const settings = options.parse({ address: "icap://127.0.0.1/x" });
   const addresses = "asked" in servers ? [servers.address] : servers;
   const engine = createEngine(
     addresses,
-    { ...settings, ...given },
+    { ...settings, headers: {}, ...given },
     { hostname: "mx.example.test", clock: systemClock, failed },
   );
   cleanUp.push(() => engine.close());
@@ -626,6 +627,27 @@ describe("connections", () => {
     expect(await first).toBe("fails timeout");
     await expect.poll(() => fake.open).toBe(0);
     expect(await tell(ask(engine, undefined, one.signal))).toBe("fails timeout");
+  });
+});
+
+describe("further headers", () => {
+  test("a key is named and never told; what ICAP itself says is not to be said twice", async () => {
+    const fake = await startFake({ onEnd: (socket) => void socket.write(yes) });
+    const { headers } = options.parse({
+      address: fake.address.uri,
+      headers: { "X-Profile": "mail", Authorization: { env: "TEST_ICAP_KEY" } },
+    });
+    expect(JSON.stringify(headers)).toBe('{"X-Profile":"mail","Authorization":"[secret]"}');
+    vi.stubEnv("TEST_ICAP_KEY", "Basic a2V5");
+    const engine = engineFor(fake, { headers: revealHeaders(headers, "/") });
+    expect(await tell(ask(engine))).toBe("clean");
+    expect(fake.asked[0]?.head).toContain("\r\nX-Profile: mail\r\nAuthorization: Basic a2V5\r\n");
+    vi.stubEnv("TEST_ICAP_KEY", "a\r\nEncapsulated: null-body=0");
+    expect(() => revealHeaders(headers, "/")).toThrow("the secret in env TEST_ICAP_KEY is no line of ASCII");
+    vi.unstubAllEnvs();
+    for (const name of ["Encapsulated", "preview", "A b", "Host"]) {
+      expect(options.safeParse({ address: fake.address.uri, headers: { [name]: "0" } }).success, name).toBe(false);
+    }
   });
 });
 

@@ -12,7 +12,7 @@ import {
 import type { IcapAddress } from "./address.ts";
 import type { Options } from "./options.ts";
 import { leavesOf, wholeOf, type Item } from "./item.ts";
-import { composeRequest } from "./request.ts";
+import { composeRequest, type RequestSettings } from "./request.ts";
 import { IcapServer } from "./server.ts";
 
 export interface Engine {
@@ -28,10 +28,12 @@ export interface EngineScope {
   readonly failed: (point: string, error: unknown) => void;
 }
 
-type Settings = Pick<
+interface Settings extends Pick<
   Options,
-  "method" | "parts" | "onInfected" | "tagHeader" | "maxSize" | "connections" | "headers" | "timeouts"
->;
+  "method" | "parts" | "onInfected" | "tagHeader" | "maxSize" | "connections" | "timeouts"
+> {
+  readonly headers: RequestSettings["headers"];
+}
 
 export function createEngine(
   addresses: readonly IcapAddress[],

@@ -2,6 +2,7 @@
 import { definePlugin, PluginError } from "@postern/core";
 import { parseAddress } from "./address.ts";
 import { createEngine } from "./engine.ts";
+import { revealHeaders } from "./further-headers.ts";
 import { options } from "./options.ts";
 
 export default definePlugin({
@@ -9,14 +10,15 @@ export default definePlugin({
   apiVersion: 1,
   options,
   setup(gateway, given) {
-    const { name, hostname, clock, log } = gateway;
+    const { name, hostname, directory, clock, log } = gateway;
     const addresses = [given.address].flat().map((text) => {
       const address = parseAddress(text);
       if (address === undefined) throw new PluginError(name, `no address: ${text}`);
       return address;
     });
     const failed = (point: string, error: unknown): void => gateway.failed(point, error);
-    const engine = createEngine(addresses, given, { hostname, clock, failed });
+    const headers = revealHeaders(given.headers, directory);
+    const engine = createEngine(addresses, { ...given, headers }, { hostname, clock, failed });
     gateway.scanner({
       name,
       description: `ICAP at ${addresses.map(({ uri }) => uri).join(", ")}; infected mail: ${given.onInfected}.`,

@@ -2,6 +2,7 @@
 import { duration, size } from "@postern/core";
 import { z } from "zod";
 import { parseAddress } from "./address.ts";
+import { furtherHeaders } from "./further-headers.ts";
 
 const expectedAddress = 'an address such as "icap://127.0.0.1:1344/avscan"';
 const address = z.string().refine((text) => parseAddress(text) !== undefined, {
@@ -41,13 +42,9 @@ export const options = z.strictObject({
     .max(1_000)
     .default(20)
     .describe("Scans at once for each service, if it allows as many; others wait."),
-  headers: z
-    .record(
-      z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, { error: "expected a header's name" }),
-      z.string().regex(/^[\x20-\x7e]{0,1000}$/, { error: "expected one line of ASCII" }),
-    )
-    .default({})
-    .describe("Further ICAP headers of each request, such as the name of a service's profile."),
+  headers: furtherHeaders.describe(
+    "Further ICAP headers of each request, such as the name of a service's profile; a secret such as a key as `{ file }`, `{ env }` or `{ credential }`.",
+  ),
   timeouts: z
     .strictObject({
       connect: duration().default("5s").describe("TCP connection to one address."),

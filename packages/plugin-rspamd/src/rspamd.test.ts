@@ -380,9 +380,9 @@ describe("learning", () => {
     );
     const explainer = await createExplainer(config, { instances: [plugin], live: true });
     asked.length = 0;
-    const { verdict, effects } = await explainer
-      .explain({ client: own, clientName: "unknown", helo: "x", from: "", to: ["spam@example.test"], message: sample })
-      .finally(() => explainer.close());
+    const question = { client: own, clientName: "unknown", helo: "x", from: "", to: ["spam@example.test"] };
+    const { verdict, effects } = await explainer.explain({ ...question, message: sample });
+    await explainer.close();
     expect(verdict).toBe("accepted");
     expect(effects.join()).toContain("to be learnt as spam");
     expect(asked).toEqual([]);
