@@ -91,11 +91,12 @@ function checkEdit(edit: unknown): Edit {
   }
 }
 
-/** With brackets or without. The null reverse-path is a sender, too. */
+/** With brackets or without. The null reverse-path is a sender, too; what is no address may be a recipient's all the same, and be removed. */
 function checkAddress(kind: Edit["kind"], text: string): string {
   const bare = text.trim().replace(/^<(.*)>$/s, "$1");
   if (bare === "" && kind === "changeSender") return "";
-  const address = canonicalAddress(bare, { smtputf8: true });
+  const address =
+    canonicalAddress(bare, { smtputf8: true }) ?? (kind === "removeRecipient" && bare !== "" ? bare : undefined);
   if (address === undefined) throw new InvalidAnswer(`the address of ${kind} is none`);
   return address;
 }

@@ -16,6 +16,8 @@ export function applyEnvelopeEdits<E extends Envelope>(envelope: E, edits: reado
   let { sender, smtputf8 } = envelope;
   const recipients = new Map(envelope.recipients.map((recipient) => [recipient.address, recipient]));
   for (const edit of edits) {
+    // As it is there: "postmaster" alone, and what another mail server takes for one, are no addresses.
+    if (edit.kind === "removeRecipient" && recipients.delete(edit.address)) continue;
     const address = edit.kind === "changeSender" && edit.address === "" ? "" : readAddress(edit.address);
     // What leaves with such an address needs a peer that knows it (RFC 6531).
     if (edit.kind !== "removeRecipient" && /[^\u0000-\u007f]/.test(address)) smtputf8 = true;

@@ -135,6 +135,35 @@ describe("the envelope", () => {
   });
 });
 
+test.each(["<postmaster>", '<"b"@example.test>', "<b@EXAMPLE.test>"])(
+  "%s is gone when the milter removes whom it was told of",
+  async (path) => {
+    let told = "";
+    const { gateway } = await startOne({
+      script: {
+        recipient: (command) => {
+          if (command.kind === "recipient") [told = ""] = command.args;
+          return [{ kind: "continue" }];
+        },
+        endOfMessage: () => [
+          { kind: "deleteRecipient", address: told },
+          { kind: "addRecipient", address: "<c@example.test>" },
+          { kind: "continue" },
+        ],
+      },
+    });
+    await smtp(gateway)
+      .say("MAIL FROM:<a@example.net>")
+      .say(`RCPT TO:${path}`)
+      .expect(/^250/)
+      .data(mail)
+      .expect(/^250/);
+    const deliveries = await gateway.delivered(1);
+    expect(told).toBe(path);
+    expect(deliveries.flatMap(({ recipients }) => recipients)).toEqual(["c@example.test"]);
+  },
+);
+
 test("who is left without recipients is taken, and nobody gets it", async () => {
   const { gateway } = await startOne(wants({ kind: "deleteRecipient", address: "<b@example.test>" }));
   await deliver(gateway).expect(/^250 2\.0\.0/);

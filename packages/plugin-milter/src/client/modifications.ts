@@ -41,7 +41,7 @@ export interface Modified {
 
 export class Modifications {
   readonly #terms: Terms;
-  readonly #ask: Pick<ScanAsk, "openSpool">;
+  readonly #ask: Pick<ScanAsk, "openSpool" | "transaction">;
   readonly #origin: string;
   readonly #trace: Trace;
   /** Lower-case names of the fields as they stand now, from the top. */
@@ -53,7 +53,7 @@ export class Modifications {
   #endsWithLine = true;
 
   /** `origin`: the domain of addresses without one. */
-  constructor(terms: Terms, message: Message, ask: Pick<ScanAsk, "openSpool">, trace: Trace, origin: string) {
+  constructor(terms: Terms, message: Message, ask: Pick<ScanAsk, "openSpool" | "transaction">, trace: Trace, origin: string) {
     this.#terms = terms;
     this.#ask = ask;
     this.#trace = trace;
@@ -80,7 +80,7 @@ export class Modifications {
         this.#edits.push({ kind: "addRecipient", address: this.#address(modification.address) });
         return;
       case "deleteRecipient":
-        this.#edits.push({ kind: "removeRecipient", address: this.#address(modification.address) });
+        this.#edits.push({ kind: "removeRecipient", address: this.#recipient(modification.address) });
         return;
       case "changeSender": {
         const isNull = bare(modification.address) === "";
@@ -150,6 +150,13 @@ export class Modifications {
   #octets(value: string): Uint8Array {
     const isOwn = (this.#terms.steps & steps.leadingSpace) !== 0;
     return Buffer.from(isOwn ? value : ` ${value}`, "latin1");
+  }
+
+  /** In the words in which it was told of one, whatever they are, or in others. */
+  #recipient(octets: string): string {
+    const text = bare(octets);
+    const told = this.#ask.transaction.recipients.find(({ original }) => original === text);
+    return told?.address ?? this.#address(octets);
   }
 
   #address(octets: string): string {
