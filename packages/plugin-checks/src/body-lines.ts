@@ -29,8 +29,8 @@ export interface BodyLinesOptions {
 }
 
 interface Boundary {
-  /** "--boundary" in latin1. */
-  readonly delimiter: string;
+  /** "--boundary" in latin1; several where the field has several. */
+  readonly delimiters: readonly string[];
   readonly digest: boolean;
 }
 
@@ -43,6 +43,7 @@ const hyphen = 0x2d;
 const longestPiece = 2048;
 const longestBoundary = 2048;
 const deepestNesting = 100;
+const mostReadings = 10;
 const longestField = 102_400;
 const fieldForm = /^([\u0021-\u0039\u003b-\u007e]+)[ \t]*:/;
 const mimeNames: ReadonlySet<string> = new Set([
@@ -176,7 +177,7 @@ export class BodyLines {
 
   #contentType(raw: Buffer): void {
     const text = raw.toString("latin1", 0, longestField);
-    const { word, parameters } = parseStructured(text.slice(text.indexOf(":") + 1).replaceAll("\r\n", ""));
+    const { word, parameters, disputed } = parseStructured(text.slice(text.indexOf(":") + 1).replaceAll("\r\n", ""));
     this.#type = word;
     if (word !== "multipart" && !word.startsWith("multipart/")) return;
     const boundary = parameters.get("boundary");
@@ -184,8 +185,13 @@ export class BodyLines {
     if (this.#boundaries.length > deepestNesting) {
       throw new ScannerFailure("unscannable", `more than ${deepestNesting} multipart bodies within each other`);
     }
-    const delimiter = `--${boundary.slice(0, longestBoundary)}`;
-    this.#boundaries.push({ delimiter, digest: word === "multipart/digest" });
+    // Which of several counts depends on who reads it: each does.
+    const all = [boundary, ...(disputed?.get("boundary") ?? [])];
+    if (all.length > mostReadings) {
+      throw new ScannerFailure("unscannable", `more than ${mostReadings} boundaries in one field`);
+    }
+    const delimiters = all.map((one) => `--${one.slice(0, longestBoundary)}`);
+    this.#boundaries.push({ delimiters, digest: word === "multipart/digest" });
   }
 
   /** What follows a header section. */
@@ -200,8 +206,9 @@ export class BodyLines {
     if (octets[0] !== hyphen || octets[1] !== hyphen) return;
     const line = octets.toString("latin1", 0, textEnd);
     for (let index = this.#boundaries.length - 1; index >= 0; index -= 1) {
-      const { delimiter, digest } = this.#boundaries[index] as Boundary;
-      if (!line.startsWith(delimiter)) continue;
+      const { delimiters, digest } = this.#boundaries[index] as Boundary;
+      const delimiter = delimiters.find((one) => line.startsWith(one));
+      if (delimiter === undefined) continue;
       const closes = line.startsWith("--", delimiter.length);
       this.#boundaries.length = closes ? index : index + 1;
       this.#type = digest && !closes ? "message/rfc822" : "text/plain";

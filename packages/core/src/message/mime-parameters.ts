@@ -10,8 +10,8 @@ export interface StructuredValue {
   readonly word: string;
   /** By lower-case name, the first of each; continuations joined, charsets decoded. */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Names of those that have another value elsewhere in the field, if there are any. */
-  readonly disputed: ReadonlySet<string> | undefined;
+  /** By name, for those that have another value elsewhere in the field, these others; absent when there are none. */
+  readonly disputed: ReadonlyMap<string, readonly string[]> | undefined;
 }
 
 interface Segment {
@@ -27,10 +27,11 @@ export function parseStructured(value: string): StructuredValue {
   const word = reader.plain(";").text.replaceAll(/\s+/g, "").toLowerCase();
   const parameters = new Map<string, string>();
   const segments = new Map<string, Segment[]>();
-  let disputed: Set<string> | undefined;
-  const compare = (name: string, value: string): void => {
-    const known = parameters.get(name);
-    if (known !== undefined && known !== value) (disputed ??= new Set()).add(name);
+  let disputed: Map<string, string[]> | undefined;
+  const dispute = (name: string, ...values: readonly string[]): void => {
+    const others = (disputed ??= new Map<string, string[]>()).get(name);
+    if (others === undefined) disputed.set(name, [...values]);
+    else others.push(...values);
   };
   while (reader.next()) {
     const name = reader.plain("=;").text.trim().toLowerCase();
@@ -38,8 +39,9 @@ export function parseStructured(value: string): StructuredValue {
     const [, base, order, star] = extended.exec(name) ?? [];
     if (base === undefined) {
       if (name === "") continue;
-      compare(name, given);
-      if (!parameters.has(name)) parameters.set(name, given);
+      const known = parameters.get(name);
+      if (known === undefined) parameters.set(name, given);
+      else if (known !== given) dispute(name, given);
     } else {
       const segment = { order: Number(order ?? 0), text: given, encoded: order === undefined || star !== undefined };
       const known = segments.get(base);
@@ -50,8 +52,9 @@ export function parseStructured(value: string): StructuredValue {
   // RFC 2231 values go before plain ones of the same name, which are there for those who know no better.
   for (const [name, parts] of segments) {
     const joined = joinSegments(parts);
-    compare(name, joined);
-    if (new Set(parts.map(({ order }) => order)).size < parts.length) (disputed ??= new Set()).add(name);
+    const plain = parameters.get(name);
+    if (plain !== undefined && plain !== joined) dispute(name, plain);
+    else if (new Set(parts.map(({ order }) => order)).size < parts.length) dispute(name);
     parameters.set(name, joined);
   }
   return { word, parameters, disputed };
