@@ -161,7 +161,7 @@ export class Session {
   }
 }
 
-export function lengthOf(bytes: number): Buffer {
+function lengthOf(bytes: number): Buffer {
   const length = Buffer.allocUnsafe(4);
   length.writeUInt32BE(bytes);
   return length;

@@ -26,5 +26,3 @@ export const options = z.strictObject({
     .default(51_200)
     .describe("Octets of each part that `bodyChecks` are asked about; 0 for all of them."),
 });
-
-export type ChecksOptions = z.output<typeof options>;

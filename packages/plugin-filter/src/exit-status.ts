@@ -32,7 +32,7 @@ const table: readonly (readonly [enhanced: string, text: string])[] = [
   ["5.3.5", "local configuration error"],
 ];
 
-export const firstSysexit = 64;
+const firstSysexit = 64;
 
 /** `command`: its file, for the text. */
 export function readEnd({ code, signal, expired, output }: Ended, command: string): Outcome {

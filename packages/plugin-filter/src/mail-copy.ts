@@ -32,9 +32,6 @@ export async function* copyMail(
   if (flags.includes("B")) yield eol;
 }
 
-/** Has it come by here before? */
-export const deliveredTo = "Delivered-To";
-
 interface LineOptions {
   readonly dots: boolean;
   readonly froms: boolean;

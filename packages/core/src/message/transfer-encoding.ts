@@ -13,7 +13,7 @@ export interface Decoder {
 const longestHeld = 64 * 1024;
 const empty = Buffer.alloc(0);
 
-export class Base64Decoder implements Decoder {
+class Base64Decoder implements Decoder {
   /** The digits of an unfinished group, at most three. */
   #rest = "";
 
@@ -39,7 +39,7 @@ function decodeGroups(digits: string): Buffer {
   return Buffer.concat(digits.split(/=+/).map((run) => Buffer.from(run, "base64")));
 }
 
-export class QuotedPrintableDecoder implements Decoder {
+class QuotedPrintableDecoder implements Decoder {
   #held = "";
 
   push(piece: Buffer): Buffer {

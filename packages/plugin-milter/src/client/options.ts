@@ -20,7 +20,7 @@ const stages = Object.fromEntries(
 
 const timeout = (usual: string) => duration({ min: "1ms", max: "1h" }).default(usual);
 
-export const milterOptions = z.strictObject({
+const milterOptions = z.strictObject({
   address: address.describe(
     "Where it listens: `inet:host:port`, `inet6:[address]:port` or `unix:path` from the config's folder; also `inet:port@host` and `local:path`.",
   ),
