@@ -11,6 +11,7 @@ export class Findings {
   objection: Objection | undefined;
   /** Nothing below is looked up any more. */
   over = false;
+  #refused = "";
   #discard: Effect | undefined;
   #hold: Effect | undefined;
   #redirect: Effect | undefined;
@@ -25,6 +26,7 @@ export class Findings {
         break;
       case "refuse":
         this.objection = action.objection;
+        this.#refused = described("reject", context, line, "");
         this.over = true;
         break;
       case "pass":
@@ -66,7 +68,7 @@ export class Findings {
 
   /** The answer; a discarded message is neither held nor sent anywhere. */
   parts(edits: readonly Edit[]): readonly ScanPart[] {
-    if (this.objection !== undefined) return [this.objection];
+    if (this.objection !== undefined) return [{ kind: "log", text: this.#refused }, this.objection];
     const logs = this.#untold === 0 ? this.#logs : [...this.#logs, `info: ${this.#untold} more lines were found`];
     const told = logs.map((text): Effect => ({ kind: "log", text }));
     if (this.#discard !== undefined) return [...told, this.#discard];

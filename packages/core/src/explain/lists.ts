@@ -1,6 +1,6 @@
 /** The lists of one command as they were asked, with the words that nobody came to and core's own questions. */
 import type { CompiledList, Stage } from "../policy/index.ts";
-import type { Asked } from "./asked.ts";
+import { verdictOf, type Asked } from "./asked.ts";
 import type { ExplainedList, ExplainedWord } from "./explained.ts";
 import { describeWord, type AskedWord } from "./tracing.ts";
 
@@ -68,12 +68,15 @@ function coreQuestions({ by, refused, frame }: Asked): readonly ExplainedList[] 
   return [ended ? row("relay guard", "not reached") : passed, row("recipients", "not reached")];
 }
 
-function scanners({ by, refused }: Asked, { scanners: all, live }: ListsScope): readonly ExplainedList[] {
+function scanners({ by, refused, replies }: Asked, { scanners: all, live }: ListsScope): readonly ExplainedList[] {
   if (all.length === 0) return [];
   const words = all.map(({ name, plugin }): ExplainedWord => {
     const common = { path: "scanners", via: [], word: name, args: [], plugin, warn: false, ...silence };
     if (!live) return { ...common, answer: "not asked", reason: "talks to a service; --live asks it" };
-    return { ...common, answer: by?.list === "scanners" ? "reject" : refused ? "not reached" : "none" };
+    if (by?.list !== "scanners") return { ...common, answer: refused ? "not reached" : "none" };
+    // Of several that refused together nobody is named.
+    if (by.word !== name && by.word !== "scanners") return { ...common, answer: "none" };
+    return { ...common, answer: verdictOf({ replies }) === "deferred" ? "defer" : "reject" };
   });
   return [{ list: "scanners", words }];
 }

@@ -11,6 +11,8 @@ export interface Scanned {
   readonly answer: Answer;
   /** By recipient, in the order of the transaction's; beside `answer`, which is about all of them. */
   readonly recipients?: readonly RecipientAnswer[] | undefined;
+  /** Whose objection `answer` holds. */
+  readonly by?: { readonly scanner: string; readonly plugin: string } | undefined;
 }
 
 export interface MergedVerdicts {

@@ -471,6 +471,13 @@ describe("the message", () => {
     expect(ruling.by?.list).toBe(decided);
   });
 
+  test("of several scanners the log hears which one objected", async () => {
+    const { policy } = await setUp({ lists: { message: ["dunno"] } }, { words });
+    const by = { scanner: "clamd-b", plugin: "av" };
+    const ruling = await policy.start().judge(asked, { answer: reject("EICAR"), by });
+    expect(ruling.by).toEqual({ list: "scanners", path: "scanners", word: "clamd-b", plugin: "av" });
+  });
+
   const dropped = { kind: "discard", text: "not for lists" } as const;
   const aside = { kind: "quarantine", text: "doubtful" } as const;
   const [a, c] = recipients;

@@ -147,7 +147,8 @@ export class SessionJudge {
       return after(settled, (answer) => {
         const failed = answer instanceof Failed;
         const ended = takeAll(run, scanners, failed ? answer : answer.parts);
-        if (ended && run.by !== undefined) run.by = { ...run.by, list: "scanners" };
+        const author = failed ? undefined : answer.by;
+        if (ended && run.by !== undefined) run.by = author === undefined ? byScanners : byScanner(author);
         return this.#merge(question.transaction, run, run.settle(), failed ? undefined : answer.recipients);
       });
     });
@@ -377,7 +378,12 @@ export class SessionJudge {
   }
 }
 
+/** Of several together, or of what was no answer of any. */
 const byScanners: Decision = Object.freeze({ list: "scanners", path: "scanners", word: "scanners", plugin: "core" });
+
+function byScanner({ scanner, plugin }: NonNullable<Scanned["by"]>): Decision {
+  return { list: "scanners", path: "scanners", word: scanner, plugin };
+}
 
 type Fates = Omit<MessageRuling, "objection" | "by">;
 
@@ -411,13 +417,14 @@ const mostReasons = 5;
 interface CheckedScan {
   readonly parts: readonly Part[] | undefined;
   readonly recipients: readonly RecipientAnswer[] | undefined;
+  readonly by: Scanned["by"];
 }
 
 /** Anything else is no scan at all, and must not pass as one that found nothing. Throws `InvalidAnswer`. */
 function checkScanned(scanned: Scanned | undefined): CheckedScan {
   const isOutcome = typeof scanned === "object" && scanned !== null && "answer" in scanned;
   if (scanned !== undefined && !isOutcome) throw new InvalidAnswer("the scanners gave no outcome");
-  return { parts: checkAnswer(scanned?.answer), recipients: scanned?.recipients };
+  return { parts: checkAnswer(scanned?.answer), recipients: scanned?.recipients, by: scanned?.by };
 }
 
 function rulingOf(run: ListRun, objection: Objection | undefined): Ruling {

@@ -40,6 +40,8 @@ export class Engine {
   readonly owner: Owner;
   /** For the log: what was called. */
   readonly point: string;
+  /** For the log: who answered. */
+  readonly author: { readonly scanner: string; readonly plugin: string };
   readonly #parts: EngineParts;
   readonly #breaker = new Breaker();
   readonly #verdicts: Partial<Record<ScanCount, number>> = {};
@@ -51,6 +53,7 @@ export class Engine {
     this.scanner = scanner;
     this.owner = owner;
     this.point = `scanner ${scanner.name}`;
+    this.author = { scanner: scanner.name, plugin: owner.name };
     this.#parts = parts;
   }
 

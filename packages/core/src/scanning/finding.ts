@@ -12,6 +12,8 @@ export interface Finding {
   readonly edits: readonly Edit[];
   /** By recipient; `undefined`: all fare alike. */
   readonly recipients: readonly RecipientAnswer[] | undefined;
+  /** Whose it is; told of objections. */
+  readonly by?: Scanned["by"];
 }
 
 /** What all engines said together. */
@@ -69,11 +71,17 @@ function checkRecipients(part: unknown, recipientCount: number): readonly Recipi
   });
 }
 
-/** The most severe of all findings: reject, then defer, then every effect and edit in the engines' order. */
+/**
+ * The most severe of all findings: reject, then defer, then every effect and edit in the engines' order. What the engine that objects says for the
+ * log is kept.
+ */
 export function mergeFindings(findings: readonly Finding[]): ScanOutcome {
-  const objections = findings.map(({ objection }) => objection).filter((objection) => objection !== undefined);
-  const objection = objections.find(({ kind }) => kind === "reject") ?? objections[0];
-  if (objection !== undefined) return { answer: objection, edits: none };
+  const objecting = findings.filter(({ objection }) => objection !== undefined);
+  const worst = objecting.find(({ objection }) => objection?.kind === "reject") ?? objecting[0];
+  if (worst?.objection !== undefined) {
+    const told = worst.effects.filter(({ kind }) => kind === "log");
+    return { answer: told.length === 0 ? worst.objection : [...told, worst.objection], edits: none, by: worst.by };
+  }
   const effects = findings.flatMap((finding) => finding.effects);
   return {
     answer: effects.length === 0 ? undefined : effects,

@@ -121,8 +121,20 @@ describe("answers by recipient", () => {
     const beside = setUp({ a: each(undefined, reject("no")), b: () => [prepend, log("x")] });
     expect(await beside.scan()).toMatchObject({ answer: [prepend, log("x")], recipients: [undefined, reject("no")] });
     const against = setUp({ a: each(undefined, reject("no")), b: () => defer("later") });
-    expect(await against.scan()).toEqual({ answer: defer("later"), edits: [], recipients: undefined });
+    const by = { scanner: "b", plugin: "plugin-b" };
+    expect(await against.scan()).toEqual({ answer: defer("later"), edits: [], recipients: undefined, by });
   });
+});
+
+test("who objects is named, with what it says for the log, be it by a failure", async () => {
+  const { scan } = setUp({ a: () => [prepend, log("of a")], b: () => [log("of b"), prepend, defer("later")] });
+  expect(await scan()).toEqual({
+    answer: [log("of b"), defer("later")],
+    edits: [],
+    by: { scanner: "b", plugin: "plugin-b" },
+  });
+  const failing = setUp({ a: () => defer("later"), b: () => Promise.reject(new Error("x")) }, "reject");
+  expect(await failing.scan()).toMatchObject({ by: { scanner: "b", plugin: "plugin-b" } });
 });
 
 test("engines run side by side, and none waits for another", async () => {

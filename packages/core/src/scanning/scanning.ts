@@ -96,7 +96,8 @@ function scanWithAll(engines: readonly Engine[], request: ScanRequest, guard: Gu
     const onGone = (): void => finish(clientGone);
     request.signal?.addEventListener("abort", onGone, { once: true });
 
-    const settle = (index: number, finding: Finding): void => {
+    const settle = (index: number, given: Finding): void => {
+      const finding = given.objection === undefined ? given : { ...given, by: engines[index]?.author };
       findings[index] = finding;
       left -= 1;
       if (finding.objection?.kind === "reject") finish(mergeFindings([finding]));
