@@ -27,7 +27,20 @@ export async function tryCancellation(
     const fault = await callOff(moment);
     if (fault !== undefined) wrong.push(`called off ${moment}, ${fault}`);
   }
+  if (scanner.begin !== undefined && !(await endsWithIntake())) {
+    wrong.push(`called off with its intake, it has not settled within ${withinMs} ms`);
+  }
   return wrong;
+
+  async function endsWithIntake(): Promise<boolean> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const intake = await trial.take({ session, transaction, signal }, [content]);
+    const message = await spooledMessage(content);
+    const answer = settle(() => scanner.scan(trial.ask({ session, transaction, message }, signal, intake)));
+    controller.abort(new Error("the client is gone"));
+    return isSettledWithin(answer, withinMs);
+  }
 
   async function callOff(moment: Moment): Promise<string | undefined> {
     const controller = new AbortController();

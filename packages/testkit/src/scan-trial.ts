@@ -42,7 +42,7 @@ export class ScanTrial {
   async scan(question: Question, parts?: readonly Buffer[]): Promise<string> {
     const controller = new AbortController();
     const { signal } = controller;
-    const intake = parts === undefined ? undefined : await this.#take({ ...question, signal }, parts);
+    const intake = parts === undefined ? undefined : await this.take({ ...question, signal }, parts);
     const guard = createGuard(systemClock, () => undefined);
     const owner = { name: this.#scanner.name, onError: "defer", deadlineMs: this.#deadlineMs } as const;
     const { recipients } = question.transaction;
@@ -65,7 +65,8 @@ export class ScanTrial {
 
   readonly #spools: Spool[] = [];
 
-  async #take(
+  /** What `begin` gives, with all of the content. Throws as its `write` does. */
+  async take(
     ask: Pick<ScanAsk, "session" | "transaction" | "signal">,
     parts: readonly Buffer[],
   ): Promise<ScanIntake | undefined> {

@@ -192,6 +192,30 @@ test.each<Fault>([
     /on its way in: in one piece: its intake threw: too fast/,
   ],
   [
+    "calls what it could not read clean",
+    {
+      scan: ({ message }) =>
+        textOf(message).then(
+          (text) => judge(text),
+          () => undefined,
+        ),
+    },
+    { cases: [{ name: "bad", message: `A: b\r\n\r\n${"x".repeat(100)}bad`, expect: /^reject/ }] },
+    /bad, from a file that cannot be read: it said "none", and could not read its piece 1/,
+  ],
+  [
+    "deaf to its signal when it has an intake",
+    {
+      begin: () => ({ write: () => undefined }),
+      scan: ({ intake, message, signal }) =>
+        intake === undefined || message.sizeBytes < 1000
+          ? textOf(message, signal).then(judge)
+          : new Promise((resolve) => setTimeout(resolve, 300, undefined)),
+    },
+    { cases: [{ name: "clean", expect: "permit" }], cancelMs: 30 },
+    /called off: called off with its intake, it has not settled within 30 ms/,
+  ],
+  [
     "says what is no answer",
     { scan: () => ({ kind: "tag" }) as never },
     {},

@@ -2,7 +2,7 @@
  * A scanner under test: asked as the gateway does, its answers held to the contract. Beside its cases it is tried with messages in files, with
  * content on its way in, with many scans at once, with scans that are called off, and for what it leaves open.
  */
-import { isPromise, type FailureReason, type Transaction } from "@postern/core";
+import { isPromise, PosternError, type FailureReason, type Transaction } from "@postern/core";
 import { assertSaid, runCases, type Expected } from "./cases.ts";
 import { watchHandles } from "./open-handles.ts";
 import { sampleMessage, sampleRecipient, sampleSession, sampleTransaction, type SessionSample } from "./samples.ts";
@@ -66,6 +66,7 @@ export async function testScanner(scanner: ScannerUnderTest, test: ScannerTest):
   for (const lead of quick) {
     const { name } = lead.given;
     trials.push([`${name}, from a file`, () => scanSpooled(trial, lead)]);
+    trials.push([`${name}, from a file that cannot be read`, () => scanUnreadable(trial, lead)]);
     if (scanner.begin !== undefined) trials.push([`${name}, on its way in`, () => scanOnItsWay(trial, lead)]);
   }
   if (answering.length > 0) {
@@ -129,6 +130,21 @@ function assertAnswer({ expect }: ScannerCase, said: string): void {
 async function scanSpooled(trial: ScanTrial, { given, question, content }: Lead): Promise<void> {
   const message = await spooledMessage(content);
   assertAnswer(given, await trial.scan({ ...question, message }));
+}
+
+/** Whoever asked for octets and did not get them has not looked at the message. */
+async function scanUnreadable(trial: ScanTrial, { question, content }: Lead): Promise<void> {
+  for (const last of [1, 2, 16]) {
+    let read = 0;
+    const message = await spooledMessage(content, () => {
+      read += 1;
+      if (read >= last) throw new PosternError("STORE_UNAVAILABLE", "the file cannot be read");
+    });
+    const said = await trial.scan({ ...question, message });
+    if (read >= last && (said === "none" || said === "permit")) {
+      throw new Error(`it said ${JSON.stringify(said)}, and could not read its piece ${last}`);
+    }
+  }
 }
 
 /** However it was cut, what came by `begin` must give the answer that `scan` gives alone. */
