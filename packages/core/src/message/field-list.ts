@@ -4,75 +4,100 @@ export interface ListedField {
   readonly lowerName: string;
 }
 
+/** A field's place; empty when it was deleted, until the list is closed up. */
+interface Place<Field> {
+  field: Field | undefined;
+}
+
 export class FieldList<Field extends ListedField> {
-  readonly #fields: Field[];
-  /** Those of one name in order, for the names that were asked for. */
-  readonly #byName = new Map<string, Field[]>();
+  #places: Place<Field>[];
+  #closed = true;
+  /** The places of each name in order, once a name was asked for. */
+  #byName: Map<string, Place<Field>[]> | undefined;
+  /** Names whose places are to be looked for anew. */
+  readonly #unsure = new Set<string>();
 
   constructor(fields: readonly Field[]) {
-    this.#fields = [...fields];
+    this.#places = fields.map((field) => ({ field }));
   }
 
   get all(): readonly Field[] {
-    return this.#fields;
+    return this.#places.flatMap(({ field }) => field ?? []);
   }
 
   prepend(field: Field): void {
-    this.#fields.unshift(field);
-    this.#byName.get(field.lowerName)?.unshift(field);
+    const place = { field };
+    this.#places.unshift(place);
+    if (this.#isKnown(field.lowerName)) this.#named(field.lowerName).unshift(place);
   }
 
   append(field: Field): void {
-    this.#fields.push(field);
-    this.#byName.get(field.lowerName)?.push(field);
+    const place = { field };
+    this.#places.push(place);
+    if (this.#isKnown(field.lowerName)) this.#named(field.lowerName).push(place);
   }
 
   insert(index: number, field: Field): void {
-    this.#fields.splice(index, 0, field);
-    this.#byName.delete(field.lowerName);
+    this.#close();
+    this.#places.splice(index, 0, { field });
+    this.#unsure.add(field.lowerName);
   }
 
   /** `nth` of those with the name, 1 first; all when it is absent. Lines that are no fields have no name, and none can be meant. */
   replace(lowerName: string, nth: number | undefined, make: () => Field): void {
     const named = this.#named(lowerName);
-    if (named.length === 0) return;
-    if (nth === undefined) {
-      this.#fields.forEach((old, at) => {
-        if (old.lowerName === lowerName) this.#fields[at] = make();
-      });
-      this.#byName.delete(lowerName);
-      return;
-    }
-    const old = named[nth - 1];
-    if (old === undefined) return;
-    const field = make();
-    this.#fields[this.#fields.indexOf(old)] = field;
-    named[nth - 1] = field;
+    const [first, end] = rangeOf(nth, named.length);
+    for (const place of named.slice(first, end)) place.field = make();
   }
 
   delete(lowerName: string, nth: number | undefined): void {
     const named = this.#named(lowerName);
-    if (named.length === 0) return;
-    if (nth === undefined) {
-      let kept = 0;
-      for (const field of this.#fields) if (field.lowerName !== lowerName) this.#fields[kept++] = field;
-      this.#fields.length = kept;
-      this.#byName.delete(lowerName);
-      return;
+    const [first, end] = rangeOf(nth, named.length);
+    for (const place of named.splice(first, end - first)) {
+      place.field = undefined;
+      this.#closed = false;
     }
-    const old = named[nth - 1];
-    if (old === undefined) return;
-    this.#fields.splice(this.#fields.indexOf(old), 1);
-    named.splice(nth - 1, 1);
   }
 
-  #named(lowerName: string): Field[] {
+  #close(): void {
+    if (this.#closed) return;
+    this.#places = this.#places.filter(({ field }) => field !== undefined);
+    this.#closed = true;
+  }
+
+  #isKnown(lowerName: string): boolean {
+    return this.#byName !== undefined && !this.#unsure.has(lowerName);
+  }
+
+  #named(lowerName: string): Place<Field>[] {
     if (lowerName === "") return [];
-    let named = this.#byName.get(lowerName);
-    if (named === undefined) {
-      named = this.#fields.filter((field) => field.lowerName === lowerName);
-      this.#byName.set(lowerName, named);
+    const byName = (this.#byName ??= this.#byNames());
+    if (this.#unsure.delete(lowerName)) {
+      byName.set(
+        lowerName,
+        this.#places.filter(({ field }) => field?.lowerName === lowerName),
+      );
     }
+    let named = byName.get(lowerName);
+    if (named === undefined) byName.set(lowerName, (named = []));
     return named;
   }
+
+  #byNames(): Map<string, Place<Field>[]> {
+    this.#unsure.clear();
+    const byName = new Map<string, Place<Field>[]>();
+    for (const place of this.#places) {
+      const { lowerName = "" } = place.field ?? {};
+      const named = byName.get(lowerName);
+      if (named === undefined) byName.set(lowerName, [place]);
+      else named.push(place);
+    }
+    return byName;
+  }
+}
+
+/** From (inclusive) and to (exclusive). */
+function rangeOf(nth: number | undefined, count: number): readonly [number, number] {
+  if (nth === undefined) return [0, count];
+  return nth >= 1 && nth <= count ? [nth - 1, nth] : [0, 0];
 }
