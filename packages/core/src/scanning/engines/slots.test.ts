@@ -51,6 +51,25 @@ test("who was called off before does not run", async () => {
   expect(slots.free).toBe(1);
 });
 
+test("who is called off in the moment that it is let in does not run", async () => {
+  const slots = new Slots(1);
+  const client = new AbortController();
+  const first = Promise.withResolvers<void>();
+  const [one, two] = [
+    slots.run(signal, () => first.promise),
+    slots.run(client.signal, () => Promise.reject(new Error("ran"))),
+  ];
+  const freed = slots.leave.bind(slots);
+  slots.leave = () => {
+    freed();
+    client.abort();
+  };
+  first.resolve();
+  await one;
+  await expect(two).rejects.toBeInstanceOf(NoSlot);
+  expect(slots.free).toBe(1);
+});
+
 test("more slots let the first in line in; with fewer nobody enters before enough have left", async () => {
   const slots = new Slots(1);
   expect(slots.enter(signal)).toBeUndefined();

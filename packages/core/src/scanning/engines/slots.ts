@@ -37,6 +37,8 @@ export class Slots {
     const waiting = this.enter(signal);
     if (waiting !== undefined) await waiting;
     try {
+      // Between being let in and going on lie turns of others, who may call it off.
+      if (signal.aborted) throw new NoSlot("timeout", "called off while waiting for others");
       return await call();
     } finally {
       this.leave();
