@@ -368,9 +368,10 @@ describe("a command as a scanner", () => {
     );
     const openSpool = (): Spool => {
       const chunks: Buffer[] = [];
+      const fits = (): boolean => chunks.reduce((sum, { length }) => sum + length, 0) <= 1_000_000;
       return {
-        write: (chunk: Buffer) => (chunks.push(Buffer.from(chunk)), true),
-        end: () => createMemoryBlob(chunks),
+        write: (chunk: Buffer) => fits() && (chunks.push(Buffer.from(chunk)), fits()),
+        end: () => (fits() ? createMemoryBlob(chunks) : undefined),
       } as unknown as Spool;
     };
     const ask = {
@@ -443,6 +444,7 @@ describe("a command as a scanner", () => {
     }
     const cut = "cat; (sleep 60; echo the rest) & exit 0";
     expect(await scan(cut, { replace: true }), "its output has no end").toBe("fails error");
+    expect(await scan("cat; yes", { replace: true, timeLimit: 60_000 }), "it never ends").toBe("fails tooLarge");
     expect(await scan(`cat; sleep 60`, { replace: true, timeLimit: 100 })).toBe("fails timeout");
     expect(await scan("cat; exit 69", { replace: true })).toBe("reject 550 5.7.1 Message refused");
     expect(await scan("cat; echo 5.7.3 text apart >&2; exit 69", { replace: true })).toBe(

@@ -19,9 +19,9 @@ export class NewMessage {
     this.#ask = ask;
   }
 
-  /** Rejects with `ScannerFailure` for a header that is none. */
+  /** Rejects with `ScannerFailure` for a header that is none, and for too much. */
   async write(octets: Buffer): Promise<void> {
-    if (this.#body !== undefined) return void (await this.#body.write(octets));
+    if (this.#body !== undefined) return keep(this.#body, octets);
     this.#head = Buffer.concat([this.#head, octets]);
     const end = endOfHeader(this.#head);
     if (end === undefined) {
@@ -31,7 +31,7 @@ export class NewMessage {
     const body = this.#begin(end.header);
     const rest = this.#head.subarray(end.body);
     this.#head = Buffer.alloc(0);
-    if (rest.length > 0) await body.write(rest);
+    if (rest.length > 0) await keep(body, rest);
   }
 
   /** Only what differs is edited. */
@@ -40,7 +40,7 @@ export class NewMessage {
     const fields = this.#fields ?? [];
     if (fields.length === 0) throw unfit("it has no header");
     const body = await spool.end();
-    if (body === undefined) throw new ScannerFailure("tooLarge", "what the command wrote is too large");
+    if (body === undefined) throw tooLarge();
     const edits: Edit[] = [];
     const before = [...this.#ask.message.headers];
     const same =
@@ -64,6 +64,15 @@ export class NewMessage {
     return this.#body;
   }
 }
+
+/** Whoever writes without end is not listened to until the time limit. */
+async function keep(body: Spool, octets: Buffer): Promise<void> {
+  if (await body.write(octets)) return;
+  await body.end(); // says so when the disk is to blame
+  throw tooLarge();
+}
+
+const tooLarge = (): ScannerFailure => new ScannerFailure("tooLarge", "what the command wrote is too large");
 
 function unfit(why: string): ScannerFailure {
   return new ScannerFailure("invalid", `what the command wrote is no message: ${why}`);
