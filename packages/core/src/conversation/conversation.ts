@@ -4,7 +4,7 @@
  * relay, who exists, rewriting, limits on clients, Received. One question at a time: an answer is waited for before the next question.
  */
 import { createNetworkList, parsePath, takePath } from "../address/index.ts";
-import { applyEdits, header, prependFields, type Edited, type FieldText, type Message } from "../message/index.ts";
+import { header, prependFields, type FieldText, type Message } from "../message/index.ts";
 import {
   after,
   internalError,
@@ -13,7 +13,6 @@ import {
   type MaybePromise,
   type Recipient,
   type Session,
-  type Transaction,
 } from "../model/index.ts";
 import type { MessageEffect } from "../policy/index.ts";
 import { applyEnvelopeEdits } from "../rewrite/index.ts";
@@ -25,18 +24,18 @@ import { askRecipient } from "../smtp/commands/rcpt.ts";
 import { askTls } from "../smtp/commands/starttls.ts";
 import { askUnknown } from "../smtp/commands/unknown.ts";
 import { Dialogue } from "../smtp/dialogue.ts";
-import { refuse, type Judged } from "../smtp/disposition.ts";
+import { edit, refuse, type Judged } from "../smtp/disposition.ts";
 import { addBlindCopies, lastEffect, redirectEnvelope } from "../smtp/effects.ts";
-import type { ListenerSettings, SessionGeneration, SmtpHost } from "../smtp/index.ts";
+import type { SessionGeneration, SmtpHost } from "../smtp/index.ts";
 import { askConnect } from "../smtp/greeting.ts";
 import type { OpenTransaction } from "../smtp/open-transaction.ts";
 import { askNetworks } from "../smtp/own-clients.ts";
 import type { Place } from "../smtp/place.ts";
 import type { Wire } from "../smtp/wire.ts";
-import { headerChanges } from "./header-changes.ts";
+import { settingsOf, withoutLimits } from "./borrowed-session.ts";
+import { changesOf } from "./changes.ts";
 import { knownMailParameters, knownRcptParameters } from "./parameters.ts";
-import { noChanges, type Changes, type Refusal, type Disposal } from "./disposal.ts";
-import { sameOctets } from "./same-octets.ts";
+import type { Changes, Refusal, Disposal } from "./disposal.ts";
 import type { ToldSession, ToldState } from "./told.ts";
 
 const noFilter = reply(451, "4.3.5", "Server configuration problem");
@@ -273,7 +272,8 @@ export class Conversation {
   }
 
   /** Judged and accepted: in place of the queue. */
-  #end(dialogue: Dialogue, transaction: OpenTransaction, { message, ruling, edits }: Judged): MaybePromise<void> {
+  #end(dialogue: Dialogue, transaction: OpenTransaction, judged: Judged): MaybePromise<void> {
+    const { message, ruling } = judged;
     const { plain } = transaction;
     const { effects } = ruling;
     const discard = lastEffect(effects, "discard");
@@ -293,19 +293,14 @@ export class Conversation {
     // One message has one fate here: what is to be put aside for some is put aside for all, and nobody's is lost.
     const meant = [...ruling.recipients, ...ruling.quarantined];
     const accepted = addBlindCopies({ ...plain, recipients: meant }, effects);
-    const { modify: hook } = dialogue.generation.hooks.smtp;
-    const scanned: MaybePromise<Edited> = edits.length === 0 ? { message, envelope: [] } : applyEdits(message, edits);
-    const edited = after(scanned, (given) => (hook.tapped ? hook.call(given, accepted, dialogue.session) : given));
-    return dialogue.proceed(edited, (result) => {
+    return dialogue.proceed(edit(dialogue, accepted, judged), (result) => {
       const envelope = redirectEnvelope(applyEnvelopeEdits(accepted, result.envelope), effects);
       if (envelope.recipients.length === 0) return refuse(dialogue, transaction, noRecipients);
       const finished = withFields(result.message, effects, plain.smtputf8);
-      return dialogue.proceed(
-        changesOf([...plain.recipients, ...this.#namedAgain], plain.sender, message, envelope, finished),
-        (changes) => {
-          this.#take(dialogue, transaction, changes, quarantineReason(effects, ruling.quarantined.length > 0));
-        },
-      );
+      const told = { sender: plain.sender, recipients: [...plain.recipients, ...this.#namedAgain], message };
+      return dialogue.proceed(changesOf(told, { envelope, message: finished }), (changes) => {
+        this.#take(dialogue, transaction, changes, quarantineReason(effects, ruling.quarantined.length > 0));
+      });
     });
   }
 
@@ -345,54 +340,4 @@ function quarantineReason(effects: readonly MessageEffect[], isMixed: boolean): 
   const aside = lastEffect(effects, "quarantine") ?? lastEffect(effects, "hold");
   if (aside !== undefined) return aside.text ?? "by the policy";
   return isMixed ? "refused for some of its recipients" : undefined;
-}
-
-function changesOf(
-  told: readonly Recipient[],
-  sender: string,
-  message: Message,
-  envelope: Transaction,
-  finished: Message,
-): MaybePromise<Changes> {
-  const remaining = new Set(envelope.recipients.map(({ address }) => address));
-  const before = new Set(told.map(({ address }) => address));
-  const aboutEnvelope = {
-    ...(envelope.sender === sender ? {} : { sender: envelope.sender }),
-    removed: told.filter(({ address }) => !remaining.has(address)),
-    added: envelope.recipients.filter(({ address }) => !before.has(address)),
-  };
-  if (finished === message) return { ...noChanges, ...aboutEnvelope };
-  const headers = headerChanges([...message.headers], [...finished.headers]);
-  return after(sameOctets(message.body, finished.body), (isSame) => ({
-    ...aboutEnvelope,
-    headers,
-    body: isSame ? undefined : finished.body,
-  }));
-}
-
-function settingsOf(name: string): ListenerSettings {
-  return {
-    name,
-    host: "",
-    port: 0,
-    xclient: [],
-    proxy: [],
-    lineEndings: "reject",
-    banner: "",
-    tls: "off",
-  };
-}
-
-/** How many a client may do of what is for its own mail server to say. */
-function withoutLimits(generation: SessionGeneration): SessionGeneration {
-  const { settings } = generation;
-  const limits = {
-    ...settings.limits,
-    recipients: Infinity,
-    hops: Infinity,
-    errors: Infinity,
-    junkCommands: Infinity,
-    commandTimeoutMs: Infinity,
-  };
-  return { ...generation, settings: { ...settings, limits }, rewriter: undefined, resolver: undefined };
 }

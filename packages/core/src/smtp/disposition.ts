@@ -33,18 +33,18 @@ export interface Judged {
   readonly edits: readonly Edit[];
 }
 
-export function dispose(
-  dialogue: Dialogue,
-  transaction: OpenTransaction,
-  { message, ruling, edits }: Judged,
-): MaybePromise<void> {
+/** With the changes of scanners, and then of modifiers, who see those. */
+export function edit(dialogue: Dialogue, accepted: Transaction, { message, edits }: Judged): MaybePromise<Edited> {
   const { modify: hook } = dialogue.generation.hooks.smtp;
+  const scanned: MaybePromise<Edited> = edits.length === 0 ? { message, envelope: [] } : applyEdits(message, edits);
+  return after(scanned, (given) => (hook.tapped ? hook.call(given, accepted, dialogue.session) : given));
+}
+
+export function dispose(dialogue: Dialogue, transaction: OpenTransaction, judged: Judged): MaybePromise<void> {
+  const { ruling } = judged;
   const refused = refusedBy(ruling);
   const accepted = addBlindCopies({ ...transaction.plain, recipients: ruling.recipients }, ruling.effects, refused);
-  const scanned: MaybePromise<Edited> = edits.length === 0 ? { message, envelope: [] } : applyEdits(message, edits);
-  const modify = (given: Edited): MaybePromise<Edited> =>
-    hook.tapped ? hook.call(given, accepted, dialogue.session) : given;
-  return dialogue.proceed(after(scanned, modify), (result) => {
+  return dialogue.proceed(edit(dialogue, accepted, judged), (result) => {
     const content = result.message;
     const settle = (): MaybePromise<void> =>
       dialogue.proceed(rewrite(dialogue, applyEnvelopeEdits(accepted, without(refused, result))), (envelope) =>
