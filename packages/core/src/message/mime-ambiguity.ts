@@ -3,7 +3,7 @@
  * those of one reading only, and call them all; so it is told.
  */
 import { ScannerFailure } from "../errors.ts";
-import type { HeaderList } from "./header-list.ts";
+import type { HeaderField, HeaderList } from "./header-list.ts";
 import { parseStructured } from "./mime-parameters.ts";
 
 /** A scanner that lets it pass upwards has answered `unscannable`. */
@@ -13,6 +13,7 @@ export class MimeAmbiguity extends ScannerFailure {
   }
 }
 
+const hyphen = 0x2d;
 const composite = /^(?:multipart|message)\//;
 /** A comment, or a part of the value, depending on who reads it. */
 const boundaryWithParenthesis = /boundary[ \t]{0,20}=[ \t]{0,20}[^\s";(]{1,200}\(/i;
@@ -34,10 +35,18 @@ export function assertUnambiguous(headers: HeaderList, essence: string): void {
       }
     }
   }
+  if (essence.startsWith("multipart/") && Array.from(headers).some(isNoField)) {
+    throw new MimeAmbiguity("a line in the header that may be a delimiter");
+  }
   const [encoding, ...others] = headers.getAll("content-transfer-encoding");
   if (encoding === undefined || others.length === 0) return;
   const { word } = parseStructured(encoding.value);
   if (others.some(({ value }) => parseStructured(value).word !== word)) {
     throw new MimeAmbiguity("several fields Content-Transfer-Encoding");
   }
+}
+
+/** For some the header ends where a line is no field, and this is the first line of a part. */
+function isNoField({ name, raw }: HeaderField): boolean {
+  return name === "" && raw[0] === hyphen && raw[1] === hyphen;
 }

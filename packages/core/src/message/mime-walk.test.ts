@@ -238,6 +238,11 @@ describe("what mail programs read differently is told", () => {
     }
   });
 
+  it("a part that begins in the header, for those whose header ends where a line is no field", async () => {
+    const header = [parts("a"), "no field", "--a", "Content-Transfer-Encoding: base64"].join("\r\n");
+    await expect(tellAll(memory(`${header}\r\n\r\nTVqQ\r\n--a--\r\n`))).rejects.toBeInstanceOf(MimeAmbiguity);
+  });
+
   it.each([
     ["one type said twice", [parts("a"), parts('"a"; charset=x')]],
     ["two types of leaves", [plain, "Content-Type: text/html"]],
