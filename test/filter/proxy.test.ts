@@ -409,6 +409,8 @@ describe("a content filter behind the queue", () => {
     expect(await start({ proxy: { address: "127.0.0.1:1" } }, [])).toContain('provides the service "smtp-hand-over"');
     expect(await start({ commands: { a: { argv: ["relative"] } } })).toContain("expected a path such as");
     expect(await start({ commands: { a: { argv: ["/bin/cat", "${nothing}"] } } })).toContain("there is no ${nothing}");
+    const shell = ["/bin/bash", "-c", "filter ${sender}"];
+    expect(await start({ commands: { a: { argv: shell } } })).toContain("would run what strangers write");
     expect(await start({ commands: { a: { argv: ["/bin/cat"], flags: "Z" } } })).toContain("expected letters of");
     expect(await start({ scanners: { a: { argv: ["/bin/cat"], user: "nobody" } } })).toContain('"onError" is missing');
   });

@@ -56,6 +56,9 @@ export function unknownMacros(words: readonly string[]): string[] {
   return words.flatMap((word) => namesIn(word)).filter((name) => lookUp(name) === undefined);
 }
 
+/** Is anything put into the word? */
+export const hasMacros = (word: string): boolean => namesIn(word).length > 0;
+
 /** An address that would be taken for an option. */
 export class LooksLikeOption extends Error {}
 

@@ -1,10 +1,13 @@
 /** Options of filters: a content filter behind the queue, commands, and an SMTP proxy before the queue. */
 import { duration, onError, parseNextHop, size } from "@postern/core";
 import { z } from "zod";
-import { unknownMacros } from "./arguments.ts";
+import { hasMacros, unknownMacros } from "./arguments.ts";
 import { flagLetters } from "./mail-copy.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, { error: "expected lower case, digits and hyphens" });
+
+/** Those that run the word behind `-c`. */
+const shell = /(?:^|\/)(?:a|ba|da|k|z|fi)?sh$/;
 
 const words = z
   .array(z.string().max(4096))
@@ -14,6 +17,12 @@ const words = z
     const [file = ""] = argv;
     if (!/^(?:\/|\.\.?\/)/.test(file) || file.includes("$")) {
       context.addIssue({ code: "custom", message: `expected a path such as "/usr/bin/filter" in place of "${file}"` });
+    }
+    if (shell.test(file) && argv.some((word, at) => /^-[a-z]*c$/.test(argv[at - 1] ?? "") && hasMacros(word))) {
+      context.addIssue({
+        code: "custom",
+        message: `${file} would run what strangers write: give addresses to a script as words of their own, ["${file}", "-c", "filter \\"$$1\\"", "sh", "\${sender}"]`,
+      });
     }
     const [unknown] = unknownMacros(argv);
     if (unknown !== undefined) context.addIssue({ code: "custom", message: `there is no \${${unknown}}` });
