@@ -21,7 +21,7 @@ describe("options", () => {
       { address: "unix:/x", signatures: { "X.*": "skip" } },
       /signatures\.X\.\*: .*"ignore"/,
     ],
-    ["no address", {}, /address/],
+    ["no address", {}, /expected an address such as "unix:\/run\/clamav\/clamd.ctl"/],
     ["no address in a list", { address: [] }, /address/],
     ["a wrong address", { address: "clamd" }, /unix:\/run\/clamav/],
     ["a wrong one in a list", { address: ["unix:/x", "clamd"] }, /unix:\/run\/clamav/],

@@ -12,7 +12,7 @@ const address = z.string().refine((text) => parseSocketAddress(text) !== undefin
 
 export const options = z.strictObject({
   address: z
-    .union([address, z.array(address).min(1).max(16)])
+    .union([address, z.array(address).min(1).max(16)], { error: `expected ${expectedAddress}, or a list of them` })
     .describe(
       "Where clamd listens: `unix:PATH`, from the config's folder, or `tcp:HOST:PORT`. Of several the first that is well is asked, and the next when that fails.",
     ),

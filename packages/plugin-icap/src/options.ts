@@ -12,7 +12,7 @@ const address = z.string().refine((text) => parseAddress(text) !== undefined, {
 
 export const options = z.strictObject({
   address: z
-    .union([address, z.array(address).min(1).max(16)])
+    .union([address, z.array(address).min(1).max(16)], { error: `expected ${expectedAddress}, or a list of them` })
     .describe(
       "The service, `icap://host:port/service`, port 1344 by default; or a list: the next is asked when one fails.",
     ),

@@ -1,8 +1,17 @@
-import { defer, reject, type Edit, type Gateway, type ScanAsk, type ScanAnswer } from "@postern/core";
+import {
+  defer,
+  reject,
+  type Conversations,
+  type Edit,
+  type Gateway,
+  type ScanAsk,
+  type ScanAnswer,
+} from "@postern/core";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { actions, allActions, encodeCommand, encodePacket, steps, termsOf, type Command } from "../protocol/index.ts";
 import { parseListenAddress } from "./address.ts";
+import { createMilterServer } from "./milter-server.ts";
 import { refused } from "./milter-session.ts";
 import { newest, serve } from "./scripted-mta.fixture.ts";
 
@@ -509,4 +518,14 @@ test.each<[text: string, expected: object | undefined]>([
   [`unix:/${"x".repeat(107)}`, undefined],
 ])("%s", (text, expected) => {
   expect(parseListenAddress(text, "/somewhere")).toEqual(expected && { ...expected, text });
+});
+
+test("a socket in a folder that is not there says so", async () => {
+  const text = "unix:/nowhere/of/this/name/milter.sock";
+  const address = parseListenAddress(text, "/");
+  if (address === undefined) throw new Error("no address");
+  const conversations = {} as Conversations;
+  await expect(createMilterServer({ conversations, addresses: [address] })).rejects.toThrow(
+    `cannot listen on ${text}: there is no folder /nowhere/of/this/name`,
+  );
 });

@@ -1,5 +1,7 @@
 /** Addresses on which mail servers ask, and their connections. */
+import { existsSync } from "node:fs";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { listenOn, PosternError, systemClock, type Clock, type Conversations } from "@postern/core";
 import type { ListenAddress } from "./address.ts";
 import { MilterConnection } from "./milter-connection.ts";
@@ -122,10 +124,19 @@ async function listen(address: ListenAddress, mode: number): Promise<Server> {
   try {
     await listenOn(server, address, mode);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "EADDRINUSE" ? "it is in use" : code === "EACCES" ? "not permitted" : message;
-    throw new PosternError("LISTEN_FAILED", `cannot listen on ${address.text}: ${why}`, { cause: error });
+    throw new PosternError("LISTEN_FAILED", `cannot listen on ${address.text}: ${reasonOf(error, address)}`, {
+      cause: error,
+    });
   }
   server.on("error", () => undefined);
   return server;
+}
+
+function reasonOf(error: unknown, address: ListenAddress): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") return "it is in use";
+  if (code !== "EACCES") return message;
+  // The system's call says the same of a folder that is not there.
+  const folder = "path" in address ? dirname(address.path) : undefined;
+  return folder === undefined || existsSync(folder) ? "not permitted" : `there is no folder ${folder}`;
 }
