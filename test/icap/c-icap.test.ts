@@ -2,14 +2,7 @@
 // when the server stands still or is gone.
 // oxlint-disable-next-line import/default -- the linter does not know the export condition of the sources
 import icap from "@postern/plugin-icap";
-import {
-  openPlugin,
-  sampleMessage,
-  sampleSession,
-  sampleTransaction,
-  testScanner,
-  type ScannerTest,
-} from "@postern/testkit";
+import { openPlugin, sampleMessage, sampleScanAsk, testScanner, type ScannerTest } from "@postern/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   freePort,
@@ -127,18 +120,9 @@ describeWith(["clamd", "c-icap"], "c-icap", () => {
   test("200 at once, on a list whose first address is dead", async () => {
     const address = [`icap://127.0.0.1:${await freePort()}/avscan`, server.url("avscan")];
     const { plugin, scanner } = await openWith({ address });
-    const { signal } = new AbortController();
     const answers = await Promise.all(
       Array.from({ length: 200 }, async (_, index) =>
-        scanner.scan({
-          message: sampleMessage(mime(`${index} ${index % 4 === 0 ? eicar : "clean"}`)),
-          session: sampleSession(),
-          transaction: sampleTransaction(),
-          signal,
-          openSpool: () => {
-            throw new Error("not asked for");
-          },
-        }),
+        scanner.scan(sampleScanAsk({ message: sampleMessage(mime(`${index} ${index % 4 === 0 ? eicar : "clean"}`)) })),
       ),
     );
     expect(answers.map((answer) => answer !== undefined)).toEqual(answers.map((_, index) => index % 4 === 0));

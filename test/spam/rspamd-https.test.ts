@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import type { ScanAnswer } from "@postern/core";
 // oxlint-disable-next-line import/default -- the linter does not know the export condition of the sources
 import rspamd from "@postern/plugin-rspamd";
-import { openPlugin, sampleMessage, sampleSession, sampleTransaction } from "@postern/testkit";
+import { openPlugin, sampleScanAsk } from "@postern/testkit";
 import { expect, it } from "vitest";
 import { makeCertificate } from "../services/certificate.ts";
 import { describeWith } from "../services/describe-with.ts";
@@ -34,15 +34,7 @@ async function scan(options: object, directory?: string): Promise<ScanAnswer> {
   const host = directory === undefined ? {} : { directory };
   const plugin = await openPlugin(rspamd, { ...options, onError: "defer" }, host);
   try {
-    return await plugin.scanners[0]?.scanner.scan({
-      session: sampleSession(),
-      transaction: sampleTransaction(),
-      message: sampleMessage(),
-      signal: new AbortController().signal,
-      openSpool: () => {
-        throw new Error("no body is expected");
-      },
-    });
+    return await plugin.scanners[0]?.scanner.scan(sampleScanAsk());
   } finally {
     await plugin.close();
   }

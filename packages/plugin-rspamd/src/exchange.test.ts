@@ -1,22 +1,13 @@
 // Every way in which rspamd can give no verdict, by a scripted server on a real socket: none of them is a verdict.
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
-import {
-  createMemoryBlob,
-  createMessage,
-  PosternError,
-  type Blob,
-  type Message,
-  type ScanAnswer,
-  type ScanAsk,
-  type Spool,
-} from "@postern/core";
+import { createMemoryBlob, createMessage, PosternError, type Blob, type Message, type ScanAnswer } from "@postern/core";
 import {
   createFakeClock,
   openPlugin,
   sampleMessage,
   sampleRecipient,
-  sampleSession,
+  sampleScanAsk,
   sampleTransaction,
 } from "@postern/testkit";
 import { afterEach, describe, expect, test } from "vitest";
@@ -106,38 +97,12 @@ async function scan(
 ): Promise<ScanAnswer | Error> {
   const opened = await plugin;
   cleanUp.push(() => opened.close());
-  const ask: ScanAsk = {
-    session: sampleSession(),
-    transaction: sampleTransaction({ recipients: recipients.map((each) => sampleRecipient(each)) }),
-    message,
-    signal,
-    openSpool: () => memorySpool(maxBody),
-  };
+  const transaction = sampleTransaction({ recipients: recipients.map((each) => sampleRecipient(each)) });
   try {
-    return await opened.scanners[0]?.scanner.scan(ask);
+    return await opened.scanners[0]?.scanner.scan(sampleScanAsk({ transaction, message, signal, spoolBytes: maxBody }));
   } catch (error) {
     return error as Error;
   }
-}
-
-function memorySpool(maxBytes: number): Spool {
-  const pieces: Buffer[] = [];
-  let sizeBytes = 0;
-  return {
-    get sizeBytes() {
-      return sizeBytes;
-    },
-    get overflowed() {
-      return sizeBytes > maxBytes;
-    },
-    write: (piece) => {
-      sizeBytes += piece.length;
-      if (sizeBytes <= maxBytes) pieces.push(piece);
-      return sizeBytes <= maxBytes;
-    },
-    end: () => (sizeBytes > maxBytes ? undefined : createMemoryBlob(pieces)),
-    dispose: () => undefined,
-  };
 }
 
 const tagged = [{ kind: "edit", edit: { kind: "appendHeader", name: "X-Spam", value: Buffer.from("Yes") } }];

@@ -1,13 +1,13 @@
 // Every way in which spamd can give no verdict, by a scripted server on a real socket: none of them is a verdict.
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
-import { createMemoryBlob, PosternError, type Blob, type Message, type ScanAnswer, type Spool } from "@postern/core";
+import { PosternError, type Blob, type Message, type ScanAnswer } from "@postern/core";
 import {
   createFakeClock,
   openPlugin,
   sampleMessage,
   sampleRecipient,
-  sampleSession,
+  sampleScanAsk,
   sampleTransaction,
 } from "@postern/testkit";
 import { afterEach, describe, expect, test } from "vitest";
@@ -103,39 +103,16 @@ async function scan(address: string | readonly string[], asking: Asking = {}): P
     signal = new AbortController().signal,
     recipients = ["user@example.test"],
   } = asking;
+  const transaction = sampleTransaction({ recipients: recipients.map((each) => sampleRecipient(each)) });
   const opened = await (asking.plugin ?? openPlugin(spamassassin, { address, onError: "defer", ...asking.more }));
   cleanUp.push(() => opened.close());
   try {
-    return await opened.scanners[0]?.scanner.scan({
-      session: sampleSession(),
-      transaction: sampleTransaction({ recipients: recipients.map((each) => sampleRecipient(each)) }),
-      message,
-      signal,
-      openSpool: () => memorySpool(asking.maxBody ?? Infinity),
-    });
+    return await opened.scanners[0]?.scanner.scan(
+      sampleScanAsk({ transaction, message, signal, spoolBytes: asking.maxBody ?? Infinity }),
+    );
   } catch (error) {
     return error as Error;
   }
-}
-
-function memorySpool(maxBytes: number): Spool {
-  const pieces: Buffer[] = [];
-  let sizeBytes = 0;
-  return {
-    get sizeBytes() {
-      return sizeBytes;
-    },
-    get overflowed() {
-      return sizeBytes > maxBytes;
-    },
-    write: (piece) => {
-      sizeBytes += piece.length;
-      pieces.push(piece);
-      return sizeBytes <= maxBytes;
-    },
-    end: () => (sizeBytes > maxBytes ? undefined : createMemoryBlob(pieces)),
-    dispose: () => undefined,
-  };
 }
 
 const inserted = (name: string, value: string, index = 0) => ({

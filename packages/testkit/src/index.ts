@@ -1,6 +1,7 @@
 /** `@postern/testkit`: tests for plugins at the desk, without a network. It knows core by its public name alone. */
 export * from "./fake-clock.ts";
 export * from "./samples.ts";
+export { sampleScanAsk, type ScanAskSample } from "./sample-ask.ts";
 export * from "./fake-space.ts";
 export * from "./plugin-instance.ts";
 export * from "./open-plugin.ts";
