@@ -20,7 +20,7 @@ import {
   resolveConfig,
   systemClock,
 } from "@postern/core";
-import { createFakeClock, createTestGateway, instantiate } from "@postern/testkit";
+import { changedStore, createFakeClock, createTestGateway, instantiate } from "@postern/testkit";
 import { afterAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { talk, type Client } from "../e2e/client.ts";
@@ -185,22 +185,12 @@ describe("one of the two stores fails", () => {
     ["queue", "STORE_UNAVAILABLE", /^451 4\.3\.0 /],
   ])("%s, %s: nobody has it, and it is taken when it works again", async (which, code, expected) => {
     let failing = true;
-    const failingStore = (name: typeof which, store = createMemoryStore()): QueueStore => ({
-      get size() {
-        return store.size;
-      },
-      open: () => store.open(),
-      waiting: () => store.waiting(),
-      entry: (id) => store.entry(id),
-      content: (id) => store.content(id),
-      hasRoom: () => true,
-      commit: (...args) =>
-        failing && name === which ? Promise.reject(new PosternError(code, `/var/${name}`)) : store.commit(...args),
-      settle: (...args) => store.settle(...args),
-      reschedule: (...args) => store.reschedule(...args),
-      remove: (id) => store.remove(id),
-      close: () => store.close(),
-    });
+    const failingStore = (name: typeof which, store = createMemoryStore()): QueueStore =>
+      changedStore(store, {
+        hasRoom: () => true,
+        commit: (...args) =>
+          failing && name === which ? Promise.reject(new PosternError(code, `/var/${name}`)) : store.commit(...args),
+      });
     let deliveries = 0;
     const transport = definePlugin({
       name: "counting",

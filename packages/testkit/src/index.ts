@@ -16,4 +16,5 @@ export * from "./test-scanner.ts";
 export * from "./test-table.ts";
 export * from "./test-transport.ts";
 export * from "./test-gateway.ts";
+export { changedStore } from "./changed-store.ts";
 export * from "./hostile-plugin.ts";

@@ -30,6 +30,7 @@ import {
 } from "@postern/core";
 import { z } from "zod";
 import type { SmtpClient, SmtpPeer } from "./dialogue.ts";
+import { changedStore } from "./changed-store.ts";
 import { instantiate } from "./plugin-instance.ts";
 
 export interface TestGatewayOptions {
@@ -158,16 +159,7 @@ export async function createTestGateway(
 /** In memory; notes what it is given. */
 function notingStore(quarantined: PutAside[]): QueueStore {
   const store = createMemoryStore();
-  return {
-    get size() {
-      return store.size;
-    },
-    open: () => store.open(),
-    waiting: () => store.waiting(),
-    entry: (id) => store.entry(id),
-    content: (id) => store.content(id),
-    contentBytes: (id) => store.contentBytes?.(id),
-    hasRoom: (sizeBytes) => store.hasRoom(sizeBytes),
+  return changedStore(store, {
     async commit(message, content, schedule) {
       const pieces: Buffer[] = [];
       for await (const piece of content.read()) pieces.push(piece);
@@ -181,11 +173,7 @@ function notingStore(quarantined: PutAside[]): QueueStore {
         content: Buffer.concat(pieces),
       });
     },
-    settle: (id, outcomes) => store.settle(id, outcomes),
-    reschedule: (id, schedule) => store.reschedule(id, schedule),
-    remove: (id) => store.remove(id),
-    close: () => store.close(),
-  };
+  });
 }
 
 function leftOpen(store: StateStore): StateStore {

@@ -2,12 +2,12 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createFakeClock, type FakeClock } from "@postern/testkit";
+import { changedStore, createFakeClock, type FakeClock } from "@postern/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PosternError } from "../errors.ts";
 import { createMemoryBlob, createSpooler, type Blob } from "../message/index.ts";
 import { createIdSource, type QueuedMessage } from "../model/index.ts";
-import { createMemoryStore, createSegmentStore, type QueueStore } from "../queue/index.ts";
+import { createMemoryStore, createSegmentStore } from "../queue/index.ts";
 import { seededRandom } from "../queue/seeded-random.ts";
 import { type DiskCall, SimulatedDisk } from "../queue/simulated-disk.ts";
 import { formatQuarantineEvent, type QuarantineEvent } from "./events.ts";
@@ -262,7 +262,7 @@ describe("expiry", () => {
   test("thousands at once go in rounds, and what cannot be deleted is tried again", async () => {
     const store = createMemoryStore();
     let failing = true;
-    const wrapped = over(store, {
+    const wrapped = changedStore(store, {
       entry: (id) => {
         if (failing && id.startsWith("00000bad")) throw new Error("EIO");
         return store.entry(id);
@@ -373,7 +373,7 @@ describe("a gateway that is stopped", () => {
         handOffBytes: 0,
       });
       const entry = (id: string) => wait().then(() => store.entry(id));
-      const bench = await open({ store: over(store, { entry }) }, clock);
+      const bench = await open({ store: changedStore(store, { entry }) }, clock);
       const id = await bench.add("one");
       const other = await bench.add("other");
       const acting = bench.quarantine[act](id);
@@ -431,7 +431,7 @@ describe("search", () => {
     let read = 0;
     const { quarantine } = await open(
       {
-        store: over(store, {
+        store: changedStore(store, {
           waiting: () => ids.map((id) => ({ id, nextAttemptAt: 1e15 })),
           entry: async (id) => {
             read += 1;
@@ -478,7 +478,7 @@ describe("search", () => {
     });
     const again = await open(
       {
-        store: over(store, {
+        store: changedStore(store, {
           entry: (id) => (id === ids[0] ? Promise.reject(new PosternError("STORE_DAMAGED", "rot")) : store.entry(id)),
         }),
       },
@@ -492,24 +492,3 @@ describe("search", () => {
     await again.quarantine.close();
   });
 });
-
-/** `store` with some things done otherwise. */
-function over(store: QueueStore, changes: Partial<QueueStore>): QueueStore {
-  return {
-    get size() {
-      return store.size;
-    },
-    open: () => store.open(),
-    waiting: () => store.waiting(),
-    entry: (id) => store.entry(id),
-    content: (id) => store.content(id),
-    contentBytes: (id) => store.contentBytes?.(id),
-    hasRoom: (sizeBytes) => store.hasRoom(sizeBytes),
-    commit: (message, content, schedule) => store.commit(message, content, schedule),
-    settle: (id, outcomes) => store.settle(id, outcomes),
-    reschedule: (id, schedule) => store.reschedule(id, schedule),
-    remove: (id) => store.remove(id),
-    close: () => store.close(),
-    ...changes,
-  };
-}
