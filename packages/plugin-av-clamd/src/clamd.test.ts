@@ -466,6 +466,20 @@ describe("scans at once", () => {
     await expect.poll(() => fake.open).toBe(0);
   });
 
+  test("the end ends the questions for the limit too", async () => {
+    const clock = createFakeClock();
+    const fake = await startFake({ streamMaxBytes: 1_000 });
+    const [daemon] = engineOn([fake.address], { clock }).daemons;
+    const measured = daemon?.measure(50_000_000).catch((error: unknown) => error);
+    await expect.poll(() => clock.run(10).then(() => fake.connections)).toBeGreaterThan(3);
+    daemon?.close();
+    const asked = fake.connections;
+    await expect.poll(() => clock.run(10).then(() => fake.open)).toBe(0);
+    expect(await measured).toMatchObject({ reason: "down" });
+    expect(fake.connections).toBeLessThanOrEqual(asked + 1);
+    expect(clock.pending).toBe(0);
+  });
+
   test("after the end nothing is connected any more, and nothing is clean", async () => {
     const fake = await startFake({ onStream: ({ answer, number }) => number === 1 && answer("stream: OK") });
     const engine = engineOn([fake.address]);

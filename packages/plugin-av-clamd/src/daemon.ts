@@ -139,7 +139,8 @@ export class Daemon {
    */
   async measure(wantedBytes: number): Promise<void> {
     this.#wantedBytes = wantedBytes;
-    this.streamMaxBytes = await findStreamMax(this.#address, wantedBytes, this.#clock, this.#pingMs);
+    const isOver = (): boolean => this.#closed;
+    this.streamMaxBytes = await findStreamMax(this.#address, wantedBytes, this.#clock, this.#pingMs, isOver);
   }
 
   /** In the background, when it is time: a clamd that was started again may take more than it did. */

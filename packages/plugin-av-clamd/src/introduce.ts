@@ -21,6 +21,7 @@ export async function introduce(daemons: readonly Daemon[], options: IntroduceOp
         const wrong = await selfTest(daemon, Math.min(largestBytes, daemon.streamMaxBytes ?? Infinity), signal);
         if (wrong !== undefined) log.warn(`clamd at ${daemon.name} ${wrong}`);
       } catch (error) {
+        if (signal.aborted) return;
         log.warn(`clamd at ${daemon.name} does not end its self test: ${(error as Error).message}`);
       }
     }),
@@ -28,8 +29,10 @@ export async function introduce(daemons: readonly Daemon[], options: IntroduceOp
 }
 
 /** Does it live? */
-async function introduceOne(daemon: Daemon, { log, largestBytes }: IntroduceOptions): Promise<boolean> {
-  if (!(await daemon.ask())) {
+async function introduceOne(daemon: Daemon, { log, largestBytes, signal }: IntroduceOptions): Promise<boolean> {
+  const lives = await daemon.ask();
+  if (signal.aborted) return false;
+  if (!lives) {
     log.warn(`clamd at ${daemon.name} does not answer PING; until it does mail fares as onError says`);
     return false;
   }
@@ -38,6 +41,7 @@ async function introduceOne(daemon: Daemon, { log, largestBytes }: IntroduceOpti
   try {
     await daemon.measure(largestBytes);
   } catch (error) {
+    if (signal.aborted) return false;
     log.warn(`clamd at ${daemon.name} does not tell what it takes: ${(error as Error).message}`);
     return true;
   }

@@ -10,17 +10,21 @@ const leastPauseMs = 30;
 
 /**
  * `undefined` when clamd takes `wantedBytes`; else exactly what it takes. Rejects with `ScannerFailure` when clamd cannot be asked; `stepMs`
- * is what each question may take.
+ * is what each question may take, `isOver` whether nobody wants to know any more.
  */
 export async function findStreamMax(
   address: SocketAddress,
   wantedBytes: number,
   clock: Clock,
   stepMs: number,
+  isOver: () => boolean = () => false,
 ): Promise<number | undefined> {
   const watch = new Session(address, clock);
   try {
-    const takes = (bytes: number): Promise<boolean> => isTaken(address, bytes, watch, clock, stepMs);
+    const takes = (bytes: number): Promise<boolean> => {
+      if (isOver()) throw new ScannerFailure("down", "the gateway closes");
+      return isTaken(address, bytes, watch, clock, stepMs);
+    };
     const wanted = Math.min(wantedBytes, longestStream);
     if (await takes(wanted)) return undefined;
     // Whole MiB first, as people write it; each question that is refused is a line in clamd's log.
