@@ -34,6 +34,8 @@ const refusals: ReadonlyMap<number, string> = new Map([
 ]);
 const temporary = 75;
 
+const looksLikeOption = reject("An address or name that begins with a hyphen is not taken", "5.1.3", 553);
+
 export function createCommandScanner(
   { argv, directory, identity, replace, maxSize, timeLimit, concurrency }: ScanCommand,
   { clock, recipientDelimiter }: { readonly clock: Clock; readonly recipientDelimiter: string },
@@ -75,7 +77,8 @@ export function createCommandScanner(
     try {
       return await slots.run(ask.signal, () => scan(ask));
     } catch (error) {
-      if (error instanceof LooksLikeOption) throw new ScannerFailure("error", "an address looks like an option");
+      // No failure, which `onError` might let pass: strangers choose such addresses.
+      if (error instanceof LooksLikeOption) return looksLikeOption;
       if (!(error instanceof CommandFailed)) throw error;
       if (error.cause instanceof ScannerFailure) throw error.cause;
       const reason = error.reason === "start" ? "down" : error.reason === "aborted" ? "timeout" : "error";

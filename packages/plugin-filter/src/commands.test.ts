@@ -351,7 +351,12 @@ describe("what a command reads", () => {
 describe("a command as a scanner", () => {
   async function scan(
     script: string,
-    { replace = false, timeLimit = 5_000, content = "Subject: x\r\nA: b\r\n\r\nhello\r\n" } = {},
+    {
+      replace = false,
+      timeLimit = 5_000,
+      sender = "sender@example.test",
+      content = "Subject: x\r\nA: b\r\n\r\nhello\r\n",
+    } = {},
   ) {
     const scanner = createCommandScanner(
       {
@@ -377,7 +382,7 @@ describe("a command as a scanner", () => {
     const ask = {
       message: sampleMessage(content),
       session: sampleSession(),
-      transaction: sampleTransaction({ sender: "sender@example.test", recipients: [sampleRecipient()] }),
+      transaction: sampleTransaction({ sender, recipients: [sampleRecipient()] }),
       signal: new AbortController().signal,
       openSpool,
     };
@@ -410,6 +415,10 @@ describe("a command as a scanner", () => {
     ["test $1:$2 = sender@example.test:recipient@example.test || exit 1", "passes"],
   ])("%s", async (script, expected) => {
     expect(await scan(script)).toBe(expected);
+  });
+
+  test("an address that would be an option is refused: strangers choose theirs, and no failure of the command lets them by", async () => {
+    expect(await scan("exit 0", { sender: "-oQ/tmp@example.test" })).toMatch(/^reject 553 5\.1\.3 /);
   });
 
   test("too slow, too large, not there", async () => {
