@@ -7,7 +7,7 @@ import { talk } from "../e2e/client.ts";
 import { sample } from "../sampling.ts";
 import { describeUnless, describeWith } from "../services/describe-with.ts";
 import { temporaryFolder } from "../services/folder.ts";
-import { requirePymilter, startPyMilter, type PlannedEvent, type PyMilter } from "../services/pymilter.ts";
+import { requirePymilter, stages, startPyMilter, type PyMilter } from "../services/pymilter.ts";
 import { startRspamd } from "../services/rspamd.ts";
 
 type Given = Readonly<Record<string, unknown>>;
@@ -47,18 +47,6 @@ describeWith(["rspamd"], "connections that are kept, by a milter that knows it",
     }
   });
 });
-
-const stages: readonly PlannedEvent[] = [
-  "connect",
-  "helo",
-  "envfrom",
-  "envrcpt",
-  "data",
-  "header",
-  "eoh",
-  "body",
-  "eom",
-];
 
 describeUnless(requirePymilter(), "a milter on libmilter", () => {
   test("packets of 1 MiB, should it take them, and bodies that are larger", async () => {

@@ -1,6 +1,6 @@
 // Sessions with a milter, made from a seed: what the client says, what it sends, and what the milter does about it.
 import { randomFrom } from "../sampling.ts";
-import type { Plan, PlanEntry, PlannedChange, PlannedEvent } from "../services/pymilter.ts";
+import { stages, type Plan, type PlanEntry, type PlannedChange, type PlannedEvent } from "../services/pymilter.ts";
 
 export interface SessionStep {
   readonly kind: "command" | "message" | "hangUp";
@@ -31,18 +31,6 @@ const rulings: readonly PlanEntry[] = [
 ];
 /** 421 ends the session, and so is rare. */
 const ending: PlanEntry = { reply: ["421", "4.7.0", "goodbye"] };
-
-const events: readonly PlannedEvent[] = [
-  "connect",
-  "helo",
-  "envfrom",
-  "envrcpt",
-  "data",
-  "header",
-  "eoh",
-  "body",
-  "eom",
-];
 
 function entryFor(random: Random, event: PlannedEvent): PlanEntry {
   if (chance(random, 0.05)) return ending;
@@ -100,7 +88,7 @@ function endOfMessage(random: Random, isOld: boolean): PlanEntry {
 function makePlan(random: Random, isOld: boolean): Plan {
   const plan: Partial<Record<PlannedEvent, readonly PlanEntry[]>> = {};
   if (chance(random, 0.55)) {
-    const event = pick(random, events);
+    const event = pick(random, stages);
     const calm: PlanEntry[] = Array.from({ length: Math.floor(random() * 3) }, () => "continue");
     plan[event] = [...calm, entryFor(random, event), ...(chance(random, 0.5) ? (["continue"] as const) : [])];
   }

@@ -32,8 +32,7 @@ describeWith(["root", "postfix"], "a Postfix whose milter has its troubles", () 
     const options = {
       folder: folder.path,
       port: served.impatient,
-      args: ["--plugin", "./odd.ts"],
-      files: { "odd.ts": odd },
+      plugin: odd,
     };
     const first = await startServing(options);
     const port = postfix.ports.impatient;
@@ -66,8 +65,7 @@ describeWith(["root", "postfix"], "a Postfix whose milter has its troubles", () 
     await using serving = await startServing({
       folder: folder.path,
       port: served.patient,
-      args: ["--plugin", "./odd.ts"],
-      files: { "odd.ts": odd },
+      plugin: odd,
     });
     const port = postfix.ports.patient;
     const client = await introduce(port);
@@ -92,8 +90,7 @@ describeWith(["root", "postfix"], "a Postfix whose milter has its troubles", () 
     await using serving = await startServing({
       folder: folder.path,
       port: served.patient,
-      args: ["--plugin", "./odd.ts"],
-      files: { "odd.ts": odd },
+      plugin: odd,
     });
     const port = postfix.ports.patient;
     const replies = await Promise.all(
@@ -130,8 +127,8 @@ describeWith(["root", "postfix"], "a Postfix whose milter has its troubles", () 
     using folder = temporaryFolder();
     const options = {
       folder: folder.path,
-      args: ["--listen", `unix:${socket}`, "--mode", "0666", "--plugin", "./odd.ts"],
-      files: { "odd.ts": odd },
+      args: ["--listen", `unix:${socket}`, "--mode", "0666"],
+      plugin: odd,
     };
     const first = await startServing(options);
     expect(statSync(socket).mode & 0o777).toBe(0o666);
@@ -141,7 +138,7 @@ describeWith(["root", "postfix"], "a Postfix whose milter has its troubles", () 
       await send(postfix.ports.unix, { recipients: ["alice@one.test"], content: "Subject: refuse 1\r\n\r\nx\r\n" }),
     ).toBe("550 5.7.1 refused");
     // Somebody answers there.
-    const args = ["serve", "milter", "--plugin", "./odd.ts", "--listen", `unix:${socket}`];
+    const args = ["serve", "milter", "--plugin", "./plugin.ts", "--listen", `unix:${socket}`];
     const second = await run(process.execPath, ["--conditions=@postern/source", command, ...args], {
       cwd: folder.path,
     });

@@ -70,8 +70,7 @@ describeWith(["root", "postfix", "clamd"], "a Postfix with plugins of ours", () 
     await using serving = await startServing({
       folder: folder.path,
       port: served.edited,
-      args: ["--plugin", "./edits.ts"],
-      files: { "edits.ts": editor },
+      plugin: editor,
     });
     const content = plain([
       "X-Two: one",
@@ -170,8 +169,7 @@ describeWith(["root", "postfix", "clamd"], "a Postfix with plugins of ours", () 
     await using _serving = await startServing({
       folder: folder.path,
       port: served.staged,
-      args: ["--plugin", "./stages.ts"],
-      files: { "stages.ts": stages },
+      plugin: stages,
     });
     const port = postfix.ports.staged;
     const bad = await introduce(port, "bad.helo.test");

@@ -12,8 +12,7 @@ let serving: Serving;
 beforeAll(async () => {
   serving = await startServing({
     folder: folder.path,
-    args: ["--plugin", "./plugin.ts"],
-    files: { "plugin.ts": plugin },
+    plugin,
   });
 });
 afterAll(async () => {

@@ -22,18 +22,18 @@ export interface Serving extends Service {
 export interface ServingOptions {
   /** Its log, plugins and state are here. */
   readonly folder: string;
-  readonly args: readonly string[];
+  readonly args?: readonly string[];
+  /** The source of a plugin beside. */
+  readonly plugin?: string;
   /** Again where it was. */
   readonly port?: number;
-  /** Files beside, by name: plugins, configs. */
-  readonly files?: Readonly<Record<string, string>>;
 }
 
 let starts = 0;
 
-export async function startServing({ folder, args, port: given, files = {} }: ServingOptions): Promise<Serving> {
+export async function startServing({ folder, args = [], port: given, plugin }: ServingOptions): Promise<Serving> {
   const port = given ?? (await freePort());
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
+  if (plugin !== undefined) writeFileSync(join(folder, "plugin.ts"), plugin, { mode: 0o600 });
   // Plugins resolve from the current folder, as in a project where they are installed.
   const modules = join(folder, "node_modules");
   if (!existsSync(modules)) symlinkSync(join(repository, "node_modules"), modules);
@@ -49,6 +49,7 @@ export async function startServing({ folder, args, port: given, files = {} }: Se
       `inet:${port}@127.0.0.1`,
       "--state",
       "state",
+      ...(plugin === undefined ? [] : ["--plugin", "./plugin.ts"]),
       ...args,
     ],
     {

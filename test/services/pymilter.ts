@@ -32,8 +32,19 @@ export type PlannedChange =
   | readonly ["quarantine", reason: string]
   | readonly ["progress"];
 
-export type PlannedEvent =
-  "connect" | "helo" | "envfrom" | "envrcpt" | "data" | "header" | "eoh" | "body" | "eom" | "unknown";
+/** In the order of a session. */
+export const stages = Object.freeze([
+  "connect",
+  "helo",
+  "envfrom",
+  "envrcpt",
+  "data",
+  "header",
+  "eoh",
+  "body",
+  "eom",
+] as const);
+export type PlannedEvent = (typeof stages)[number] | "unknown";
 
 /** One entry a call; the last one stays. */
 export type Plan = Readonly<Partial<Record<PlannedEvent, readonly PlanEntry[]>>>;
