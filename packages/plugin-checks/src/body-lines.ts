@@ -73,6 +73,8 @@ export class BodyLines {
   #state: State = "body";
   #type = "text/plain";
   readonly #boundaries: Boundary[] = [];
+  /** The last of them is of the header section that is read. */
+  #hasOpened = false;
   #field: Field | undefined;
   /** The last piece was one of a long line. */
   #goesOn = false;
@@ -159,6 +161,7 @@ export class BodyLines {
       // No field: the body begins without a blank line.
       this.#state = "body";
       this.#offset = 0;
+      this.#hasOpened = false;
     }
     if (!continues) this.#delimiter(octets, textEnd);
     const wanted = this.#wanted;
@@ -182,22 +185,27 @@ export class BodyLines {
     if (word !== "multipart" && !word.startsWith("multipart/")) return;
     const boundary = parameters.get("boundary");
     if (boundary === undefined) return;
+    // Which of several counts depends on who reads it, in one field or in two of one header: each does.
+    const sibling = this.#hasOpened ? this.#boundaries.pop() : undefined;
     if (this.#boundaries.length > deepestNesting) {
       throw new ScannerFailure("unscannable", `more than ${deepestNesting} multipart bodies within each other`);
     }
-    // Which of several counts depends on who reads it: each does.
-    const all = [boundary, ...(disputed?.get("boundary") ?? [])];
-    if (all.length > mostReadings) {
-      throw new ScannerFailure("unscannable", `more than ${mostReadings} boundaries in one field`);
+    const all = [boundary, ...(disputed?.get("boundary") ?? [])].map((one) => `--${one.slice(0, longestBoundary)}`);
+    const delimiters = [...new Set([...all, ...(sibling?.delimiters ?? [])])];
+    if (delimiters.length > mostReadings) {
+      throw new ScannerFailure("unscannable", `more than ${mostReadings} boundaries in one header`);
     }
-    const delimiters = all.map((one) => `--${one.slice(0, longestBoundary)}`);
-    this.#boundaries.push({ delimiters, digest: word === "multipart/digest" });
+    // One may begin like another.
+    delimiters.sort((one, other) => other.length - one.length);
+    this.#boundaries.push({ delimiters, digest: word === "multipart/digest" || sibling?.digest === true });
+    this.#hasOpened = true;
   }
 
   /** What follows a header section. */
   #endHeader(): void {
     // The blank line itself.
     this.#offset = 1;
+    this.#hasOpened = false;
     this.#state = this.#type === "message/rfc822" || this.#type === "message/global" ? "nested" : "body";
     this.#type = "text/plain";
   }
@@ -210,7 +218,10 @@ export class BodyLines {
       const delimiter = delimiters.find((one) => line.startsWith(one));
       if (delimiter === undefined) continue;
       const closes = line.startsWith("--", delimiter.length);
-      this.#boundaries.length = closes ? index : index + 1;
+      const others = closes ? delimiters.filter((one) => one !== delimiter) : delimiters;
+      this.#boundaries.length = index;
+      // Who reads another of them goes on.
+      if (others.length > 0) this.#boundaries.push({ delimiters: others, digest });
       this.#type = digest && !closes ? "message/rfc822" : "text/plain";
       this.#state = closes ? "body" : "mime";
       if (closes) this.#offset = 0;

@@ -54,21 +54,23 @@ describe("what is asked", () => {
     "--b--cruft\r\nepilogue",
   ].join("");
 
-  it.each(["boundary=a; boundary=b", "boundary=a; boundary*=utf-8''b", "boundary*0=a; boundary=b"])(
-    "is what follows either boundary of %s, which mail programs read differently",
-    async (boundaries) => {
-      const seen: string[] = [];
-      const mime: Lookup = (line) => void seen.push(line);
-      const part = (name: string) => `--${name}\r\nContent-ID: ${name}\r\n\r\nx\r\n`;
-      const head = `Content-Type: multipart/mixed; ${boundaries}\r\n\r\n`;
-      await check(`${head}${part("a")}${part("b")}${part("a")}${part("b")}--b--\r\n`, { mime });
-      expect(seen.slice(1)).toEqual(["a", "b", "a", "b"].map((name) => `Content-ID: ${name}`));
-      const many = Array.from({ length: 11 }, (_, at) => `boundary=b${at}`).join("; ");
-      expect(() => check(`Content-Type: multipart/mixed; ${many}\r\n\r\nx`, { mime })).toThrow(
-        /more than 10 boundaries/,
-      );
-    },
-  );
+  it.each([
+    "boundary=a; boundary=b",
+    "boundary=a; boundary*=utf-8''b",
+    "boundary*0=a; boundary=b",
+    "boundary=a\r\nContent-Type: multipart/mixed; boundary=b",
+  ])("is what follows either boundary of %s, which mail programs read differently", async (boundaries) => {
+    const seen: string[] = [];
+    const mime: Lookup = (line) => void seen.push(line);
+    const part = (name: string) => `--${name}\r\nContent-ID: ${name}\r\n\r\nx\r\n`;
+    const head = `Content-Type: multipart/mixed; ${boundaries}\r\n\r\n`;
+    await check(`${head}${part("a")}${part("b")}${part("a")}--b--\r\n${part("b")}${part("a")}--a--\r\n`, { mime });
+    expect(seen.filter((line) => line.startsWith("Content-ID"))).toEqual(
+      ["a", "b", "a", "a"].map((name) => `Content-ID: ${name}`),
+    );
+    const many = Array.from({ length: 11 }, (_, at) => `boundary=b${at}`).join("; ");
+    expect(() => check(`Content-Type: multipart/mixed; ${many}\r\n\r\nx`, { mime })).toThrow(/more than 10 boundaries/);
+  });
 
   it("is every field and every line that is not empty, each of its own tables", async () => {
     const seen: string[] = [];
