@@ -38,6 +38,8 @@ const closing: Objection = { kind: "defer", reply: reply(421, "4.7.0", "Server c
 
 /** Progress may stretch the end of a message; nobody's client waits longer than RFC 5321 §4.5.3.2.6 has it wait. */
 const longestProgressMs = 600_000;
+/** Sixteen a second, all that time. */
+const mostProgress = 10_000;
 
 /** What it wants done with the message as a whole, said before the end of it or there. */
 interface Wish {
@@ -467,6 +469,7 @@ export class Conversation {
     const { clock } = this.milter;
     const until = clock.monotonic() + Math.max(contentTimeoutMs, longestProgressMs);
     let modifications: Modifications | undefined;
+    let signs = 0;
     this.#outbox.flush();
     for (;;) {
       const left = until - clock.monotonic();
@@ -475,6 +478,10 @@ export class Conversation {
         ask.signal.aborted ? Math.min(left, this.milter.settings.commandTimeoutMs) : Math.min(contentTimeoutMs, left),
       );
       this.#heard();
+      const isNothing = response.kind === "replaceBody" && response.octets.length === 0;
+      if ((response.kind === "progress" || isNothing) && ++signs > mostProgress) {
+        throw invalid("it says without end that it is at work");
+      }
       if (response.kind === "progress") continue;
       if (response.kind === "negotiate") throw invalid("it answered the end of a message with negotiate");
       if (!isModification(response.kind)) {

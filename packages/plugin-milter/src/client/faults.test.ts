@@ -206,6 +206,17 @@ test("progress stretches the end of a message", async () => {
   expect(await said).toMatch(/^250/);
 });
 
+test.each<[what: string, response: Response]>([
+  ["signs of life", replies.progress],
+  ["bodies of nothing", { kind: "replaceBody", octets: Buffer.alloc(0) }],
+])("%s without end are a failure long before the time is up", async (_, response) => {
+  const flood = Buffer.concat(Array.from({ length: 10_001 }, () => encodeResponse(response)));
+  const { gateway, milter } = await startOne({ script: { endOfMessage: () => [flood] } });
+  await deliver(gateway).expect(/^451 4\.7\.1/);
+  await poll(() => milter.open).toBe(0);
+  expect(gateway.log.join("\n")).toContain("(invalid): it says without end that it is at work");
+});
+
 describe("a client that leaves", () => {
   const lines = ["EHLO x", "MAIL FROM:<a@example.net>", "RCPT TO:<b@example.test>", "DATA", "half a message"];
   test.each(lines.map((_, count) => count + 1))("after %i commands", async (count) => {
