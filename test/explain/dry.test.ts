@@ -2,6 +2,7 @@
 import {
   createExplainer,
   createStaticResolver,
+  defer,
   definePlugin,
   permit,
   reject,
@@ -185,4 +186,34 @@ test("a tap that changes a route is told, when there is a message", async () => 
     ["[10.0.0.9]", "a tap of delivery.route, in place of smtp [127.0.0.1]:2526"],
     ["[127.0.0.1]:2526", "class relay; relayhost"],
   ]);
+});
+
+test("a scanner that talks to no service is asked without --live, others with it; who refused is told", async () => {
+  const scanning = await instantiate(
+    definePlugin({
+      name: "scanning",
+      apiVersion: 1,
+      options: z.strictObject({}),
+      setup(gateway) {
+        const scanner = (name: string, asksService: boolean | undefined, text: string) =>
+          gateway.scanner({
+            name,
+            description: "For a test.",
+            onError: "defer",
+            ...(asksService !== undefined && { asksService }),
+            scan: ({ message }) => (message.headers.get("Subject")?.value === text ? defer(text) : undefined),
+          });
+        scanner("far", undefined, "far");
+        scanner("here", false, "here");
+      },
+    }),
+  );
+  const asking = async (subject: string, live: boolean) => {
+    const message = Buffer.from(`Subject: ${subject}\r\n\r\nx\r\n`);
+    const explained = await explain({ instances: [scanning], live, ask: { message } });
+    return [explained.verdict, ...words(explained, "scanners").map(({ word, answer }) => `${word} ${answer}`)];
+  };
+  expect(await asking("here", false)).toEqual(["deferred", "far not asked", "here defer"]);
+  expect(await asking("far", false)).toEqual(["accepted", "far not asked", "here none"]);
+  expect(await asking("far", true)).toEqual(["deferred", "far defer", "here none"]);
 });

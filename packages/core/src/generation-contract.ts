@@ -56,7 +56,12 @@ export interface GenerationListing {
   readonly words: readonly WordListing[];
   readonly plugins: readonly PluginInstance[];
   readonly transports: readonly { readonly name: string; readonly description: string; readonly plugin: string }[];
-  readonly scanners: readonly { readonly name: string; readonly description: string; readonly plugin: string }[];
+  readonly scanners: readonly {
+    readonly name: string;
+    readonly description: string;
+    readonly plugin: string;
+    readonly asksService: boolean;
+  }[];
   readonly tableTypes: ReturnType<TableRegistry["types"]>;
   /** Those that are open; to be asked as long as the generation lives. */
   openTables(): ReturnType<TableRegistry["opened"]>;

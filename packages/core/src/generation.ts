@@ -338,7 +338,10 @@ class BuiltGeneration implements Generation {
       words: vocabulary.words(),
       plugins: instances,
       transports: [...registrations.transports].map(([, { owner, value }]) => described(owner.name, value)),
-      scanners: [...registrations.scanners].map(([, { owner, value }]) => described(owner.name, value.scanner)),
+      scanners: [...registrations.scanners].map(([, { owner, value }]) => ({
+        ...described(owner.name, value.scanner),
+        asksService: value.scanner.asksService !== false,
+      })),
       tableTypes: tables.types(),
       openTables: () => tables.opened(),
       lists: (listener) => policies(listener).lists,

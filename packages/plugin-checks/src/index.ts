@@ -23,6 +23,7 @@ export default definePlugin({
     gateway.scanner({
       name: gateway.name,
       description: "Header and body checks by table, as header_checks(5).",
+      asksService: false,
       scan: createChecks(set),
     });
     gateway.onReady(async () => {

@@ -210,7 +210,9 @@ export class Explanation {
         rewriteHeader:
           rewriter.rewriteHeader && ((message, ask) => rewriter.rewriteHeader?.(message, { ...ask, trace }) ?? message),
       },
-      scan: this.#parts.live ? real.scan : undefined,
+      scan: this.#parts.live
+        ? real.scan
+        : real.scan && ((request) => real.scan?.({ ...request, withoutServices: true })),
     };
   }
 

@@ -6,7 +6,7 @@ import { describeWord, type AskedWord } from "./tracing.ts";
 
 export interface ListsScope {
   readonly lists: Readonly<Record<Stage, CompiledList>>;
-  readonly scanners: readonly { readonly name: string; readonly plugin: string }[];
+  readonly scanners: readonly { readonly name: string; readonly plugin: string; readonly asksService: boolean }[];
   readonly live: boolean;
 }
 
@@ -70,9 +70,9 @@ function coreQuestions({ by, refused, frame }: Asked): readonly ExplainedList[] 
 
 function scanners({ by, refused, replies }: Asked, { scanners: all, live }: ListsScope): readonly ExplainedList[] {
   if (all.length === 0) return [];
-  const words = all.map(({ name, plugin }): ExplainedWord => {
+  const words = all.map(({ name, plugin, asksService }): ExplainedWord => {
     const common = { path: "scanners", via: [], word: name, args: [], plugin, warn: false, ...silence };
-    if (!live) return { ...common, answer: "not asked", reason: "talks to a service; --live asks it" };
+    if (asksService && !live) return { ...common, answer: "not asked", reason: "talks to a service; --live asks it" };
     if (by?.list !== "scanners") return { ...common, answer: refused ? "not reached" : "none" };
     // Of several that refused together nobody is named.
     if (by.word !== name && by.word !== "scanners") return { ...common, answer: "none" };

@@ -62,6 +62,11 @@ export interface Scanner {
   /** Absent: the config entry's `deadline`, else 30 s. */
   readonly deadlineMs?: number;
   /**
+   * `false`: it looks at the message, and at most into tables. Absent: it talks to a service outside, or runs something, and `postern explain` asks it
+   * with `--live` only.
+   */
+  readonly asksService?: boolean;
+  /**
    * Asked when the first octets of a message come, not while the scanner is spared; the intake gets all of them. `undefined`: `scan` reads it
    * afterwards. Must not wait; a throw is logged, and counts as `undefined`. `scan` may never be called: then the signal is aborted. The
    * intake is dropped when content comes for longer than the deadline.

@@ -25,6 +25,8 @@ export type ScanRequest = Omit<ScanAsk, "signal" | "intake"> & {
   readonly signal?: AbortSignal | undefined;
   /** What was given the content on its way in, all of it. */
   readonly intakes?: Intakes | undefined;
+  /** Only those are asked that talk to no service. */
+  readonly withoutServices?: boolean;
 };
 
 export interface Scanning {
@@ -66,9 +68,11 @@ export function createScanning(
   return {
     scanners,
     scan(request) {
-      if (engines.length === 0) return undefined;
-      if (request.signal?.aborted === true) return clientGone;
-      return scanWithAll(engines, request, guard);
+      const { withoutServices = false, signal } = request;
+      const asked = withoutServices ? engines.filter(({ scanner }) => scanner.asksService === false) : engines;
+      if (asked.length === 0) return undefined;
+      if (signal?.aborted === true) return clientGone;
+      return scanWithAll(asked, request, guard);
     },
     begin:
       early.length === 0 ? undefined : (session, transaction) => new Intakes(early, { session, transaction }, parts),
