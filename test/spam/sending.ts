@@ -1,5 +1,6 @@
 // Mail through a gateway in memory, and what its scans leave open.
 import { smtp, type TestGateway } from "@postern/testkit";
+import { expect } from "vitest";
 import type { Service } from "../services/service.ts";
 
 export interface Sending {
@@ -38,6 +39,29 @@ const ofTheRunner = wraps();
 /** Connections of this process; sessions in memory are none. */
 export function sockets(): number {
   return wraps() - ofTheRunner;
+}
+
+/** Stopped it is a timeout, which the gateway refuses, and who leaves is not waited for; continued it scans. */
+export async function tryStopped(
+  gateway: TestGateway,
+  service: Service,
+  { bad, good }: { readonly bad: string; readonly good: string },
+): Promise<void> {
+  const resume = stopGroup(service);
+  try {
+    expect(await send(gateway, { content: bad })).toMatch(/^554 5\.3\.0 /);
+    await smtp(gateway)
+      .say("MAIL FROM:<a@example.net>")
+      .say("RCPT TO:<user@example.test>")
+      .say("DATA")
+      .raw(`${bad}.\r\n`)
+      .hangUp();
+    await expect.poll(sockets).toBe(0);
+  } finally {
+    resume();
+  }
+  await expect.poll(() => send(gateway, { content: good }), { timeout: 5_000 }).toMatch(/^250/);
+  expect(gateway.deliveries).toHaveLength(1);
 }
 
 /** Stops a service with its workers; gives what lets them go on. */

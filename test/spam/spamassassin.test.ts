@@ -6,14 +6,14 @@ import { join } from "node:path";
 import type { Config } from "@postern/core";
 // oxlint-disable-next-line import/default -- the linter does not know the export condition of the sources
 import spamassassin from "@postern/plugin-spamassassin";
-import { createTestGateway, openPlugin, smtp, testScanner, type TestGateway } from "@postern/testkit";
+import { createTestGateway, openPlugin, testScanner, type TestGateway } from "@postern/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeWith } from "../services/describe-with.ts";
 import { temporaryFolder } from "../services/folder.ts";
 import { programPath } from "../services/programs.ts";
 import { startSpamd, type Spamd } from "../services/spamd.ts";
 import { batch, ham, spam } from "./messages.ts";
-import { killGroup, send, sockets, stopGroup } from "./sending.ts";
+import { killGroup, send, sockets, stopGroup, tryStopped } from "./sending.ts";
 
 describeWith(["spamd", "spamc"], "SpamAssassin", () => {
   const folder = temporaryFolder();
@@ -162,21 +162,7 @@ describeWith(["spamd", "spamc"], "SpamAssassin", () => {
 
   it("stopped it is a timeout, and who leaves is not waited for; continued it scans", async () => {
     await using gateway = await open({ deadline: "500ms", onError: { timeout: "reject" } });
-    const resume = stopGroup(spamd);
-    try {
-      expect(await send(gateway, { content: spam })).toMatch(/^554 5\.3\.0 /);
-      await smtp(gateway)
-        .say("MAIL FROM:<a@example.net>")
-        .say("RCPT TO:<user@example.test>")
-        .say("DATA")
-        .raw(`${spam}.\r\n`)
-        .hangUp();
-      await expect.poll(sockets).toBe(0);
-    } finally {
-      resume();
-    }
-    await expect.poll(() => send(gateway, { content: ham }), { timeout: 5_000 }).toMatch(/^250/);
-    expect(gateway.deliveries).toHaveLength(1);
+    await tryStopped(gateway, spamd, { bad: spam, good: ham });
   });
 
   it("killed it is down, before a scan and in the middle of one; another one is asked", async () => {

@@ -10,6 +10,7 @@ import { confirm } from "../quarantine/confirm.ts";
 import { addFilters, type FilterOptions, isFiltered, queryOf, readCount } from "../quarantine/filters.ts";
 import { formatListing, formatMessage } from "../quarantine/format.ts";
 import { pages } from "../quarantine/pages.ts";
+import { actOnEach, tellActed, type Acted } from "./acting.ts";
 
 type Add = (parent: Command, name: string, description: string) => Command;
 
@@ -28,14 +29,8 @@ interface ActOptions extends ConfigOptions, FilterOptions {
   readonly to?: string & readonly string[];
 }
 
-interface Acted {
-  readonly done: readonly string[];
-  readonly failed: readonly { readonly id: string; readonly reason: string }[];
-  readonly queued?: readonly { readonly id: string; readonly queueId: string }[];
-}
-
 const defaultLimit = 1000;
-/** In one request of the control socket. Releasing writes each message anew, and the socket does not wait for long. */
+/** Releasing writes each message anew, and the socket does not wait for long. */
 const idsAtOnce = { release: 20, delete: 500 } as const;
 const actTimeoutMs = 120_000;
 const pieceBytes = 512 * 1024;
@@ -91,10 +86,7 @@ export function addQuarantineCommands(program: Command, add: Add, { cwd, output,
           if (!(await confirm(question, output, input))) throw new UsageError("nothing was done");
         }
         const acted = await act(directory, name, chosen, to === undefined ? {} : { to });
-        print(output, options.json, acted, () => `${done}: ${acted.done.length}\n`);
-        if (acted.failed.length === 0) return;
-        const reasons = acted.failed.map(({ reason }) => reason).join("; ");
-        throw new CommandError(reasons, exitCodes.data, "MESSAGE_UNKNOWN");
+        tellActed(acted, done, output, options.json);
       });
   }
 
@@ -116,17 +108,10 @@ async function act(
   ids: readonly string[],
   more: object,
 ): Promise<Acted> {
-  const done: string[] = [];
-  const failed: Acted["failed"][number][] = [];
-  const queued: NonNullable<Acted["queued"]>[number][] = [];
-  for (let at = 0; at < ids.length; at += idsAtOnce[name]) {
-    const request = { command: `quarantine ${name}`, args: { ids: ids.slice(at, at + idsAtOnce[name]), ...more } };
-    const acted = (await askControl(directory, request, { timeoutMs: actTimeoutMs })) as Acted;
-    done.push(...acted.done);
-    failed.push(...acted.failed);
-    queued.push(...(acted.queued ?? []));
-  }
-  return { done, failed, ...(name === "release" && { queued }) };
+  const { queued = [], ...acted } = await actOnEach(ids, idsAtOnce[name], (args) =>
+    askControl(directory, { command: `quarantine ${name}`, args: { ...args, ...more } }, { timeoutMs: actTimeoutMs }),
+  );
+  return name === "release" ? { ...acted, queued } : acted;
 }
 
 /** A message is read a piece at a time, and what is hostile in it is for no terminal. */

@@ -2,10 +2,10 @@
 import { askControl, type QueueListing } from "@postern/core";
 import { InvalidArgumentError, type Command } from "commander";
 import { loadRequired, type ConfigOptions } from "../config-source.ts";
-import { exitCodes } from "../exit-codes.ts";
-import { CommandError, UsageError } from "../failure.ts";
+import { UsageError } from "../failure.ts";
 import { formatColumns, print } from "../output.ts";
 import type { Surroundings } from "../program.ts";
+import { actOnEach, tellActed } from "./acting.ts";
 
 type Add = (parent: Command, name: string, description: string) => Command;
 
@@ -18,12 +18,6 @@ interface ActOptions extends ConfigOptions {
   readonly held?: boolean;
 }
 
-interface Acted {
-  readonly done: readonly string[];
-  readonly failed: readonly { readonly id: string; readonly reason: string }[];
-}
-
-/** One request of the control socket holds so many ids. */
 const idsAtOnce = 500;
 const mostListed = 100_000;
 
@@ -46,11 +40,10 @@ export function addQueueCommands(queue: Command, add: Add, { cwd, output }: Surr
       if (ids.length === 0 && options.held !== true) throw new UsageError(`name queue ids, or say --held`);
       const directory = await directoryOf(options);
       const chosen = options.held === true ? (await list(directory, { held: true, limit: mostListed })).map(idOf) : ids;
-      const acted = await ask(directory, name, chosen);
-      print(output, options.json, acted, () => `${done}: ${acted.done.length}\n`);
-      if (acted.failed.length === 0) return;
-      const reasons = acted.failed.map(({ reason }) => reason).join("; ");
-      throw new CommandError(reasons, exitCodes.data, "MESSAGE_UNKNOWN");
+      const acted = await actOnEach(chosen, idsAtOnce, (args) =>
+        askControl(directory, { command: `queue ${name}`, args }),
+      );
+      tellActed(acted, done, output, options.json);
     });
   }
 
@@ -64,18 +57,6 @@ const idOf = ({ id }: QueueListing): string => id;
 async function list(directory: string, { held, limit }: ListOptions): Promise<readonly QueueListing[]> {
   const args = { ...(held === true && { heldOnly: true }), ...(limit !== undefined && { limit }) };
   return (await askControl(directory, { command: "queue list", args })) as readonly QueueListing[];
-}
-
-async function ask(directory: string, name: string, ids: readonly string[]): Promise<Acted> {
-  const done: string[] = [];
-  const failed: Acted["failed"][number][] = [];
-  for (let at = 0; at < ids.length; at += idsAtOnce) {
-    const args = { ids: ids.slice(at, at + idsAtOnce) };
-    const acted = (await askControl(directory, { command: `queue ${name}`, args })) as Acted;
-    done.push(...acted.done);
-    failed.push(...acted.failed);
-  }
-  return { done, failed };
 }
 
 function formatListing(listed: readonly QueueListing[]): string {
