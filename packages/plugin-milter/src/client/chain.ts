@@ -71,7 +71,7 @@ export class Chain {
       const { name } = conversation.milter.settings;
       if (said.objection !== undefined) {
         this.#end();
-        return [said.objection];
+        return [{ kind: "log", text: `info: ${said.objection.kind} by milter ${name}` }, said.objection];
       }
       if (said.discard) this.#discarded = name;
       effects.push(...effectsOf(said, name));

@@ -41,7 +41,10 @@ test("nothing before the message, and then all of it", async () => {
   expect(scripted.connections).toBe(0);
   const { signal } = new AbortController();
   const ask = { session, transaction, message: sampleMessage(), signal } as unknown as ScanAsk;
-  expect(await chain.inspect(ask)).toMatchObject([{ kind: "reject" }]);
+  expect(await chain.inspect(ask)).toMatchObject([
+    { kind: "log", text: "info: reject by milter m" },
+    { kind: "reject" },
+  ]);
   chain.close();
   await poll(() => scripted.open).toBe(0);
   expect(scripted.heard.map((line) => line.split(" ")[0])).toEqual(
