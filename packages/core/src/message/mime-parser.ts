@@ -7,12 +7,14 @@
 import { isUtf8 } from "node:buffer";
 import type { HeaderList } from "./header-list.ts";
 import { MimeLimit, type MimeLimits } from "./mime-limits.ts";
-import { assertUnambiguous } from "./mime-ambiguity.ts";
+import { assertUnambiguous, MimeAmbiguity } from "./mime-ambiguity.ts";
 import { readMediaType, readTransferEncoding, type MediaType } from "./mime-type.ts";
 import { ParsedHeaders } from "./parsed-headers.ts";
 
-/** A part whose end is known. */
-export interface PartRange {
+/** What is inside: nothing that is looked into, parts between delimiters, or one whole message. */
+export type PartKind = "leaf" | "multipart" | "message";
+
+interface PartStart {
   readonly path: string;
   readonly depth: number;
   readonly kind: PartKind;
@@ -22,21 +24,14 @@ export interface PartRange {
   /** Where its header section begins; with the message's own it is not in this body, and 0. */
   readonly headerStart: number;
   readonly start: number;
+}
+
+/** A part whose end is known. */
+export interface PartRange extends PartStart {
   readonly end: number;
 }
 
-/** What is inside: nothing that is looked into, parts between delimiters, or one whole message. */
-export type PartKind = "leaf" | "multipart" | "message";
-
-interface OpenPart {
-  readonly path: string;
-  readonly depth: number;
-  readonly kind: PartKind;
-  readonly headers: HeaderList;
-  readonly type: MediaType;
-  readonly encoding: string;
-  readonly headerStart: number;
-  readonly start: number;
+interface OpenPart extends PartStart {
   /** "--boundary" of a multipart that has not been closed. */
   delimiter: string | undefined;
   children: number;
@@ -47,6 +42,12 @@ const hyphens = Buffer.from("\r\n--", "latin1");
 const hyphen = 0x2d;
 /** A field's first line. */
 const fieldLine = /^[\u0021-\u0039\u003b-\u007e]+[ \t]*:/;
+/** What mailboxes put before a message, and some leave there when they attach it. */
+const fromLine = /^>?From /;
+/** What says what a part is. */
+const partField = /^content-(?:type|transfer-encoding|disposition)[ \t]*:/i;
+/** How far a header is looked for behind a line that is no field. */
+const raggedBytes = 4096;
 const blankStart = /^[ \t]/;
 /** What a line that cannot be a field is looked at for. */
 const fieldNameBytes = 1024;
@@ -168,7 +169,7 @@ export class MimeParser {
   #onDelimiter(part: OpenPart, index: number, closes: boolean): void {
     const lineAt = this.#heldAt + this.#at;
     // The line end before a delimiter belongs to it (§5.1.1).
-    if (this.#heading !== undefined) this.#endHeading(this.#heading, lineAt);
+    if (this.#heading !== undefined) this.#endHeading(this.#heading, this.#heading.raggedAt ?? lineAt);
     this.#close(index + 1, lineAt - crlf.length);
     if (closes) return this.#forget(part);
     const end = this.#held.indexOf(crlf, this.#at);
@@ -198,16 +199,29 @@ export class MimeParser {
       if (found < 0 && left < fieldNameBytes && !final) return false;
       const end = found < 0 ? held.length : found + crlf.length;
       const lineAt = this.#heldAt + this.#at;
+      if (heading.raggedAt !== undefined && !this.#isRagged(heading, lineAt, found)) {
+        this.#endHeading(heading, heading.raggedAt);
+        break;
+      }
       if (found === this.#at) {
         this.#at = end;
         this.#endHeading(heading, lineAt + crlf.length);
         break;
       }
       const start = held.toString("latin1", this.#at, Math.min(end, this.#at + fieldNameBytes));
+      if (heading.isMessage === true && lineAt === heading.start && found >= 0 && fromLine.test(start)) {
+        this.#at = end;
+        continue;
+      }
+      if (heading.raggedAt !== undefined) {
+        if (partField.test(start)) throw new MimeAmbiguity("a part's header goes on behind a line that is no field");
+        this.#at = end;
+        continue;
+      }
       // Without a blank line: what is no field is body already. A continuation of nothing is no field.
       if (!fieldLine.test(start) && (heading.lines.length === 0 || !blankStart.test(start))) {
-        this.#endHeading(heading, lineAt);
-        break;
+        heading.raggedAt = lineAt;
+        continue;
       }
       if (found < 0 && !final) {
         this.#checkHeader(heading, left);
@@ -221,6 +235,16 @@ export class MimeParser {
     // A delimiter may be the first line behind a header section.
     this.#atLine = true;
     return true;
+  }
+
+  /**
+   * Behind a line of a header that is no field, which ends it for us: others pass it over. As long as it is so, what comes may be a field to them.
+   */
+  #isRagged({ raggedAt = 0, lines }: Heading, lineAt: number, found: number): boolean {
+    if (found <= this.#at || found - this.#at > fieldNameBytes || lineAt - raggedAt > raggedBytes) return false;
+    if (lineAt > raggedAt) return true;
+    const { essence } = readMediaType(new ParsedHeaders(Buffer.concat(lines)));
+    return !essence.startsWith("multipart/") && !nestedTypes.has(essence);
   }
 
   #checkHeader(heading: Heading, more: number): void {
@@ -259,7 +283,8 @@ export class MimeParser {
       else same.push(part);
     }
     if (isMessage) {
-      this.#heading = { path: `${path}.1`, depth: depth + 1, fallback: undefined, start, lines: [], bytes: 0 };
+      const inside = { path: `${path}.1`, depth: depth + 1, fallback: undefined, start, isMessage: true };
+      this.#heading = { ...inside, lines: [], bytes: 0 };
     }
   }
 
@@ -302,4 +327,8 @@ interface Begun {
 interface Heading extends Omit<Begun, "headers" | "headerStart"> {
   readonly lines: Buffer[];
   bytes: number;
+  /** Of an attached message, not of a part. */
+  readonly isMessage?: boolean;
+  /** The first line that is no field, while others are looked at behind it. */
+  raggedAt?: number;
 }

@@ -114,6 +114,7 @@ describe("walkParts", () => {
     ["a header that ends without a blank line", "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: text/html\nno field\n\nx\n--a--", ["1.1 leaf text/html [no field\r\n\r\nx]", "1 multipart multipart/mixed"]], // prettier-ignore
     ["a header that begins with a continuation", "Content-Type: multipart/mixed; boundary=a\n\n--a\n Content-Type: text/html\n\nx\n--a--", ["1.1 leaf text/plain [ Content-Type: text/html\r\n\r\nx]", "1 multipart multipart/mixed"]], // prettier-ignore
     ["a message that should not be encoded", "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA==\n", ["1 leaf message/rfc822 [Subject: x]"]], // prettier-ignore
+    ["a message that comes from a mailbox", "Content-Type: message/rfc822\n\nFrom me@here Mon Jul  7\nContent-Type: text/html\n\nx\n", ["1.1 leaf text/html [x\r\n]", "1 message message/rfc822"]], // prettier-ignore
     ["a boundary in quotes, with blanks and folding", 'Content-Type: multipart/mixed;\n\tboundary="a b ?=\'"\n\n--a b ?=\'\n\nx\n--a b ?=\'--\n', ["1.1 leaf text/plain [x]", "1 multipart multipart/mixed"]], // prettier-ignore
     ["a boundary beyond ASCII", 'Content-Type: multipart/mixed; boundary="\xfc\xc3"\n\n--\xfc\xc3\n\nx\n', ["1.1 leaf text/plain [x\r\n]", "1 multipart multipart/mixed"]], // prettier-ignore
     ["a boundary beyond ASCII, in UTF-8", 'Content-Type: multipart/mixed; boundary="\xc3\xbc"\n\n--\xc3\xbc\n\nx\n', ["1.1 leaf text/plain [x\r\n]", "1 multipart multipart/mixed"]], // prettier-ignore
@@ -235,6 +236,20 @@ describe("what mail programs read differently is told", () => {
       );
       expect(failed).toBeInstanceOf(MimeAmbiguity);
       expect(failed).toMatchObject({ reason: "unscannable" });
+    }
+  });
+
+  it.each([
+    ["behind a field", "Content-Type: text/plain\r\nno field\r\nContent-Disposition: attachment; filename=x.exe"],
+    ["in its first line", "no field\r\n continued\r\nX: y\r\nContent-Transfer-Encoding: base64"],
+  ])("a header of a part that goes on behind a line that is no field, %s", async (_, header) => {
+    const raw = `${parts("a")}\r\n\r\n--a\r\n${header}\r\n\r\nTVqQ\r\n--a--\r\n`;
+    for (let at = 0; at <= raw.length; at += 1) {
+      await expect(tellAll(memory(raw.slice(0, at), raw.slice(at)))).rejects.toBeInstanceOf(MimeAmbiguity);
+    }
+    const far = header.replace("no field", `no field\r\n${"text\r\n".repeat(1_000)}`);
+    for (const sound of [raw.replace("no field", "no field\r\n"), raw.replace(header, far)]) {
+      expect(await tellAll(memory(sound))).toHaveLength(2);
     }
   });
 
