@@ -1,5 +1,5 @@
 /** `@postern/plugin-icap`: scanning by an ICAP service (RFC 3507). Nothing passes unscanned unless the entry's `onError` says so. */
-import { definePlugin, PluginError } from "@postern/core";
+import { definePlugin, PluginError, warnOfLargeMessages } from "@postern/core";
 import { parseAddress } from "./address.ts";
 import { createEngine } from "./engine.ts";
 import { revealHeaders } from "./further-headers.ts";
@@ -26,6 +26,7 @@ export default definePlugin({
     });
     if (gateway.dry) return;
     gateway.onReady(() => {
+      warnOfLargeMessages(gateway, given.maxSize);
       // Told now, and not only with the first mail; a service that comes later is no reason not to start.
       for (const server of engine.servers) {
         server.options().catch((error: unknown) => log.warn(`${server.address.uri}: ${String(error)}`));
