@@ -1,4 +1,5 @@
 /** One rspamd at several addresses: who is asked, over which connections. */
+import { once } from "node:events";
 import { Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { EngineServers, type Blob, type Clock } from "@postern/core";
@@ -74,14 +75,54 @@ export function createClient({ endpoints, connections, connectTimeoutMs, ca, clo
 }
 
 /**
- * rspamd closes the connection, without a word, on a message above its `max_message`. When it is alive and well all the same, the message is why: else one large
- * message would look like a dead server, for the messages of others, too.
+ * rspamd closes the connection, without a word, on a message above its `max_message`, having read no more than how long it is. When it does so again and is
+ * alive and well, the message is why: else one large message would look like a dead server, for the messages of others, too. A worker that died over a
+ * message, or was started anew, is no such server.
  */
 async function explain(error: unknown, asked: Exchange): Promise<never> {
-  if (!(error instanceof BrokenOff)) throw error;
+  if (!(error instanceof BrokenOff) || !(await refusesLength(asked)) || !(await answersPing(asked))) throw error;
+  const text = `broke off at the length of a message of ${asked.content?.sizeBytes ?? 0} octets and is alive: is that above its max_message?`;
+  throw failure("tooLarge", asked, text, error);
+}
+
+async function answersPing(asked: Exchange): Promise<boolean> {
   const { onBody: _, ...rest } = asked;
   const { status } = await exchange({ ...rest, path: "/ping", headers: {}, content: undefined });
-  if (status !== 200) throw error;
-  const text = `broke off within a message of ${asked.content?.sizeBytes ?? 0} octets and is alive: is that above its max_message?`;
-  throw failure("tooLarge", asked, text, error);
+  return status === 200;
+}
+
+/** For a server to close on a length that it does not take. */
+const refusalMs = 500;
+
+/** The same request with hardly any of its content: is it broken off, too? */
+async function refusesLength(asked: Exchange): Promise<boolean> {
+  const { onBody: _, content, ...rest } = asked;
+  const { clock, signal } = rest;
+  const patience = new AbortController();
+  const timer = clock.setTimer(() => patience.abort(), refusalMs);
+  try {
+    const { status } = await exchange({
+      ...rest,
+      content: content && beginningOf(content, patience.signal),
+      signal: AbortSignal.any([signal, patience.signal]),
+    });
+    return status === 413;
+  } catch (again) {
+    return again instanceof BrokenOff;
+  } finally {
+    timer.cancel();
+    patience.abort();
+  }
+}
+
+/** As long as `content`, and its first octet; the rest does not come before `signal` is aborted. */
+function beginningOf(content: NonNullable<Exchange["content"]>, signal: AbortSignal): Exchange["content"] {
+  return {
+    sizeBytes: content.sizeBytes,
+    chunks: undefined,
+    async *read() {
+      yield* content.read(0, 1);
+      if (!signal.aborted) await once(signal, "abort");
+    },
+  };
 }

@@ -189,6 +189,25 @@ describe("no verdict", () => {
       (socket) => socket.once("data", (data) => data.includes("POST") && socket.destroy()),
     );
     expect(await scan(alive.address, { message })).toMatchObject({ reason: "tooLarge" });
+    // It would take the length: something else has ended it.
+    let connections = 0;
+    const dying = await startFake(
+      (socket) => socket.end(http("pong\r\n")),
+      (socket) => {
+        let bytes = 0;
+        connections += 1;
+        socket.on("data", ({ length }) => (bytes += length) > 1 << 20 && socket.destroy());
+      },
+    );
+    const clock = createFakeClock();
+    const end = scan("", {
+      message,
+      plugin: openPlugin(rspamd, { address: dying.address, onError: "defer" }, { clock }),
+    });
+    await expect.poll(() => connections).toBe(2);
+    await clock.run(1_000);
+    expect(await end).toMatchObject({ reason: "down" });
+    await expect.poll(() => dying.open.size).toBe(0);
     const confused = await startFake(
       (socket) => socket.end(http("", "404 Not Found")),
       (socket) => socket.once("data", (data) => data.includes("POST") && socket.destroy()),

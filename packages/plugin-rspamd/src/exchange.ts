@@ -22,7 +22,7 @@ export interface Exchange {
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
   /** Without it the request is a GET. */
-  readonly content: Blob | undefined;
+  readonly content: Pick<Blob, "sizeBytes" | "chunks" | "read"> | undefined;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
