@@ -46,7 +46,16 @@ export {
 } from "./message/index.ts";
 export { definePlugin, listenOn, smtpHandOver, SmtpNotHanded } from "./plugin/index.ts";
 export { Breaker, policyFor } from "./guard/index.ts";
-export { EngineServers, namePattern, NoSlot, Slots, unscannedHeader, warnOfLargeMessages } from "./scanning/index.ts";
+export {
+  EngineServers,
+  infected,
+  infectedTreatments,
+  namePattern,
+  NoSlot,
+  Slots,
+  unscannedHeader,
+  warnOfLargeMessages,
+} from "./scanning/index.ts";
 export { createRemoteStateStore } from "./state/index.ts";
 export { AccessTable, fitEnhanced, readAccessRule, rejectUnlisted, relayDenied, subjectOf } from "./policy/index.ts";
 export {

@@ -1,7 +1,6 @@
 /** The engine: a message to clamd, its verdict as an answer. */
 import {
-  defer,
-  reject,
+  infected,
   ScannerFailure,
   type Clock,
   type IntakeAsk,
@@ -35,23 +34,10 @@ export function createClamd(daemons: readonly Daemon[], settings: ClamdSettings)
   const treat = createTreatments(settings.signatures, settings.onInfected);
   const watch = { clock, patienceMs: Math.min(longestPatienceMs, settings.deadlineMs / 4) };
 
-  function answerFor(name: string): ScanPart | undefined {
+  function answerFor(name: string): ScanPart {
     const treatment = treat(name);
     if (isFailure(treatment)) throw new ScannerFailure(treatment, `clamd: ${name}`);
-    const text = `infected: ${name}`;
-    switch (treatment) {
-      case "reject":
-        return reject(text);
-      case "defer":
-        return defer(text);
-      case "quarantine":
-      case "discard":
-        return { kind: treatment, text };
-      case "tag":
-        return { kind: "prepend", name: tagHeader, value: name };
-      case "ignore":
-        return { kind: "log", text: `ignored: ${name}` };
-    }
+    return treatment === "ignore" ? { kind: "log", text: `ignored: ${name}` } : infected(name, treatment, tagHeader);
   }
 
   function answer(name: string | undefined, daemon: Daemon): ScanAnswer {

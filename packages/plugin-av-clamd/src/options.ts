@@ -1,7 +1,7 @@
 /** Options of a clamd. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { parseSocketAddress, size } from "@postern/core";
+import { infectedTreatments, parseSocketAddress, size } from "@postern/core";
 import { z } from "zod";
-import { dispositions, treatments } from "./signatures.ts";
+import { treatments } from "./signatures.ts";
 
 const expectedAddress = 'an address such as "unix:/run/clamav/clamd.ctl", "tcp:127.0.0.1:3310" or "tcp:[::1]:3310"';
 
@@ -17,7 +17,7 @@ export const options = z.strictObject({
       "Where clamd listens: `unix:PATH`, from the config's folder, or `tcp:HOST:PORT`. Of several the first that is well is asked, and the next when that fails.",
     ),
   onInfected: z
-    .enum(dispositions)
+    .enum(infectedTreatments)
     .default("reject")
     .describe(
       "What becomes of infected mail: refused with the signature's name, or for now (`defer`), put into the quarantine, taken and dropped, or passed on with a header field (`tag`).",

@@ -1,11 +1,9 @@
 /** What becomes of a message by the name of what clamd found in it. */
-import type { FailureReason } from "@postern/core";
+import { infectedTreatments, type FailureReason, type InfectedTreatment } from "@postern/core";
 
-export const dispositions = ["reject", "defer", "quarantine", "discard", "tag"] as const;
 /** As the gateway disposes of infected mail; or: not looked at at all; or: clamd could not look into it, which is a failure. */
-export const treatments = [...dispositions, "ignore", "tooLarge", "unscannable", "encrypted"] as const;
+export const treatments = [...infectedTreatments, "ignore", "tooLarge", "unscannable", "encrypted"] as const;
 
-export type Disposition = (typeof dispositions)[number];
 export type Treatment = (typeof treatments)[number];
 
 /** What clamd's own alerts mean that are no finding: it did not see everything. After the operator's patterns. */
@@ -19,7 +17,7 @@ const ofClamd: Readonly<Record<string, Treatment>> = {
 /** By the first pattern that fits the whole name, else `otherwise`. `*` is any text, `?` one character; without case. */
 export function createTreatments(
   patterns: Readonly<Record<string, Treatment>>,
-  otherwise: Disposition,
+  otherwise: InfectedTreatment,
 ): (name: string) => Treatment {
   const all = [...Object.entries(patterns), ...Object.entries(ofClamd)].map(
     ([pattern, treatment]) => [compile(pattern), treatment] as const,

@@ -1,8 +1,7 @@
 /** The scanner: a message, or each of its parts, to the first service that answers. */
 import {
-  defer,
   EngineServers,
-  reject,
+  infected,
   ScannerFailure,
   type Clock,
   type FailureReason,
@@ -67,7 +66,7 @@ export function createEngine(
       for await (const item of parts ? leavesOf(message, transaction.id) : [wholeOf(message, transaction.id)]) {
         try {
           const name = await scanItem(item, ask);
-          if (name !== undefined) return answer(onInfected, name, tagHeader);
+          if (name !== undefined) return infected(name, onInfected, tagHeader);
         } catch (error) {
           if (!isItems(error)) throw error;
           if (unread === undefined || rank(error) < rank(unread)) unread = error;
@@ -91,17 +90,3 @@ function isItems(error: unknown): error is ScannerFailure {
 
 /** Of several the one about which the least is known is told. */
 const rank = ({ reason }: ScannerFailure): number => failuresOfItems.indexOf(reason);
-
-function answer(onInfected: Options["onInfected"], name: string, tagHeader: string): ScanAnswer {
-  const text = `infected: ${name}`;
-  switch (onInfected) {
-    case "reject":
-      return reject(text);
-    case "defer":
-      return defer(text);
-    case "tag":
-      return { kind: "prepend", name: tagHeader, value: name };
-    default:
-      return { kind: onInfected, text };
-  }
-}

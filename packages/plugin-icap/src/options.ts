@@ -1,5 +1,5 @@
 /** Options of an ICAP service. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { duration, size } from "@postern/core";
+import { infectedTreatments, duration, size } from "@postern/core";
 import { z } from "zod";
 import { parseAddress } from "./address.ts";
 import { furtherHeaders } from "./further-headers.ts";
@@ -25,7 +25,7 @@ export const options = z.strictObject({
     .default(false)
     .describe("Each MIME part is decoded and shown by itself under its file name, for services that do not know mail."),
   onInfected: z
-    .enum(["reject", "defer", "discard", "quarantine", "tag"])
+    .enum(infectedTreatments)
     .default("reject")
     .describe("What becomes of mail in which something was found. `tag`: it is taken with a header field."),
   tagHeader: z

@@ -1,4 +1,5 @@
 /** For plugins whose scanner asks an engine over a connection. Speaks no engine's protocol. */
+export { infected, infectedTreatments, type InfectedTreatment } from "./infected.ts";
 export { namePattern } from "./name-pattern.ts";
 export { EngineServers, type EngineServersOptions } from "./servers.ts";
 export { warnOfLargeMessages, type SizeTold } from "./large-messages.ts";
