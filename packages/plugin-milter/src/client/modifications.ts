@@ -53,7 +53,13 @@ export class Modifications {
   #endsWithLine = true;
 
   /** `origin`: the domain of addresses without one. */
-  constructor(terms: Terms, message: Message, ask: Pick<ScanAsk, "openSpool" | "transaction">, trace: Trace, origin: string) {
+  constructor(
+    terms: Terms,
+    message: Message,
+    ask: Pick<ScanAsk, "openSpool" | "transaction">,
+    trace: Trace,
+    origin: string,
+  ) {
     this.#terms = terms;
     this.#ask = ask;
     this.#trace = trace;
