@@ -4,6 +4,7 @@ import {
   EngineServers,
   parseSocketAddress,
   PluginError,
+  serviceAddresses,
   size,
   Slots,
   warnOfLargeMessages,
@@ -12,13 +13,8 @@ import { z } from "zod";
 import { askDaemon } from "./daemon-client.ts";
 import { createFingerprints } from "./fingerprints.ts";
 
-const address = z
-  .string()
-  .refine((text) => parseSocketAddress(text) !== undefined, 'expected an address such as "tcp:127.0.0.1:4711"');
-
 export const options = z.strictObject({
-  address: z
-    .union([address, z.array(address).min(1)])
+  address: serviceAddresses(parseSocketAddress, '"tcp:127.0.0.1:4711" or "unix:/run/fingerprints.sock"')
     .default("127.0.0.1:4711")
     .describe(
       "Where the daemon listens: `tcp:host:port` or `unix:path`. Of a list the next is asked when one is down.",

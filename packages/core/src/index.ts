@@ -21,6 +21,8 @@ export {
   parseDuration,
   Secret,
   secret,
+  serviceAddress,
+  serviceAddresses,
   size,
   tableSpec,
 } from "./config/index.ts";

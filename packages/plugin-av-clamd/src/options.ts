@@ -1,21 +1,14 @@
 /** Options of a clamd. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { infectedTreatments, parseSocketAddress, size } from "@postern/core";
+import { infectedTreatments, parseSocketAddress, serviceAddresses, size } from "@postern/core";
 import { z } from "zod";
 import { treatments } from "./signatures.ts";
 
-const expectedAddress = 'an address such as "unix:/run/clamav/clamd.ctl", "tcp:127.0.0.1:3310" or "tcp:[::1]:3310"';
-
-const address = z.string().refine((text) => parseSocketAddress(text) !== undefined, {
-  message: `expected ${expectedAddress}`,
-  params: { expected: expectedAddress },
-});
+const examples = '"unix:/run/clamav/clamd.ctl", "tcp:127.0.0.1:3310" or "tcp:[::1]:3310"';
 
 export const options = z.strictObject({
-  address: z
-    .union([address, z.array(address).min(1).max(16)], { error: `expected ${expectedAddress}, or a list of them` })
-    .describe(
-      "Where clamd listens: `unix:PATH`, from the config's folder, or `tcp:HOST:PORT`. Of several the first that is well is asked, and the next when that fails.",
-    ),
+  address: serviceAddresses(parseSocketAddress, examples).describe(
+    "Where clamd listens: `unix:PATH`, from the config's folder, or `tcp:HOST:PORT`. Of several the first that is well is asked, and the next when that fails.",
+  ),
   onInfected: z
     .enum(infectedTreatments)
     .default("reject")

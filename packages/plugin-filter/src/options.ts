@@ -1,5 +1,5 @@
 /** Options of filters: a content filter behind the queue, commands, and an SMTP proxy before the queue. */
-import { duration, onError, parseNextHop, size } from "@postern/core";
+import { duration, onError, parseNextHop, serviceAddress, size } from "@postern/core";
 import { z } from "zod";
 import { hasMacros, unknownMacros } from "./arguments.ts";
 import { flagLetters } from "./mail-copy.ts";
@@ -70,7 +70,8 @@ const scanner = z.strictObject({
   onError: onError().optional().describe("What stands when it gives no verdict, in place of the entry's `onError`."),
 });
 
-const expectedAddress = 'an address such as "127.0.0.1:10025" or "[::1]:10025"';
+/** Its port must be there. */
+const parseProxy = (text: string) => (/:\d+$/.test(text) ? parseNextHop(text) : undefined);
 
 const listeners = z.array(z.string().min(1)).max(100);
 
@@ -95,13 +96,9 @@ export const options = z.strictObject({
     .describe("Commands that judge mail before it is taken, each a scanner of that name."),
   proxy: z
     .strictObject({
-      address: z
-        .string()
-        .refine((text) => parseNextHop(text)?.port !== undefined && /:\d+$/.test(text), {
-          message: `expected ${expectedAddress}`,
-          params: { expected: expectedAddress },
-        })
-        .describe("An SMTP server, `host:port`, that takes the mail while the client waits."),
+      address: serviceAddress(parseProxy, '"127.0.0.1:10025" or "[::1]:10025"').describe(
+        "An SMTP server, `host:port`, that takes the mail while the client waits.",
+      ),
       listeners: listeners
         .optional()
         .describe("Only mail of these listeners, by their names; of all by default, but `except`."),

@@ -1,21 +1,15 @@
 /** Options of an ICAP service. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { infectedTreatments, duration, size } from "@postern/core";
+import { duration, infectedTreatments, serviceAddresses, size } from "@postern/core";
 import { z } from "zod";
 import { parseAddress } from "./address.ts";
 import { furtherHeaders } from "./further-headers.ts";
 
-const expectedAddress = 'an address such as "icap://127.0.0.1:1344/avscan"';
-const address = z.string().refine((text) => parseAddress(text) !== undefined, {
-  message: `expected ${expectedAddress}`,
-  params: { expected: expectedAddress },
-});
+const examples = '"icap://127.0.0.1:1344/avscan"';
 
 export const options = z.strictObject({
-  address: z
-    .union([address, z.array(address).min(1).max(16)], { error: `expected ${expectedAddress}, or a list of them` })
-    .describe(
-      "The service, `icap://host:port/service`, port 1344 by default; or a list: the next is asked when one fails.",
-    ),
+  address: serviceAddresses(parseAddress, examples).describe(
+    "The service, `icap://host:port/service`, port 1344 by default; or a list: the next is asked when one fails.",
+  ),
   method: z
     .enum(["RESPMOD", "REQMOD"])
     .default("RESPMOD")

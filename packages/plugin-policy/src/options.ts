@@ -1,12 +1,9 @@
 /** Options: the services that `check_policy_service` asks, and the addresses where this gateway is asked itself. */
-import { cidr, duration, type PolicyEntry } from "@postern/core";
+import { cidr, duration, serviceAddress, type PolicyEntry } from "@postern/core";
 import { z } from "zod";
 import { expectedAddress, isAddress, parseAddress } from "./address.ts";
 
-const address = z.string().refine((text) => parseAddress(text, "/") !== undefined, {
-  message: `expected an address such as ${expectedAddress}`,
-  params: { expected: `an address such as ${expectedAddress}` },
-});
+const address = serviceAddress((text) => parseAddress(text, "/"), expectedAddress);
 
 /** One service. The names are Postfix's `smtpd_policy_service_…`. */
 export const serviceOptions = z.strictObject({

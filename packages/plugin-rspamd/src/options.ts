@@ -1,16 +1,9 @@
 /** Options of rspamd. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { addressList, duration, secret, size } from "@postern/core";
+import { addressList, duration, secret, serviceAddress, serviceAddresses, size } from "@postern/core";
 import { z } from "zod";
 import { parseAddress } from "./address.ts";
 
-const expectedAddress =
-  'an address such as "http://127.0.0.1:11333", "https://rspamd.example.com" or "unix:/run/rspamd/normal.sock"';
-
-const address = (): z.ZodString =>
-  z.string().refine((text) => parseAddress(text) !== undefined, {
-    message: `expected ${expectedAddress}`,
-    params: { expected: expectedAddress },
-  });
+const examples = '"http://127.0.0.1:11333", "https://rspamd.example.com" or "unix:/run/rspamd/normal.sock"';
 
 /** What becomes of a message, whatever rspamd calls it. */
 export const treatments = ["accept", "tag", "subject", "defer", "reject", "quarantine", "discard"] as const;
@@ -24,13 +17,9 @@ const fieldPattern = (): z.ZodString =>
   });
 
 export const options = z.strictObject({
-  address: z
-    .union([address(), z.array(address()).min(1).max(16)], {
-      error: `expected ${expectedAddress}, or a list of them`,
-    })
-    .describe(
-      "Where rspamd listens: `http://host:port`, `https://…` or `unix:PATH`, from the config's folder. Of a list the first that can be reached is asked.",
-    ),
+  address: serviceAddresses(parseAddress, examples).describe(
+    "Where rspamd listens: `http://host:port`, `https://…` or `unix:PATH`, from the config's folder. Of a list the first that can be reached is asked.",
+  ),
   password: secret().optional().describe("Sent as `Password`, for a controller or a proxy that asks for one."),
   ca: z
     .string()
@@ -83,7 +72,9 @@ export const options = z.strictObject({
     .describe("What rspamd's settings may know this gateway by (`MTA-Tag`)."),
   learn: z
     .strictObject({
-      controller: address().describe("rspamd's controller, such as `http://127.0.0.1:11334`."),
+      controller: serviceAddress(parseAddress, examples).describe(
+        "rspamd's controller, such as `http://127.0.0.1:11334`.",
+      ),
       password: secret().optional().describe("The controller's password."),
       spam: addressList().default([]).describe("Recipients whose mail is learnt as spam, and then dropped."),
       ham: addressList().default([]).describe("Recipients whose mail is learnt as no spam, and then dropped."),

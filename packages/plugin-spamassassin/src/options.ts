@@ -1,14 +1,8 @@
 /** Options of SpamAssassin. `onError` and `deadline` are keys of the config entry that the host reads itself. */
-import { duration, parseSocketAddress, size } from "@postern/core";
+import { duration, parseSocketAddress, serviceAddresses, size } from "@postern/core";
 import { z } from "zod";
 
-const expectedAddress = 'an address such as "unix:/run/spamd.sock", "tcp:127.0.0.1:783" or "127.0.0.1:783"';
-
-const address = (): z.ZodString =>
-  z.string().refine((text) => parseSocketAddress(text) !== undefined, {
-    message: `expected ${expectedAddress}`,
-    params: { expected: expectedAddress },
-  });
+const examples = '"unix:/run/spamd.sock", "tcp:127.0.0.1:783" or "127.0.0.1:783"';
 
 const fieldPattern = (): z.ZodString =>
   z.string().regex(/^[\x21-\x39\x3b-\x7e]{1,76}$/, {
@@ -16,11 +10,9 @@ const fieldPattern = (): z.ZodString =>
   });
 
 export const options = z.strictObject({
-  address: z
-    .union([address(), z.array(address()).min(1).max(16)], { error: `expected ${expectedAddress}, or a list of them` })
-    .describe(
-      "Where spamd listens: `unix:PATH`, from the config's folder, or `tcp:host:port`. Of a list the first that can be reached is asked.",
-    ),
+  address: serviceAddresses(parseSocketAddress, examples).describe(
+    "Where spamd listens: `unix:PATH`, from the config's folder, or `tcp:host:port`. Of a list the first that can be reached is asked.",
+  ),
   mode: z
     .enum(["headers", "message", "check"])
     .default("headers")

@@ -7,7 +7,7 @@ export { configNames, findConfig, systemFolder, type FindOptions } from "./find.
 export { loadConfig, type LoadedConfig, type LoadOptions } from "./load.ts";
 export { addressList, clientList, tableSpec, type MatchItem, type MatchItems } from "./match-items.ts";
 export { didYouMean, findNearest } from "./nearest.ts";
-export { cidr, domain, nextHop } from "./network.ts";
+export { cidr, domain, nextHop, serviceAddress, serviceAddresses } from "./network.ts";
 export { ConfigProblems, type Problem } from "./problem.ts";
 export {
   resolveConfig,

@@ -5,6 +5,8 @@ import { parseNameServer } from "../address/name-server.ts";
 import { networkOf, parseCidr } from "../address/network.ts";
 import { parseNextHop } from "../address/next-hop.ts";
 
+const mostAddresses = 16;
+
 /** `"10.0.0.0/8"`, `"2001:db8::/32"`, `"[::1]/128"` (Postfix's form) or one address. */
 export function cidr(): z.ZodType<string, string> {
   const expected = 'a network such as "192.0.2.0/24" or "2001:db8::/32"';
@@ -55,6 +57,25 @@ export function nextHops(): z.ZodType<string, string | readonly string[]> {
   return z
     .custom<string | readonly string[]>((value) => hopsOf(value) !== undefined, expected)
     .transform((value) => hopsOf(value)?.join(", ") ?? "");
+}
+
+/** Where a service is, in a form of a plugin's own, and as it is written; `examples` are for the error: `"unix:/run/x.sock" or "tcp:host:port"`. */
+export function serviceAddress(parse: (given: string) => unknown, examples: string): z.ZodString {
+  const expected = `an address such as ${examples}`;
+  return z
+    .string()
+    .refine((given) => parse(given) !== undefined, { message: `expected ${expected}`, params: { expected } });
+}
+
+/** One such address, or a list in the order of preference. */
+export function serviceAddresses(
+  parse: (given: string) => unknown,
+  examples: string,
+): z.ZodType<string | string[], string | string[]> {
+  const address = serviceAddress(parse, examples);
+  return z.union([address, z.array(address).min(1).max(mostAddresses)], {
+    error: `expected an address such as ${examples}, or a list of them`,
+  });
 }
 
 function text(parse: (given: string) => string | undefined, expected: string): z.ZodType<string, string> {

@@ -1,14 +1,11 @@
 /** Options of the milters in front of this gateway's mail. */
-import { clientList, duration, onError, tableSpec } from "@postern/core";
+import { clientList, duration, onError, serviceAddress, tableSpec } from "@postern/core";
 import { z } from "zod";
 import { macroStages, type MacroStage } from "../protocol/index.ts";
 import { usualMacros } from "./macros.ts";
 import { expectedAddress, parseAddress } from "./address.ts";
 
-const address = z.string().refine((text) => parseAddress(text, "/") !== undefined, {
-  message: `expected an address such as ${expectedAddress}`,
-  params: { expected: `an address such as ${expectedAddress}` },
-});
+const address = serviceAddress((text) => parseAddress(text, "/"), expectedAddress);
 
 const macroName = z.string().regex(/^(?:[A-Za-z_]|\{[^\s{},]+\})$/, {
   message: 'expected a macro such as "i" or "{client_addr}"',
