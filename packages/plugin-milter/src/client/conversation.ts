@@ -12,6 +12,7 @@ import {
   type Message,
   type Objection,
   type ScanAsk,
+  type ScannerFailure,
 } from "@postern/core";
 import {
   commandLetters,
@@ -29,7 +30,7 @@ import { isModification, Modifications, type Modified, type Trace } from "./modi
 import { Outbox } from "./outbox.ts";
 import { readReplyCode } from "./reply-code.ts";
 import { isKnown, macrosPacket, rules, type Step } from "./step.ts";
-import { down, invalid, late, toTrouble } from "./trouble.ts";
+import { down, invalid, late, tooLarge, toTrouble } from "./trouble.ts";
 
 const rejected: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Command rejected") };
 const putOff: Objection = { kind: "defer", reply: reply(451, "4.7.1", "Service unavailable - try again later") };
@@ -61,7 +62,7 @@ export interface Lost {
 }
 
 export interface ConversationHost {
-  /** It is lost for this session. */
+  /** It is lost for this session, or for one message. */
   failed(milter: Milter, error: unknown): void;
   warn(text: string): void;
   readonly origin: string;
@@ -81,6 +82,8 @@ export class Conversation {
   /** What it said at connect or helo stands for all that follows. */
   #standing: Objection | undefined;
   #lost: Lost | undefined;
+  /** Lost for this message alone. */
+  #isLeftOut = false;
   /** `skip`: no more of this kind until there is one of another. */
   #skipped: CommandKind | undefined;
   /** Something of a message was told: an abort is due. */
@@ -204,6 +207,8 @@ export class Conversation {
     this.#told = [];
     this.#waiting = this.#waiting.filter(({ kind }) => !rules[kind].ofMessage);
     if (this.#accepted === "message") this.#accepted = undefined;
+    if (this.#isLeftOut) this.#lost = undefined;
+    this.#isLeftOut = false;
     this.#skipped = undefined;
     this.#wish = noWish;
   }
@@ -370,6 +375,7 @@ export class Conversation {
 
   #lose(error: unknown): Objection | undefined {
     const trouble = toTrouble(error);
+    if (trouble.reason === "tooLarge") return this.#leaveOut(trouble);
     const { line } = this.#outbox.close();
     this.#waiting = [];
     if (this.#isOver || this.#lost !== undefined) return this.#stands();
@@ -379,6 +385,15 @@ export class Conversation {
     }
     const { reason } = trouble;
     this.#lost = { reason, policy: policyFor(this.milter.settings.onError, reason) };
+    this.#host.failed(this.milter, trouble);
+    return this.#stands();
+  }
+
+  /** The milter is well and this message is nothing for it: what was declared stands for this message alone. */
+  #leaveOut(trouble: ScannerFailure): Objection | undefined {
+    const { reason } = trouble;
+    this.#lost = { reason, policy: policyFor(this.milter.settings.onError, reason) };
+    this.#isLeftOut = true;
     this.#host.failed(this.milter, trouble);
     return this.#stands();
   }
@@ -409,8 +424,10 @@ export class Conversation {
     if ((agreement.steps & steps.noHeaders) !== 0) return undefined;
     const isUnanswered = (agreement.steps & steps.noReplyToHeader) !== 0;
     const leadingSpace = (agreement.steps & steps.leadingSpace) !== 0;
+    const most = mostDataOctets(agreement);
     for (const field of headers) {
       if (signal.aborted || this.#isSkipped("header")) return undefined;
+      if (field.raw.length > most) throw tooLarge(`a header field of more than ${most} octets`);
       const packet = headerPacket(field, leadingSpace);
       if (packet === undefined) continue;
       this.#outbox.gather(packet);

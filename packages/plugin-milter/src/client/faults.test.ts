@@ -350,6 +350,26 @@ describe("connections kept for the next session", () => {
   });
 });
 
+test("a header field that no packet holds: that message alone, whatever was declared, and the milter is not taken for dead", async () => {
+  const { gateway, milter } = await startOne({ given: { onError: { tooLarge: "skip" } } });
+  const large = `X-Large: ${"a ".repeat(35_000)}\r\n${mail}`;
+  const dialogue = smtp(gateway);
+  for (const content of [...Array<string>(6).fill(large), mail]) {
+    const said = await dialogue
+      .say("MAIL FROM:<a@example.net>")
+      .expect(/^250/)
+      .say("RCPT TO:<b@example.test>")
+      .expect(/^250/)
+      .data(content);
+    expect(said).toMatch(/^250/);
+  }
+  await dialogue.hangUp();
+  const deliveries = await gateway.delivered(7);
+  const unscanned = deliveries.map(({ content }) => content.includes("X-Postern-Unscanned: milter m0 (tooLarge)"));
+  expect(unscanned).toEqual([...Array<boolean>(6).fill(true), false]);
+  expect([milter.connections, milter.heard.filter((kind) => kind.startsWith("endOfMessage")).length]).toEqual([1, 1]);
+});
+
 describe("who is asked for whom", () => {
   test("skip and clients", async () => {
     const { gateway, milters } = await start(

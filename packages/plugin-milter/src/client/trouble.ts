@@ -16,6 +16,11 @@ export function invalid(text: string): ScannerFailure {
   return new ScannerFailure("invalid", text);
 }
 
+/** The protocol has no room for it: who sends it all the same is cut off. */
+export function tooLarge(text: string): ScannerFailure {
+  return new ScannerFailure("tooLarge", text);
+}
+
 export function toTrouble(error: unknown): ScannerFailure {
   if (error instanceof ScannerFailure) return error;
   if (error instanceof ProtocolFault) return invalid(error.message);
