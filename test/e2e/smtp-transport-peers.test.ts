@@ -23,6 +23,7 @@ function createTransport(): Transport {
     log: { debug: () => {}, info: () => {}, warn: () => {} },
     routing: { relayhost: undefined, isOwnAddress: () => false, isOwnEndpoint: () => false },
     transport: (transport) => (made = transport),
+    provide: () => undefined,
   };
   void smtp.setup(gateway as Gateway, smtp.options.parse({}));
   if (made === undefined) throw new Error("the plugin registered no transport");
