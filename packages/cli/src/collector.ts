@@ -35,9 +35,15 @@ export function takeOverCollection(): Collector {
   }
   const collect = runInNewContext("gc") as Heap["collect"];
   const heap: Heap = { externalBytes: () => getHeapStatistics().external_memory, collect };
-  const collector = new BufferCollector(heap, garbageBound(totalmem()));
+  const collector = new BufferCollector(heap, garbageBound(memoryBytes()));
   setInterval(() => collector.look(), lookEveryMs).unref();
   return collector;
+}
+
+/** Of the machine, or what a control group leaves of it. */
+function memoryBytes(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
 /** A thirty-second of the memory, 64 to 256 MiB. */
