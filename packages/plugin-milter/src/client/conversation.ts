@@ -14,23 +14,15 @@ import {
   type ScanAsk,
   type ScannerFailure,
 } from "@postern/core";
-import {
-  commandLetters,
-  encodeCommand,
-  fromOctets,
-  mostDataOctets,
-  steps,
-  type CommandKind,
-  type Ruling,
-} from "../protocol/index.ts";
-import { bodyPackets, headerPacket } from "./content.ts";
+import { commandLetters, encodeCommand, fromOctets, steps, type CommandKind, type Ruling } from "../protocol/index.ts";
 import type { Occasion } from "./macros.ts";
 import type { Line, Milter } from "./milter.ts";
 import { isModification, Modifications, type Modified, type Trace } from "./modifications.ts";
 import { Outbox } from "./outbox.ts";
 import { readReplyCode } from "./reply-code.ts";
 import { isKnown, macrosPacket, rules, type Step } from "./step.ts";
-import { down, invalid, late, tooLarge, toTrouble } from "./trouble.ts";
+import { tellContent, type Telling } from "./telling.ts";
+import { down, invalid, late, toTrouble } from "./trouble.ts";
 
 const rejected: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Command rejected") };
 const putOff: Objection = { kind: "defer", reply: reply(451, "4.7.1", "Service unavailable - try again later") };
@@ -99,9 +91,18 @@ export class Conversation {
   #wasWhole = false;
   #isOver = false;
 
+  readonly #telling: Telling;
+
   constructor(milter: Milter, host: ConversationHost) {
     this.milter = milter;
     this.#host = host;
+    this.#telling = {
+      milter,
+      outbox: this.#outbox,
+      isOut: () => this.#isOut,
+      isSkipped: (kind) => this.#isSkipped(kind),
+      ask: async (kind) => this.#judge(kind, await this.#answer(milter.settings.contentTimeoutMs)),
+    };
   }
 
   /** The message is to be thrown away, whatever others say of it. */
@@ -406,78 +407,13 @@ export class Conversation {
     this.#wasWhole = false;
     const objection = await this.#catchUp();
     if (objection !== undefined || this.#isOut) return objection;
-    const { agreement } = this.#outbox.lineInStep;
     const occasion: Occasion = { session, transaction };
-    const said =
-      (await this.#sendHeaders(message, signal)) ??
-      (await this.#sendEndOfHeaders(occasion)) ??
-      (await this.#sendBody(message, signal));
+    const said = await tellContent(this.#telling, message, occasion, signal);
     if (said !== undefined || this.#isOut || signal.aborted) return said;
-    const macros = await this.milter.macros.at("endOfMessage", agreement.macros, occasion);
+    const macros = await this.milter.macros.at("endOfMessage", this.#outbox.lineInStep.agreement.macros, occasion);
     if (macros !== undefined) this.#outbox.gather(macrosPacket(commandLetters.endOfMessage, macros));
     this.#outbox.gather(encodeCommand({ kind: "endOfMessage" }));
     return this.#endOfMessage(message, ask, trace);
-  }
-
-  async #sendHeaders({ headers }: Message, signal: AbortSignal): Promise<Objection | undefined> {
-    const { agreement } = this.#outbox.lineInStep;
-    if ((agreement.steps & steps.noHeaders) !== 0) return undefined;
-    const isUnanswered = (agreement.steps & steps.noReplyToHeader) !== 0;
-    const leadingSpace = (agreement.steps & steps.leadingSpace) !== 0;
-    const most = mostDataOctets(agreement);
-    for (const field of headers) {
-      if (signal.aborted || this.#isSkipped("header")) return undefined;
-      if (field.raw.length > most) throw tooLarge(`a header field of more than ${most} octets`);
-      const packet = headerPacket(field, leadingSpace);
-      if (packet === undefined) continue;
-      this.#outbox.gather(packet);
-      if (isUnanswered) await this.#pressure();
-      else {
-        const objection = this.#judge("header", await this.#contentRuling());
-        if (objection !== undefined || this.#isOut) return objection;
-      }
-    }
-    return undefined;
-  }
-
-  async #sendEndOfHeaders(occasion: Occasion): Promise<Objection | undefined> {
-    if (this.#isOut) return undefined;
-    const { agreement } = this.#outbox.lineInStep;
-    if ((agreement.steps & steps.noEndOfHeaders) !== 0) return undefined;
-    this.#skipped = undefined;
-    const macros = await this.milter.macros.at("endOfHeaders", agreement.macros, occasion);
-    if (macros !== undefined) this.#outbox.gather(macrosPacket(commandLetters.endOfHeaders, macros));
-    this.#outbox.gather(encodeCommand({ kind: "endOfHeaders" }));
-    if ((agreement.steps & steps.noReplyToEndOfHeaders) !== 0) return undefined;
-    return this.#judge("endOfHeaders", await this.#contentRuling());
-  }
-
-  async #sendBody({ body }: Message, signal: AbortSignal): Promise<Objection | undefined> {
-    if (this.#isOut) return undefined;
-    const { agreement } = this.#outbox.lineInStep;
-    if ((agreement.steps & steps.noBody) !== 0) return undefined;
-    const isUnanswered = (agreement.steps & steps.noReplyToBody) !== 0;
-    for await (const packet of bodyPackets(body, mostDataOctets(agreement))) {
-      if (signal.aborted) return undefined;
-      this.#outbox.flush();
-      this.#outbox.gather(...packet);
-      if (isUnanswered) {
-        this.#outbox.flush();
-        await this.#pressure();
-        continue;
-      }
-      const objection = this.#judge("body", await this.#contentRuling());
-      if (objection !== undefined || this.#isOut || this.#isSkipped("body")) return objection;
-    }
-    return undefined;
-  }
-
-  #contentRuling(): Promise<Ruling> {
-    return this.#answer(this.milter.settings.contentTimeoutMs);
-  }
-
-  #pressure(): MaybePromise<void> {
-    return this.#outbox.pressure(this.milter.settings.contentTimeoutMs);
   }
 
   async #endOfMessage(message: Message, ask: ScanAsk, trace: Trace): Promise<Objection | Modified | undefined> {
