@@ -14,7 +14,7 @@ import {
   type ScanAsk,
   type ScannerFailure,
 } from "@postern/core";
-import { commandLetters, encodeCommand, fromOctets, steps, type CommandKind, type Ruling } from "../protocol/index.ts";
+import { commandLetters, encodeCommand, fromOctets, type CommandKind, type Ruling } from "../protocol/index.ts";
 import type { Occasion } from "./macros.ts";
 import type { Line, Milter } from "./milter.ts";
 import { isModification, Modifications, type Modified, type Trace } from "./modifications.ts";
