@@ -27,7 +27,7 @@ export interface Heap {
  * Each read of a socket takes a buffer of 64 KiB outside of the heap. V8 begins a full collection for every 64 MB of them, which is every
  * few dozen large messages, while the heap that it marks stays at some 20 MB. So it is told to count them as the rest, and to mark in one stop
  * of some 30 ms, not in small steps with helping threads; and the buffers are watched here, with a larger bound where the machine has
- * memory. Together they cost a third of all CPU at 1 MiB before.
+ * memory. Left to V8 they cost nearly a quarter of all CPU at 1 MiB.
  */
 export function takeOverCollection(): Collector {
   for (const flag of ["--no-incremental-marking", "--external-memory-accounted-in-global-limit", "--expose-gc"]) {

@@ -177,6 +177,7 @@ function commit(
     return store(said?.kind === "filter" && !redirected ? said.destination : filter?.destination);
   });
 }
+
 function describe(dialogue: Dialogue, envelope: Transaction, finished: Message, filter?: string): QueuedMessage {
   const { id, sender, recipients, body, smtputf8, ret, envid } = envelope;
   return {
