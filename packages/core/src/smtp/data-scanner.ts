@@ -1,6 +1,6 @@
 /**
  * The octets of DATA (RFC 5321 §4.1.1.4, §4.5.2): finds CRLF.CRLF, takes the dot from the front of a line, tells faults of line
- * endings. Lines are found with `indexOf` in a latin1 view of the chunk; content is handed on as parts of the chunk, uncopied.
+ * endings. Content is handed on as parts of the chunk, uncopied.
  * A line begins after CRLF and nothing else: neither the end nor a stuffed dot is ever found after a bare LF or CR.
  */
 import type { LineEndingCheck } from "./line-endings.ts";
@@ -24,6 +24,10 @@ type Position =
 /** More stuffed dots than this in one chunk: one copy is cheaper than so many parts. */
 const mostParts = 16;
 const heldCr = Buffer.from("\r");
+const dottedLine = Buffer.from("\r\n.");
+
+/** From one octet up to another. */
+type Span = readonly [from: number, to: number];
 
 export class DataScanner {
   /** The end was found; nothing more is taken. */
@@ -43,11 +47,12 @@ export class DataScanner {
   scan(chunk: Buffer, start: number, parts: Buffer[]): number {
     const begin = this.#resolve(chunk, start, parts);
     if (this.finished || begin >= chunk.length) return begin;
-    const text = chunk.toString("latin1", begin, chunk.length);
-    const cuts: number[] = [];
-    const taken = this.#findCuts(text, cuts);
-    this.#emit(chunk, begin, text, cuts, parts);
-    return begin + taken;
+    const spans: Span[] = [];
+    const end = this.#findSpans(chunk, begin, spans);
+    if (spans.length > mostParts) this.#hand(gather(chunk, spans), parts);
+    else for (const [from, to] of spans) this.#hand(chunk.subarray(from, to), parts);
+    if (this.finished) this.#check?.end();
+    return end;
   }
 
   /** Octet by octet through what the last chunk left open; returns where plain text begins. */
@@ -72,12 +77,10 @@ export class DataScanner {
           this.finished = true;
           return at + 1;
         }
-        this.#check?.check("\r");
-        parts.push(heldCr);
+        this.#hand(heldCr, parts);
         this.#position = "text";
       } else if (octet === lf) {
-        this.#check?.check("\n");
-        parts.push(chunk.subarray(at, at + 1));
+        this.#hand(chunk.subarray(at, at + 1), parts);
         this.#position = "lineStart";
         at += 1;
       } else {
@@ -87,62 +90,43 @@ export class DataScanner {
     return at;
   }
 
-  /**
-   * Finds stuffed dots and the end. `cuts` gets pairs of offsets: where a part of the content ends and where the next begins.
-   * Returns how much of the text was taken.
-   */
-  #findCuts(text: string, cuts: number[]): number {
-    const length = text.length;
-    let from = 0;
-    for (;;) {
-      const crlf = text.indexOf("\r\n.", from);
-      if (crlf < 0) break;
-      const at = crlf + 2;
-      cuts.push(at, at + 1);
-      from = at + 1;
+  /** What lies between stuffed dots, up to the end. Returns the position behind the last octet taken. */
+  #findSpans(chunk: Buffer, begin: number, spans: Span[]): number {
+    const { length } = chunk;
+    let from = begin;
+    for (let crlf = chunk.indexOf(dottedLine, from); crlf >= 0; crlf = chunk.indexOf(dottedLine, from)) {
+      spans.push([from, crlf + 2]);
+      from = crlf + 3;
       if (from === length) {
         this.#position = "dot";
         return length;
       }
-      if (text.charCodeAt(from) !== cr) continue;
+      if (chunk[from] !== cr) continue;
       if (from + 1 === length) {
-        cuts[cuts.length - 1] = length;
         this.#position = "dotCr";
         return length;
       }
-      if (text.charCodeAt(from + 1) === lf) {
-        cuts[cuts.length - 1] = length;
+      if (chunk[from + 1] === lf) {
         this.finished = true;
         return from + 2;
       }
     }
-    this.#position = text.endsWith("\r\n") ? "lineStart" : text.endsWith("\r") ? "cr" : "text";
+    spans.push([from, length]);
+    const last = chunk[length - 1];
+    this.#position = last === cr ? "cr" : last === lf && chunk[length - 2] === cr ? "lineStart" : "text";
     return length;
   }
 
-  #emit(chunk: Buffer, begin: number, text: string, cuts: readonly number[], parts: Buffer[]): void {
-    const spans: [from: number, to: number][] = [];
-    let from = 0;
-    for (let index = 0; index < cuts.length; index += 2) {
-      spans.push([from, cuts[index] as number]);
-      from = cuts[index + 1] as number;
-    }
-    if (from < text.length) spans.push([from, text.length]);
-    if (this.#check !== undefined) {
-      for (const [first, last] of spans) this.#check.check(cuts.length === 0 ? text : text.slice(first, last));
-      if (this.finished) this.#check.end();
-    }
-    if (spans.length > mostParts) {
-      parts.push(gather(chunk, begin, spans));
-      return;
-    }
-    for (const [first, last] of spans) if (last > first) parts.push(chunk.subarray(begin + first, begin + last));
+  #hand(part: Buffer, parts: Buffer[]): void {
+    if (part.length === 0) return;
+    this.#check?.check(part);
+    parts.push(part);
   }
 }
 
-function gather(chunk: Buffer, begin: number, spans: readonly [number, number][]): Buffer {
+function gather(chunk: Buffer, spans: readonly Span[]): Buffer {
   const gathered = Buffer.allocUnsafe(spans.reduce((sum, [from, to]) => sum + to - from, 0));
   let at = 0;
-  for (const [from, to] of spans) at += chunk.copy(gathered, at, begin + from, begin + to);
+  for (const [from, to] of spans) at += chunk.copy(gathered, at, from, to);
   return gathered;
 }

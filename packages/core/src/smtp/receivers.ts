@@ -73,8 +73,9 @@ export class ChunkReceiver implements Receiver {
     this.#leftBytes -= at - start;
     this.octets += at - start;
     if (this.#content !== undefined && at > start) {
-      this.#content.check?.check(chunk.toString("latin1", start, at));
-      this.#content.add([chunk.subarray(start, at)]);
+      const part = chunk.subarray(start, at);
+      this.#content.check?.check(part);
+      this.#content.add([part]);
     }
     return at;
   }

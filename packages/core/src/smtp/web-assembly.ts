@@ -1,0 +1,15 @@
+/** A module of WebAssembly without imports, as `scripts/wasm.js` writes it. */
+
+/** The part of the API that is used here, which the types of Node do not have. */
+interface WebAssemblyApi {
+  readonly Module: new (octets: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+}
+
+const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyApi };
+
+/** `base64`: a small module, compiled at once. Its exports are for the caller to know. */
+export function instantiate<Exports>(base64: string): Exports {
+  const module = new WebAssembly.Module(Buffer.from(base64, "base64"));
+  return new WebAssembly.Instance(module).exports as Exports;
+}
