@@ -11,6 +11,7 @@ const steps = {
   lint: () => [toolPath(root, "oxlint"), "--type-aware", "--deny-warnings"],
   format: () => [toolPath(root, "prettier"), "--check", "--log-level=warn", "."],
   layering: () => [toolPath(root, "vitest"), "run", "--project", "unit", "packages/core/src/layering.test.ts"],
+  wasm: () => [join(root, "scripts/wasm.js"), "--check"],
   docs: () => ["--conditions=@postern/source", join(root, "scripts/docs.js"), "--check"],
 };
 

@@ -29,7 +29,7 @@ interface Mail {
   readonly content: string;
 }
 
-const head = ["From: Alice <alice@example.test>", "To: bob@example.test", "Date: Mon, 23 Nov 2026 10:00:00 +0000"];
+const head = ["From: Alice <alice@example.test>", "To: bob@example.test", `Date: ${new Date().toUTCString()}`];
 const compose = (fields: readonly string[], body: string): string =>
   `${[...head, "Message-ID: <1@example.test>", ...fields].join("\r\n")}\r\n\r\n${body}`;
 

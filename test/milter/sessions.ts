@@ -124,7 +124,7 @@ const contents = [
 function makeMessage(random: Random, id: string): string {
   const chosen = Array.from({ length: Math.floor(random() * 6) }, () => pick(random, fields));
   const head = [
-    "Date: Mon, 23 Nov 2026 10:00:00 +0000",
+    `Date: ${new Date().toUTCString()}`,
     "From: a@example.net",
     "To: r0@example.test",
     `Message-ID: <${id}@example.net>`,

@@ -4,8 +4,6 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import {
   createFileBlob,
   createMemoryBlob,
@@ -27,18 +25,11 @@ import { talk } from "../e2e/client.ts";
 import { isLong, sample, seed } from "../sampling.ts";
 import { describeWith } from "../services/describe-with.ts";
 import { temporaryFolder } from "../services/folder.ts";
+import { heldBytes } from "../held-memory.ts";
 import { badMail, mutatedMail, soundMail } from "./corpus.ts";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-const heldBytes = (): number => {
-  collect();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-};
 
 /** Every part, every octet decoded; or the limit that stopped it. */
 async function walk(message: Message, onPiece: () => void = () => undefined): Promise<string> {

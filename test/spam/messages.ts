@@ -1,8 +1,10 @@
 // Mail of all sorts for the spam filters: whole, odd, and broken.
+
+/** Dated now: filters hold an old date against a message. */
 export const ham = `From: Alice <alice@example.net>
 To: user@example.test
 Subject: Lunch on Friday
-Date: Mon, 23 Nov 2026 07:00:00 +0000
+Date: ${new Date().toUTCString()}
 Message-ID: <20261123070000.4711@example.net>
 
 Shall we meet at noon?

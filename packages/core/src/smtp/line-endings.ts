@@ -35,11 +35,11 @@ export class LineEndingCheck {
 
 interface Search {
   readonly memory: { readonly buffer: ArrayBuffer };
-  find(at: number, end: number): number;
+  readonly find: (at: number, end: number) => number;
 }
 
 /** The memory holds the octet before the piece, the piece, and the octet behind it. */
-const { memory, find } = instantiate<Search>(searchModule);
+const { memory, find } = instantiate(searchModule) as Search;
 const view = new Uint8Array(memory.buffer);
 const largestPieceBytes = 64 * 1024;
 

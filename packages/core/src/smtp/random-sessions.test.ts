@@ -1,9 +1,8 @@
 /**
  * Random sessions against a reference model of reply grammar and state, cut at random. A failure names its seed.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { heldBytes } from "../../../../test/held-memory.ts";
 import { randomFrom, sample, seed as firstSeed } from "../../../../test/sampling.ts";
 import { createFront, type Front } from "./front.fixture.ts";
 
@@ -187,24 +186,17 @@ test(
     for (let seed = firstSeed; seed < firstSeed + 200 && seed < firstSeed + sessions; seed += 1)
       await runSession(front, seed);
     forget(front);
-    collectGarbage();
-    const before = process.memoryUsage().heapUsed;
+    const before = heldBytes();
     for (let seed = firstSeed + 200; seed < firstSeed + sessions; seed += 1) {
       await runSession(front, seed);
       if (seed % 100 === 0) forget(front);
     }
     forget(front);
     await front.idle();
-    collectGarbage();
-    expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 1024 * 1024);
+    expect(heldBytes() - before).toBeLessThan(10 * 1024 * 1024);
   },
   60_000 + sessions * 20,
 );
-
-function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
-}
 
 function forget(front: Front): void {
   expect(front.events.filter(({ kind }) => kind === "failed")).toEqual([]);

@@ -1,0 +1,13 @@
+/** What a process still holds once its garbage is gone: the same on every machine, which its resident memory is not. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+/** The heap and the buffers outside of it, in octets, after a full collection. */
+export function heldBytes(): number {
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
