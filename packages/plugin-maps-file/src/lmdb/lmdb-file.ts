@@ -30,8 +30,9 @@ export async function openLmdb(path: string, limitBytes: number = heldLimitBytes
       kept = true;
       return new SharedLmdb(octets, snapshot.pageBytes);
     }
-    // The last commit may have freed the file's last pages before they were ever written.
-    const octets = new HeldOctets(await readHead(file, Math.min(bytes, size)));
+    // Its size of now: the commit may have made it larger. Or have freed its last pages before they were ever written.
+    const { size: grown } = await file.stat();
+    const octets = new HeldOctets(await readHead(file, Math.min(bytes, grown)));
     const after = await readNewest(file, size);
     if (!isSame(after, snapshot)) throw new TornRead();
     provePages(octets, snapshot);
