@@ -117,6 +117,30 @@ test("random content, randomly cut, is what the model says", () => {
   }
 });
 
+test("a fault is told wherever it stands in a piece, and nothing else is one", () => {
+  const windowBytes = 64 * 1024;
+  // Line ends fall on every place of a vector, and across the end of the search's memory.
+  for (const first of [0, 1, 2, 3]) {
+    const text = "y".repeat(first) + "abc\r\n".repeat(windowBytes / 4);
+    const near = (place: number): number[] => Array.from({ length: 40 }, (_, index) => place - 20 + index);
+    const places = [...near(20), ...near(windowBytes), ...near(text.length - 20)];
+    expect(faultIn(text)).toBeUndefined();
+    for (const place of places) {
+      for (const octet of ["\0", "\r", "\n"]) {
+        const changed = text.slice(0, place) + octet + text.slice(place + 1);
+        expect([place, octet, faultIn(changed) !== undefined]).toEqual([place, octet, faultOf(changed) !== undefined]);
+      }
+    }
+  }
+});
+
+function faultIn(text: string): string | undefined {
+  const check = new LineEndingCheck();
+  check.check(Buffer.from(text, "latin1"));
+  check.end();
+  return check.fault;
+}
+
 test("smtp-server fault 14: a message of stuffed dots costs neither an object nor a turn a line", () => {
   const parts: Buffer[] = [];
   const scanner = new DataScanner(new LineEndingCheck());
