@@ -121,10 +121,13 @@ const contents = [
   `${"line ".repeat(14)}\r\n`.repeat(1_300),
 ];
 
+/** One for all: a session is put to two servers. */
+const today = new Date().toUTCString();
+
 function makeMessage(random: Random, id: string): string {
   const chosen = Array.from({ length: Math.floor(random() * 6) }, () => pick(random, fields));
   const head = [
-    `Date: ${new Date().toUTCString()}`,
+    `Date: ${today}`,
     "From: a@example.net",
     "To: r0@example.test",
     `Message-ID: <${id}@example.net>`,
