@@ -12,13 +12,16 @@ export default defineConfig({
     // Processes, not threads: tests change the working directory, use node:sqlite, and are killed whole.
     pool: "forks",
     execArgv: [`--conditions=${source}`],
+    // These end what hangs. A machine that stands still for seconds, as rented ones do, is no failure.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     projects: [
       {
         extends: true,
         test: {
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "examples/**/*.test.ts", "bench/**/*.test.ts"],
-          testTimeout: 10_000,
         },
       },
       {
@@ -26,8 +29,6 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
           // One file at a time: services share the machine's two or three cores with the gateway under test.
           fileParallelism: false,
         },

@@ -103,5 +103,5 @@ describeUnless(requirePymilter(), "a milter on libmilter", () => {
       else expect(reply).toMatch(/^250 /);
     }
     expect(await gateway.delivered(said.filter((reply) => reply.startsWith("250")).length)).toBeDefined();
-  }, 60_000);
+  });
 });

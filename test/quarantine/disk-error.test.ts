@@ -27,7 +27,7 @@ describeUnless(requireTracing(), "a disk that fails under the quarantine", () =>
   it.each([
     ["fdatasyncs fail", "fdatasync", "error=EIO:when=5+7"],
     ["writes find no room", "pwritev,pwrite64", "error=ENOSPC:when=8+9"],
-  ])("%s", { timeout: 60_000 }, async (_what, calls, fault) => {
+  ])("%s", async (_what, calls, fault) => {
     using folder = temporaryFolder();
     const options = {
       ...isolatingGateway("[127.0.0.1]:9", { policy: { message: ["isolate_all"] } }),

@@ -227,7 +227,7 @@ describeWith(["clamd"], "clamd's faults", () => {
     // With so much at once a deadline of 700 ms may pass: then it is deferred, never delivered.
     for (const [at, reply] of replies.entries()) expect(reply).toMatch(at % 10 === 0 ? /^(550|451) / : /^(250|451) /);
     taken += replies.filter((reply) => reply.startsWith("250 ")).length;
-    await expect.poll(() => delivered().length, { timeout: 10_000 }).toBe(taken);
+    await expect.poll(() => delivered().length).toBe(taken);
     const dying = burst();
     await new Promise((resolve) => setTimeout(resolve, 50));
     await clamd.kill();
@@ -235,12 +235,12 @@ describeWith(["clamd"], "clamd's faults", () => {
     for (const [at, reply] of last.entries())
       expect(reply).toMatch(at % 10 === 0 ? /^(550|554|451) / : /^(250|554|451) /);
     taken += last.filter((reply) => reply.startsWith("250 ")).length;
-    await expect.poll(() => delivered().length, { timeout: 10_000 }).toBe(taken);
+    await expect.poll(() => delivered().length).toBe(taken);
     expect(delivered().filter(({ raw }) => raw.includes(eicar))).toEqual([]);
   });
 
   it("after all that no connection is left", async () => {
-    await expect.poll(sockets, { timeout: 8_000 }).toBeLessThanOrEqual(before);
+    await expect.poll(sockets).toBeLessThanOrEqual(before);
   });
 
   /** It may be spared for a second or two after failures in a row. */

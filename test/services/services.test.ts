@@ -100,13 +100,13 @@ describeWith(["root", "postfix", "smtp-source", "openssl"], "postfix", () => {
     await using relay = await startPostfixRelay({ folder, relayhost: `[127.0.0.1]:${sink.port}` });
     const source = { port: relay.port, recipient: "someone@elsewhere.test" };
     expect(await runSmtpSource({ ...source, messages: 5, sessions: 5, bodyBytes: 2000 })).toMatchObject({ status: 0 });
-    await expect.poll(() => sink.count(), { timeout: 10_000 }).toBe(5);
+    await expect.poll(() => sink.count()).toBe(5);
     expect(sink.messages()).toHaveLength(5);
     expect(sink.messages()[0]).toContain("<someone@elsewhere.test>");
 
     await sink.stop();
     expect(await runSmtpSource(source)).toMatchObject({ status: 0 });
-    await expect.poll(() => relay.mailLog(), { timeout: 10_000 }).toContain("status=deferred");
+    await expect.poll(() => relay.mailLog()).toContain("status=deferred");
     expect(relay.queueIds()).toHaveLength(1);
     await relay.kill();
     expect(processesWith(folder)).toEqual([]);

@@ -96,39 +96,35 @@ const replacing: readonly Replacing[] = [
   },
 ];
 
-test.for(replacing)(
-  "$type is replaced many times under its lookups",
-  { timeout: 60_000 },
-  async ({ type, replace }, { skip }) => {
-    if (type === "lmdb") skip(!hasPostmap, "there is no postmap with lmdb");
-    await replace(0);
-    const opened = await open(type);
-    let newest = 0;
-    const ask = (): void => {
-      for (const key of keys) {
-        const found = Number(/^version(\d+)$/.exec((opened.lookup(key) as string | undefined) ?? "")?.[1] ?? -1);
-        expect(found).toBeGreaterThanOrEqual(newest);
-        newest = found;
-      }
-    };
-    const versions = type === "lmdb" ? sample(20, 100) : 100;
-    for (let version = 1; version <= versions; version++) {
-      const done = replace(version);
-      clock.advance(pollMs);
-      ask();
-      await done;
-      ask();
-      await breathe();
-      ask();
-      // A text is not read while it changes at each poll.
-      if (version % 10 === 0) await poll(2);
+test.for(replacing)("$type is replaced many times under its lookups", async ({ type, replace }, { skip }) => {
+  if (type === "lmdb") skip(!hasPostmap, "there is no postmap with lmdb");
+  await replace(0);
+  const opened = await open(type);
+  let newest = 0;
+  const ask = (): void => {
+    for (const key of keys) {
+      const found = Number(/^version(\d+)$/.exec((opened.lookup(key) as string | undefined) ?? "")?.[1] ?? -1);
+      expect(found).toBeGreaterThanOrEqual(newest);
+      newest = found;
     }
-    await poll(4);
+  };
+  const versions = type === "lmdb" ? sample(20, 100) : 100;
+  for (let version = 1; version <= versions; version++) {
+    const done = replace(version);
+    clock.advance(pollMs);
     ask();
-    expect(newest).toBe(versions);
-    expect(warnings).toEqual([]);
-  },
-);
+    await done;
+    ask();
+    await breathe();
+    ask();
+    // A text is not read while it changes at each poll.
+    if (version % 10 === 0) await poll(2);
+  }
+  await poll(4);
+  ask();
+  expect(newest).toBe(versions);
+  expect(warnings).toEqual([]);
+});
 
 test("a text that has not one entry is no table any more; one that was emptied is", async () => {
   const path = join(folder, "table");

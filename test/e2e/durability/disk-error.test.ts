@@ -37,7 +37,7 @@ const faults: readonly [what: string, calls: string, fault: string][] = [
 ];
 
 describeUnless(requireTracing(), "a disk that fails", () => {
-  it.each(faults)("%s: 451, no false word, and mail again", { timeout: 120_000 }, async (_what, calls, fault) => {
+  it.each(faults)("%s: 451, no false word, and mail again", async (_what, calls, fault) => {
     using folder = temporaryFolder();
     await using nextHop = await startNextHop({ mood: "refuse connection" });
     const options = {

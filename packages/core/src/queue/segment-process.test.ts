@@ -113,46 +113,42 @@ async function untilLine(child: ChildProcess, said: string[], count: number): Pr
   await Promise.all([once(child, "exit"), once(lines, "close")]);
 }
 
-test(
-  "kill -9 in the middle, again and again: what was acknowledged is there, whole, and nothing is locked",
-  { timeout: 60_000 },
-  async () => {
-    const directory = join(parent, "queue");
-    const here = new Map<string, { settled: boolean }>();
-    const asked = new Set<string>();
-    for (let round = 0; round < 6; round += 1) {
-      const args = ["--conditions=@postern/source", "--input-type=module", "-e", writer, directory, `r${round}`];
-      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-      const said: string[] = [];
-      await untilLine(child, said, 150 + round * 97);
-      const removed = new Set<string>();
-      for (const line of said) {
-        const [word, id = ""] = line.split(" ");
-        if (word === "commit") here.set(id, { settled: false });
-        if (word === "settle") (here.get(id) ?? { settled: true }).settled = true;
-        if (word === "remove") removed.add(id);
-        // Asked for with the commit's acknowledgement; the kill came before its own.
-        if (word === "commit" && Number(id.split("-")[1]) % 4 === 0) asked.add(id);
-      }
-      const store = storeIn(directory);
-      const { damage } = await store.open();
-      expect(damage).toEqual([]);
-      const found = new Set([...store.waiting()].map(({ id }) => id));
-      for (const [id, { settled }] of here) {
-        if (removed.has(id) || (asked.has(id) && !found.has(id))) {
-          expect(found.has(id)).toBe(false);
-          here.delete(id);
-          continue;
-        }
-        expect(found.has(id), `${id} is there`).toBe(true);
-        const octets = await readAll(await store.content(id));
-        expect(octets.equals(Buffer.alloc(octets.length, id)) && octets.length >= 1000, `${id} is whole`).toBe(true);
-        if (settled) expect((await store.entry(id))?.pending).toEqual([1]);
-      }
-      // What was committed and not yet acknowledged may be there too: ten at most, one for each writer.
-      for (const id of found) if (!here.has(id)) here.set(id, { settled: false });
-      await store.close();
+test("kill -9 in the middle, again and again: what was acknowledged is there, whole, and nothing is locked", async () => {
+  const directory = join(parent, "queue");
+  const here = new Map<string, { settled: boolean }>();
+  const asked = new Set<string>();
+  for (let round = 0; round < 6; round += 1) {
+    const args = ["--conditions=@postern/source", "--input-type=module", "-e", writer, directory, `r${round}`];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const said: string[] = [];
+    await untilLine(child, said, 150 + round * 97);
+    const removed = new Set<string>();
+    for (const line of said) {
+      const [word, id = ""] = line.split(" ");
+      if (word === "commit") here.set(id, { settled: false });
+      if (word === "settle") (here.get(id) ?? { settled: true }).settled = true;
+      if (word === "remove") removed.add(id);
+      // Asked for with the commit's acknowledgement; the kill came before its own.
+      if (word === "commit" && Number(id.split("-")[1]) % 4 === 0) asked.add(id);
     }
-    expect(here.size).toBeGreaterThan(500);
-  },
-);
+    const store = storeIn(directory);
+    const { damage } = await store.open();
+    expect(damage).toEqual([]);
+    const found = new Set([...store.waiting()].map(({ id }) => id));
+    for (const [id, { settled }] of here) {
+      if (removed.has(id) || (asked.has(id) && !found.has(id))) {
+        expect(found.has(id)).toBe(false);
+        here.delete(id);
+        continue;
+      }
+      expect(found.has(id), `${id} is there`).toBe(true);
+      const octets = await readAll(await store.content(id));
+      expect(octets.equals(Buffer.alloc(octets.length, id)) && octets.length >= 1000, `${id} is whole`).toBe(true);
+      if (settled) expect((await store.entry(id))?.pending).toEqual([1]);
+    }
+    // What was committed and not yet acknowledged may be there too: ten at most, one for each writer.
+    for (const id of found) if (!here.has(id)) here.set(id, { settled: false });
+    await store.close();
+  }
+  expect(here.size).toBeGreaterThan(500);
+});
