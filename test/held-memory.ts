@@ -7,6 +7,8 @@ const collect = runInNewContext("gc") as () => void;
 
 /** The heap and the buffers outside of it, in octets, after a full collection. */
 export function heldBytes(): number {
+  // The first finds the buffers that nobody holds, and lets go of them beside us, at its leisure; the second waits for that.
+  collect();
   collect();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
