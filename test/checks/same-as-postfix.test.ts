@@ -129,7 +129,7 @@ async function askReal(world: World, mails: readonly Mail[], folder: string, nam
       const queue = queueOf(postfix);
       held = new Set(queue.filter(({ queue_name }) => queue_name === "hold").map(({ queue_id }) => queue_id));
       return held.size === queue.length;
-    }, 30_000);
+    });
     return fatesOf(mails, heard, [...arrivedAt("next", next), ...arrivedAt("filter", filter)], held);
   } finally {
     await postfix.stop();
@@ -191,7 +191,7 @@ async function askOwn(world: World, mails: readonly Mail[], folder: string, name
       event.kind === "received" && event.effects.some(({ kind }) => kind === "hold") ? [event.id] : [],
     ),
   );
-  await until(() => gateway.runtime.status().queue.messages === held.size, 30_000);
+  await until(() => gateway.runtime.status().queue.messages === held.size);
   const arrived = gateway.deliveries.map(({ nextHop, recipients, content }) => ({
     at: nextHop.includes("10025") ? "filter" : "next",
     recipients,

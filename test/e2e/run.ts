@@ -14,7 +14,7 @@ export function run(
     input = "",
     cwd,
     env,
-    timeoutMs = 30_000,
+    timeoutMs = 100_000,
   }: { input?: string | Buffer; cwd?: string; env?: NodeJS.ProcessEnv; timeoutMs?: number } = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {

@@ -152,7 +152,7 @@ async function handToReal(postfix: Postfix, mails: readonly Mail[]): Promise<Map
     for (const mail of mails) if (mail.own === own) heard.set(mail.id, await say(client, mail));
   }
   // A bounce goes into the queue before the mail that it is about goes out of it.
-  await until(() => postfix.queueIds().length === 0, 30_000);
+  await until(() => postfix.queueIds().length === 0);
   return heard;
 }
 
@@ -202,7 +202,7 @@ async function askOwn(world: World, mails: readonly Mail[], patterns: string): P
     for (const mail of mails) if (mail.own === own) heard.set(mail.id, await say(client, mail));
     client.hangUp();
   }
-  await until(() => gateway.runtime.status().queue.messages === 0, 30_000);
+  await until(() => gateway.runtime.status().queue.messages === 0);
   await sink.close();
   return fatesOf(mails, heard, sink);
 }

@@ -53,10 +53,10 @@ export async function startKnot(options: KnotOptions): Promise<Knot> {
   const own = [...Object.keys(zones), ...(options.dead ?? [])];
   writeFileSync(config, `${composeConfig(home, control, `${address}@${port}`, own, options.lines ?? []).join("\n")}\n`);
   const dig = (type: string, name: string) =>
-    execFileSync(programPath("kdig"), [`@${address}`, "-p", `${port}`, "+tcp", "+time=1", "+retry=0", name, type], {
+    execFileSync(programPath("kdig"), [`@${address}`, "-p", `${port}`, "+tcp", "+time=30", "+retry=0", name, type], {
       encoding: "utf8",
       stdio: "pipe",
-      timeout: 2000,
+      timeout: 30_000,
     });
   const service = await startService(programPath("knotd"), ["-c", config], {
     logFile: join(home, "knot.log"),

@@ -119,7 +119,7 @@ ${(options.options ?? []).join("\n")}
 
 function ping(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const request = get({ host: "127.0.0.1", port, path: "/ping", agent: false, timeout: 2_000 }, (response) => {
+    const request = get({ host: "127.0.0.1", port, path: "/ping", agent: false, timeout: 30_000 }, (response) => {
       response.resume();
       if (response.statusCode === 200) resolve();
       else reject(new Error(`/ping was answered with ${response.statusCode}`));

@@ -5,8 +5,8 @@ import type { ChildProcess } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
-const READY_MS = 30_000;
-const STOP_MS = 10_000;
+const READY_MS = 90_000;
+const STOP_MS = 60_000;
 const POLL_MS = 20;
 
 export interface ServiceOptions {
@@ -28,7 +28,7 @@ export interface Service extends AsyncDisposable {
   pause(): Promise<void>;
   /** SIGCONT. */
   resume(): void;
-  /** SIGTERM, after ten seconds SIGKILL; resolves when it has ended. Calling it again is harmless. */
+  /** SIGTERM, after a minute SIGKILL; resolves when it has ended. Calling it again is harmless. */
   stop(): Promise<void>;
   /** SIGKILL; resolves when it has ended. */
   kill(): Promise<void>;

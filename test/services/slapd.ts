@@ -110,7 +110,7 @@ export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
       for (const url of [`ldap://127.0.0.1:${port}`, socketUrl]) {
         execFileSync(programPath("ldapsearch"), ["-x", "-LLL", "-H", url, "-b", "", "-s", "base", "1.1"], {
           stdio: "ignore",
-          timeout: 2000,
+          timeout: 30_000,
         });
       }
     },

@@ -379,7 +379,7 @@ export function tellEverything({ name, needs, type, prepare, send }: EverythingO
       await prober.fails(2);
       running.resume();
       expect(await sending).toMatchObject({ status: 0, errors: "" });
-      await until(() => relay.queueIds().length === 0, 30_000).catch((error: unknown) => {
+      await until(() => relay.queueIds().length === 0).catch((error: unknown) => {
         throw new Error(`${relay.mailLog().slice(-3000)}\n${gateway.log().slice(-3000)}`, { cause: error });
       });
       await until(() => [seen(a), seen(b), boxed()].every(({ size }) => size === messages));

@@ -27,7 +27,7 @@ export function createDotStuffing(): DotStuffing {
       if (chunk.length === 0) return;
       if (last === lf && chunk[0] === point) pieces.push(dot);
       let start = 0;
-      for (let at = chunk.indexOf(lineStartDot); at >= 0; at = chunk.indexOf(lineStartDot, start)) {
+      for (let at = firstDottedLine(chunk); at >= 0; at = chunk.indexOf(lineStartDot, start)) {
         pieces.push(chunk.subarray(start, at + 1), dot);
         start = at + 1;
       }
@@ -37,4 +37,10 @@ export function createDotStuffing(): DotStuffing {
     },
     end: () => (last === lf && beforeLast === cr ? endAtLineStart : endInLine),
   };
+}
+
+/** One octet is found many times sooner than two, and base64, which most large content is, has no dots. */
+function firstDottedLine(chunk: Buffer): number {
+  const first = chunk.indexOf(point);
+  return first < 0 ? -1 : chunk.indexOf(lineStartDot, Math.max(first - 1, 0));
 }

@@ -57,7 +57,7 @@ function isComplete(sent: readonly Sent[], arrivals: readonly Arrival[]): boolea
 export async function completion(
   sent: readonly Sent[],
   nextHop: Pick<NextHop, "arrivals">,
-  timeoutMs = 45_000,
+  timeoutMs = 90_000,
 ): Promise<void> {
   await until(() => isComplete(sent, nextHop.arrivals), timeoutMs).catch(() => undefined);
 }

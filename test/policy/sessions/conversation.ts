@@ -14,7 +14,7 @@ export interface Reply {
 }
 
 /** Longer than any question to DNS takes. */
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 const message =
   "From: joe@good.test\r\nTo: ann@local.test\r\nSubject: test\r\nMessage-ID: <1@good.test>\r\nDate: Mon, 23 Nov 2026 00:00:00 +0000\r\n\r\nHello\r\n.\r\n";

@@ -134,6 +134,24 @@ test("a fault is told wherever it stands in a piece, and nothing else is one", (
   }
 });
 
+test("a dot behind CRLF is found wherever it stands in a chunk, with and without a check", () => {
+  const windowBytes = 64 * 1024;
+  const wrongs = ["", "\0", "\n", "\r"];
+  for (const wrong of wrongs) {
+    for (let shift = -20; shift < 20; shift += 1) {
+      const before = `${wrong}${"a\r\n".repeat(3)}`.padStart(windowBytes + shift, "x");
+      const text = `${before}\r\n..b\r\n.c\r\n.\r\nrest`;
+      const expected = model(text);
+      const scanned = scan([text]);
+      expect([shift, scanned.content === expected.content, scanned.rest]).toEqual([shift, true, "rest"]);
+      const parts: Buffer[] = [];
+      const chunk = Buffer.from(text, "latin1");
+      expect(new DataScanner().scan(chunk, 0, parts)).toBe(chunk.length - "rest".length);
+      expect(Buffer.concat(parts).toString("latin1")).toBe(expected.content);
+    }
+  }
+});
+
 function faultIn(text: string): string | undefined {
   const check = new LineEndingCheck();
   check.check(Buffer.from(text, "latin1"));

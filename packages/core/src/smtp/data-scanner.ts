@@ -3,7 +3,7 @@
  * endings. Content is handed on as parts of the chunk, uncopied.
  * A line begins after CRLF and nothing else: neither the end nor a stuffed dot is ever found after a bare LF or CR.
  */
-import type { LineEndingCheck } from "./line-endings.ts";
+import { eachDottedLine, type LineEndingCheck } from "./line-endings.ts";
 
 const dot = 0x2e;
 const cr = 0x0d;
@@ -24,7 +24,7 @@ type Position =
 /** More stuffed dots than this in one chunk: one copy is cheaper than so many parts. */
 const mostParts = 16;
 const heldCr = Buffer.from("\r");
-const dottedLine = Buffer.from("\r\n.");
+const dottedCr = Buffer.from("\r\n.\r");
 
 /** From one octet up to another. */
 type Span = readonly [from: number, to: number];
@@ -49,9 +49,8 @@ export class DataScanner {
     if (this.finished || begin >= chunk.length) return begin;
     const spans: Span[] = [];
     const end = this.#findSpans(chunk, begin, spans);
-    if (spans.length > mostParts) this.#hand(gather(chunk, spans), parts);
-    else for (const [from, to] of spans) this.#hand(chunk.subarray(from, to), parts);
-    if (this.finished) this.#check?.end();
+    if (spans.length > mostParts) parts.push(gather(chunk, spans));
+    else for (const [from, to] of spans) if (to > from) parts.push(chunk.subarray(from, to));
     return end;
   }
 
@@ -73,7 +72,6 @@ export class DataScanner {
         }
       } else if (this.#position === "dotCr") {
         if (octet === lf) {
-          this.#check?.end();
           this.finished = true;
           return at + 1;
         }
@@ -90,38 +88,37 @@ export class DataScanner {
     return at;
   }
 
-  /** What lies between stuffed dots, up to the end. Returns the position behind the last octet taken. */
+  /** What lies between stuffed dots, up to the end, checked. Returns the position behind the last octet taken. */
   #findSpans(chunk: Buffer, begin: number, spans: Span[]): number {
-    const { length } = chunk;
+    // A CR behind such a dot is not yet content.
+    const held = chunk.subarray(Math.max(begin, chunk.length - dottedCr.length)).equals(dottedCr);
+    const text = held ? chunk.subarray(0, -1) : chunk;
     let from = begin;
-    for (let crlf = chunk.indexOf(dottedLine, from); crlf >= 0; crlf = chunk.indexOf(dottedLine, from)) {
-      spans.push([from, crlf + 2]);
-      from = crlf + 3;
-      if (from === length) {
-        this.#position = "dot";
-        return length;
-      }
-      if (chunk[from] !== cr) continue;
-      if (from + 1 === length) {
-        this.#position = "dotCr";
-        return length;
-      }
-      if (chunk[from + 1] === lf) {
-        this.finished = true;
-        return from + 2;
-      }
-    }
-    spans.push([from, length]);
-    const last = chunk[length - 1];
-    this.#position = last === cr ? "cr" : last === lf && chunk[length - 2] === cr ? "lineStart" : "text";
-    return length;
+    const onDot = (at: number): boolean => {
+      spans.push([from, at]);
+      from = at + 1;
+      this.finished = chunk[from] === cr && chunk[from + 1] === lf;
+      return this.finished;
+    };
+    if (this.#check === undefined) eachDottedLine(text, begin, onDot);
+    else this.#check.check(text, begin, onDot);
+    if (this.finished) return from + 2;
+    spans.push([from, text.length]);
+    const afterDot = from === text.length;
+    this.#position = held ? "dotCr" : afterDot ? "dot" : positionBehind(text);
+    return chunk.length;
   }
 
   #hand(part: Buffer, parts: Buffer[]): void {
-    if (part.length === 0) return;
     this.#check?.check(part);
     parts.push(part);
   }
+}
+
+function positionBehind(text: Buffer): Position {
+  const last = text.at(-1);
+  if (last === cr) return "cr";
+  return last === lf && text.at(-2) === cr ? "lineStart" : "text";
 }
 
 function gather(chunk: Buffer, spans: readonly Span[]): Buffer {
