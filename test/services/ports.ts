@@ -29,7 +29,12 @@ function canBind(port: number): Promise<boolean> {
 }
 
 /** Sends `request` to a TCP port or a unix socket and gives what comes back first; rejects on any trouble. */
-export function ask(address: number | string, request: string, timeoutMs = 30_000, host = "127.0.0.1"): Promise<string> {
+export function ask(
+  address: number | string,
+  request: string,
+  timeoutMs = 30_000,
+  host = "127.0.0.1",
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = typeof address === "number" ? connect(address, host) : connect(address);
     const fail = (error: Error) => {
