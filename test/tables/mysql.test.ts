@@ -349,10 +349,12 @@ describeWith(["mariadbd", "mariadb-install-db", "postmap"], "mysql tables, as th
   test("tables with the same login share their connections, which are few and close when idle", async () => {
     await using fresh = mysqlTables(folder.path);
     const shared = { type: "mysql", ...login, connections: 4, idle_interval: "200ms" };
-    const one = await fresh.open({ ...shared, query: "SELECT CONNECTION_ID() WHERE '%s' <> ''" });
+    // Each takes a while, so that one connection cannot serve them all before the others are made.
+    const slowly = "SELECT CONNECTION_ID() WHERE '%s' <> '' AND SLEEP(0.02) = 0";
+    const one = await fresh.open({ ...shared, query: slowly });
     const two = await fresh.open({
       ...shared,
-      query: "SELECT CONNECTION_ID() /* of the other table */ WHERE '%s' <> ''",
+      query: `${slowly} /* of the other table */`,
     });
     const ids = await Promise.all(Array.from({ length: 200 }, (_, at) => ask(at % 2 === 0 ? one : two, `key${at}`)));
     const connections = [...new Set(ids)];
