@@ -13,3 +13,18 @@ export function heldBytes(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }
+
+/** The most that is held while `work` is done, beyond what was before, as far as a look now and then shows. */
+export async function mostHeld(work: () => Promise<void>): Promise<number> {
+  const before = heldBytes();
+  let most = before;
+  const look = () => (most = Math.max(most, heldBytes()));
+  const pulse = setInterval(look, 50);
+  try {
+    await work();
+  } finally {
+    clearInterval(pulse);
+  }
+  look();
+  return most - before;
+}

@@ -38,7 +38,7 @@ beforeAll(() => {
   tables = createTableRegistry({ directory, clock: systemClock, guard, warn: (message) => warnings.push(message) });
   for (const plugin of [mysqlTables, sqlTables, ldapTables]) {
     const { name } = plugin;
-    const owner = { name, onError: "defer", deadlineMs: 10_000 } as const;
+    const owner = { name, onError: "defer", deadlineMs: 90_000 } as const;
     const register = (type: string, open: OpenTable, description: string) =>
       tables.register({ type, open, description }, owner);
     // The plugins ask nothing else of their gateway.

@@ -26,7 +26,7 @@ export function mysqlTables(directory: string): MysqlTables {
     guard: createGuard(systemClock, () => {}),
     warn: (message) => warnings.push(message),
   });
-  const owner = Object.freeze({ name: "maps-mysql", onError: "defer", deadlineMs: 10_000 } as const);
+  const owner = Object.freeze({ name: "maps-mysql", onError: "defer", deadlineMs: 90_000 } as const);
   const register = (type: string, open: OpenTable, description: string) =>
     registry.register({ type, open, description }, owner);
   // The plugin asks nothing else of its gateway.

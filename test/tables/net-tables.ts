@@ -25,7 +25,7 @@ export function createNetTables(directory: string): NetTables {
     warn: (message) => warnings.push(message),
   });
   const register = (type: string, open: OpenTable, description: string) =>
-    registry.register({ type, open, description }, { name: "maps-net", onError: "defer", deadlineMs: 10_000 });
+    registry.register({ type, open, description }, { name: "maps-net", onError: "defer", deadlineMs: 90_000 });
   // The plugin asks nothing else of its gateway.
   void plugin.setup({ tables: { register } } as never, {});
   return {

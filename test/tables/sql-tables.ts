@@ -11,6 +11,9 @@ import type { LookupTable, OpenTable, TableParameters, TableScope } from "@poste
 export const unavailable = "(unavailable)";
 export const unavailableForThisKey = "(unavailable for this key)";
 
+/** For whoever does not say how long an answer may take: the machine may stand still. */
+const amply = "60s";
+
 /** A set of tables that share their connections, as the tables of one gateway do. */
 export interface SqlTables extends AsyncDisposable {
   open(type: "pgsql" | "sqlite", parameters: TableParameters, name?: string): Promise<LookupTable>;
@@ -39,7 +42,7 @@ export function openSqlTables(directory: string): SqlTables {
     async open(type, parameters, name = "") {
       const open = openers.get(type);
       if (open === undefined) throw new Error(`the plugin registers no type ${type}`);
-      const table = await open(name, scope, parameters);
+      const table = await open(name, scope, name === "" ? { timeout: amply, ...parameters } : parameters);
       opened.push(table);
       return table;
     },
@@ -62,7 +65,7 @@ export async function ask(table: LookupTable, key: string): Promise<string | und
 /** A .cf file as an operator writes it. */
 export function writeCf(folder: string, name: string, parameters: Readonly<Record<string, string | number>>): string {
   const path = join(folder, name);
-  const lines = Object.entries(parameters).map(([key, value]) => `${key} = ${value}\n`);
+  const lines = Object.entries({ timeout: amply, ...parameters }).map(([key, value]) => `${key} = ${value}\n`);
   writeFileSync(path, `# a comment\n\n${lines.join("# another\n")}`);
   // Postfix waits until a file is no longer hot.
   utimesSync(path, 1e9, 1e9);

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConfigError } from "@postern/core";
 import { randomFrom, sample, seed } from "../sampling.ts";
 import { describeWith, temporaryFolder } from "../services/index.ts";
+import { undisturbed } from "../undisturbed.ts";
 import { ask, makeKeys, openSqlTables, Postmap, unavailable, unavailableForThisKey, writeCf } from "./sql-tables.ts";
 
 const random = randomFrom(seed);
@@ -218,15 +219,15 @@ describe("sqlite", () => {
     expect(await ask(table, "k")).toBe("first");
     oneRow(`${path}.new`, "second");
     renameSync(`${path}.new`, path);
-    await expect.poll(() => ask(table, "k"), { timeout: 1000, interval: 20 }).toBe("second");
+    await expect.poll(() => ask(table, "k"), { interval: 20 }).toBe("second");
     rmSync(path);
-    await expect.poll(() => ask(table, "k"), { timeout: 1000, interval: 20 }).toBe(unavailable);
+    await expect.poll(() => ask(table, "k"), { interval: 20 }).toBe(unavailable);
     writeFileSync(`${path}.new`, "no database at all ".repeat(500));
     renameSync(`${path}.new`, path);
     expect(await ask(table, "k")).toBe(unavailable);
     oneRow(`${path}.new`, "third");
     renameSync(`${path}.new`, path);
-    await expect.poll(() => ask(table, "k"), { timeout: 1000, interval: 20 }).toBe("third");
+    await expect.poll(() => ask(table, "k"), { interval: 20 }).toBe("third");
   });
 
   test("a change in the file is seen at once", async () => {
@@ -245,14 +246,15 @@ describe("sqlite", () => {
     oneRow(path, "value");
     await using tables = openSqlTables(folder.path);
     const query = "SELECT v FROM t WHERE k = '%s'";
-    const patient = await tables.open("sqlite", { dbpath: path, query, timeout: "20s" });
+    const patient = await tables.open("sqlite", { dbpath: path, query, timeout: "60s" });
     const hasty = await tables.open("sqlite", { dbpath: path, query, timeout: "50ms" });
     using writer = new DatabaseSync(path);
     writer.exec("BEGIN EXCLUSIVE");
     const waiting = ask(patient, "k");
     expect(await ask(hasty, "k")).toBe(unavailable);
     writer.exec("COMMIT");
-    expect([await waiting, await ask(hasty, "k")]).toEqual(["value", "value"]);
+    expect(await waiting).toBe("value");
+    await undisturbed(async () => expect(await ask(hasty, "k")).toBe("value"));
   });
 
   test("opened while locked, asked when closed", async () => {
@@ -268,7 +270,7 @@ describe("sqlite", () => {
     });
     expect(await ask(table, "k")).toBe(unavailable);
     writer.exec("ROLLBACK");
-    expect(await ask(table, "k")).toBe("value");
+    await undisturbed(async () => expect(await ask(table, "k")).toBe("value"));
     await table.close();
     expect(await ask(table, "k")).toBe(unavailable);
   });
@@ -284,25 +286,20 @@ describe("sqlite", () => {
       ...parameters,
       query: `${count} UNION ALL SELECT v FROM t WHERE k = '%s'`,
     });
-    let longestPause = 0;
-    let last = performance.now();
-    const pulse = setInterval(() => {
-      longestPause = Math.max(longestPause, performance.now() - last);
-      last = performance.now();
-    }, 5);
-    const asked = performance.now();
+    // Blocked, the process would not come to this before the answer.
+    let beats = 0;
+    const pulse = setInterval(() => (beats += 1), 5);
     expect(await ask(slow, "slow")).toBe(unavailable);
-    const answered = performance.now();
-    expect(await ask(slow, "k")).toBe(unavailable);
+    expect(beats).toBeGreaterThan(2);
     clearInterval(pulse);
-    expect(longestPause).toBeLessThan((answered - asked) * 0.9);
+    expect(await ask(slow, "k")).toBe(unavailable);
     await expect.poll(() => ask(slow, "k")).toBe("0,value");
   });
 
   test("an answer without end is ended, for its key alone", async () => {
     await using tables = openSqlTables(folder.path);
     const rows = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE '%s' = 'all') SELECT '%s' || x FROM c"; // prettier-ignore
-    const table = await tables.open("sqlite", { dbpath, timeout: "20s", query: rows });
+    const table = await tables.open("sqlite", { dbpath, timeout: "60s", query: rows });
     expect(await Promise.all(["all", "k"].map((key) => ask(table, key)))).toEqual([unavailableForThisKey, "k1"]);
   });
 
