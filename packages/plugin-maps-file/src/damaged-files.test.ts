@@ -12,7 +12,7 @@ import type { Database } from "./follow/database.ts";
 import { buildCdb, tableTypes } from "./index.ts";
 import { openLmdb } from "./lmdb/lmdb-file.ts";
 
-vi.setConfig({ testTimeout: sample(30_000, 900_000) });
+vi.setConfig({ testTimeout: sample(120_000, 900_000) });
 
 const folder = mkdtempSync(join(tmpdir(), "postern-damage-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

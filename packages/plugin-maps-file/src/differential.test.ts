@@ -13,7 +13,7 @@ import { openLmdb } from "./lmdb/lmdb-file.ts";
 import { group, passwd, type SystemFile } from "./unix/system-file.ts";
 import { openSystemTable } from "./unix/unix-table.ts";
 
-vi.setConfig({ testTimeout: sample(30_000, 900_000) });
+vi.setConfig({ testTimeout: sample(120_000, 900_000) });
 
 const folder = mkdtempSync(join(tmpdir(), "postern-files-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -42,7 +42,7 @@ function open(spec: string, warnings: string[] = []) {
     guard: createGuard(systemClock, () => undefined),
     warn: (message) => warnings.push(message),
   });
-  const owner = { name: "maps-file", onError: "defer", deadlineMs: 10_000 } as const;
+  const owner = { name: "maps-file", onError: "defer", deadlineMs: 90_000 } as const;
   for (const type of tableTypes) {
     if (["hash", "btree", "cdb", "lmdb", "unix"].includes(type.type)) registry.register(type, owner);
   }

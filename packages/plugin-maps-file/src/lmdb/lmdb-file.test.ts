@@ -10,7 +10,7 @@ import { BrokenFile, TornRead } from "../follow/broken-file.ts";
 import type { Octets } from "../follow/octets.ts";
 import { openLmdb, SharedLmdb } from "./lmdb-file.ts";
 
-vi.setConfig({ testTimeout: sample(30_000, 900_000) });
+vi.setConfig({ testTimeout: sample(120_000, 900_000) });
 
 const folder = mkdtempSync(join(tmpdir(), "postern-lmdb-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

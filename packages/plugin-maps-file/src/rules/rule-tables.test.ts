@@ -82,7 +82,7 @@ function askPostmap(spec: string, keys: readonly string[]): Postmap | undefined 
   const { stdout, stderr, error } = spawnSync("postmap", ["-c", folder, "-q", "-", spec], {
     encoding: "utf8",
     input: keys.map((key) => `${key}\n`).join(""),
-    timeout: 5_000,
+    timeout: 20_000,
   });
   if (error !== undefined) return undefined;
   const warnings = stderr
@@ -397,7 +397,7 @@ describe.skipIf(!hasPostmap)("generated", () => {
 
   test.for(kinds)(
     "rules of $type, as the real postmap",
-    { timeout: sample(60_000, 600_000) },
+    { timeout: sample(120_000, 600_000) },
     async ({ type, atoms, suffixes, flags }) => {
       const choose = chooser(seed + 20261123);
       let compared = 0;
@@ -416,7 +416,7 @@ describe.skipIf(!hasPostmap)("generated", () => {
     },
   );
 
-  test("networks, as the real postmap", { timeout: sample(60_000, 600_000) }, async () => {
+  test("networks, as the real postmap", { timeout: sample(120_000, 600_000) }, async () => {
     const choose = chooser(seed + 7);
     const { below, pick, many } = choose;
     const octet = () => pick(["0", "1", "10", "127", "128", "255"]);
