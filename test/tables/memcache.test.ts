@@ -23,7 +23,7 @@ describeWith(["memcached", "postmap"], "memcache tables", () => {
   });
 
   function writeCf(name: string, settings: Readonly<Record<string, string>>): string {
-    const all = { memcache: `inet:127.0.0.1:${memcached.port}`, ...settings };
+    const all = { memcache: `inet:127.0.0.1:${memcached.port}`, timeout: "60", ...settings };
     const path = join(folder.path, name);
     writeFileSync(
       path,

@@ -119,7 +119,14 @@ describeWith(["mariadbd", "mariadb-install-db", "postmap"], "mysql tables, as th
     server = await startMariadb({ folder: folder.path, sql: schema(), args });
     tables = mysqlTables(folder.path);
     postmap = new Postmap(folder.path);
-    login = { hosts: `127.0.0.1:${server.port}`, user: "mail", password: `se'cret "\\`, dbname: "mail" };
+    login = {
+      hosts: `127.0.0.1:${server.port}`,
+      user: "mail",
+      password: `se'cret "\\`,
+      dbname: "mail",
+      connect_timeout: "60s",
+      query_timeout: "60s",
+    };
     writeFileSync(join(folder.path, "domains"), "example.test\n.other.test\n");
   });
   afterAll(async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { randomFrom, sample, seed } from "../sampling.ts";
 import { describeWith, startRedis, temporaryFolder, type Redis } from "../services/index.ts";
+import { undisturbed } from "../undisturbed.ts";
 import { ask, createNetTables, randomKeys, unavailable, type NetTables } from "./net-tables.ts";
 import { startNetServer } from "../../packages/plugin-maps-net/src/net-server.fixture.ts";
 
@@ -17,7 +18,8 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-const open = (parameters: Readonly<Record<string, unknown>>) => tables.open({ type: "redis", ...parameters });
+const open = (parameters: Readonly<Record<string, unknown>>) =>
+  tables.open({ type: "redis", timeout: "60s", ...parameters });
 
 describeWith(["redis-server", "redis-cli"], "redis tables", () => {
   let redis: Redis;
@@ -249,17 +251,19 @@ describe("a server that is no Redis", () => {
   test.for(rubbish.map((text) => ({ text, name: JSON.stringify(text.slice(0, 20)) })))(
     "rubbish $name, and the next key is served afresh",
     async ({ text }) => {
-      let first = true;
-      await using server = await startNetServer(one, (request, socket) => {
-        for (const [, key = ""] of request.matchAll(argument)) {
-          socket.write(first ? text : reply(key), "latin1");
-          first = false;
-        }
+      await undisturbed(async () => {
+        let first = true;
+        await using server = await startNetServer(one, (request, socket) => {
+          for (const [, key = ""] of request.matchAll(argument)) {
+            socket.write(first ? text : reply(key), "latin1");
+            first = false;
+          }
+        });
+        const table = await open({ hosts: `127.0.0.1:${server.port}`, timeout: "300ms" });
+        expect(await ask(table, "k0")).toBe(unavailable);
+        expect(await ask(table, "k1")).toBe("v-k1");
+        expect(server.made).toBe(2);
       });
-      const table = await open({ hosts: `127.0.0.1:${server.port}`, timeout: "300ms" });
-      expect(await ask(table, "k0")).toBe(unavailable);
-      expect(await ask(table, "k1")).toBe("v-k1");
-      expect(server.made).toBe(2);
     },
   );
 
@@ -296,20 +300,22 @@ describe("a server that is no Redis", () => {
   });
 
   test("a late answer is not that of the next key; silence ends", async () => {
-    let slow: (() => void) | undefined;
-    await using server = await startNetServer(one, (request, socket) => {
-      for (const [, key = ""] of request.matchAll(argument)) {
-        if (key === "k0") slow = () => socket.write(reply(key));
-        else {
-          slow?.();
-          setImmediate(() => socket.write(reply(key)));
+    await undisturbed(async () => {
+      let slow: (() => void) | undefined;
+      await using server = await startNetServer(one, (request, socket) => {
+        for (const [, key = ""] of request.matchAll(argument)) {
+          if (key === "k0") slow = () => socket.write(reply(key));
+          else {
+            slow?.();
+            setImmediate(() => socket.write(reply(key)));
+          }
         }
-      }
+      });
+      const table = await open({ hosts: `127.0.0.1:${server.port}`, timeout: "200ms" });
+      expect(await ask(table, "k0")).toBe(unavailable);
+      expect(await ask(table, "k1")).toBe("v-k1");
+      expect(server.made).toBe(2);
     });
-    const table = await open({ hosts: `127.0.0.1:${server.port}`, timeout: "200ms" });
-    expect(await ask(table, "k0")).toBe(unavailable);
-    expect(await ask(table, "k1")).toBe("v-k1");
-    expect(server.made).toBe(2);
   });
 
   test("it accepts and says nothing, also to the login", async () => {
