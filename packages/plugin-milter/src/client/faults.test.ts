@@ -2,8 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { definePlugin, reject } from "@postern/core";
 import { createTestGateway, smtp } from "@postern/testkit";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { undisturbed } from "../../../../test/undisturbed.ts";
 import plugin from "../index.ts";
 import { encodeResponse, type CommandKind, type Response } from "../protocol/index.ts";
 import { config, deliver, mail, start, startOne } from "./gateway.fixture.ts";
@@ -68,24 +69,26 @@ describe.each(rubbish)("%s", (what, reason, acts) => {
     "at %s",
     async (stage) => {
       const script = { [stage]: () => acts };
-      const given = { commandTimeout: "40ms", contentTimeout: "40ms" };
-      const { gateway, milter } = await startOne({ script, given });
-      const said = await converse(gateway);
-      const stands = after(stage);
-      const usual = ["220", "250", "250", "250", "250"];
-      expect(codes(said.slice(0, stands + 1))).toBe(
-        usual
-          .slice(0, stands + 1)
-          .with(stands, "451")
-          .join(" "),
-      );
-      if (stands < 4) expect(said[stands + 1] ?? "503").toMatch(/^451 4\.7\.1|^503/);
-      expect(gateway.deliveries).toEqual([]);
-      await poll(() => milter.open).toBe(0);
-      // A negotiation answered with a reply code is no reply.
-      expect(gateway.log.filter((line) => line.includes("milter m0")).join()).toContain(
-        reason === "timeout" ? "within 40 ms" : "",
-      );
+      const given = reason === "timeout" ? { commandTimeout: "40ms", contentTimeout: "40ms" } : {};
+      await undisturbed(async () => {
+        const { gateway, milter } = await startOne({ script, given });
+        const said = await converse(gateway);
+        const stands = after(stage);
+        const usual = ["220", "250", "250", "250", "250"];
+        expect(codes(said.slice(0, stands + 1))).toBe(
+          usual
+            .slice(0, stands + 1)
+            .with(stands, "451")
+            .join(" "),
+        );
+        if (stands < 4) expect(said[stands + 1] ?? "503").toMatch(/^451 4\.7\.1|^503/);
+        expect(gateway.deliveries).toEqual([]);
+        await poll(() => milter.open).toBe(0);
+        // A negotiation answered with a reply code is no reply.
+        expect(gateway.log.filter((line) => line.includes("milter m0")).join()).toContain(
+          reason === "timeout" ? "within 40 ms" : "",
+        );
+      });
     },
   );
 });
@@ -192,18 +195,20 @@ test("nobody listens: put off, and after five failures not even tried until a se
 });
 
 test("progress stretches the end of a message", async () => {
-  const { gateway, milter } = await startOne({
-    script: { endOfMessage: () => [] },
-    given: { contentTimeout: "150ms" },
+  await undisturbed(async () => {
+    const { gateway, milter } = await startOne({
+      script: { endOfMessage: () => [] },
+      given: { contentTimeout: "150ms" },
+    });
+    const said = deliver(gateway).then((last) => last);
+    await poll(() => milter.heard).toContain("endOfMessage");
+    for (let count = 0; count < 5; count += 1) {
+      await delay(60);
+      milter.answer(replies.progress);
+    }
+    milter.answer(replies.continue);
+    expect(await said).toMatch(/^250/);
   });
-  const said = deliver(gateway).then((last) => last);
-  await vi.waitUntil(() => milter.heard.includes("endOfMessage"), { interval: 2 });
-  for (let count = 0; count < 5; count += 1) {
-    await delay(60);
-    milter.answer(replies.progress);
-  }
-  milter.answer(replies.continue);
-  expect(await said).toMatch(/^250/);
 });
 
 test.each<[what: string, response: Response]>([
@@ -264,13 +269,13 @@ test("another scanner's refusal calls a milter off; the next message of the sess
         scan: async () => {
           count += 1;
           if (count > 1) return undefined;
-          await vi.waitUntil(() => milter.heard.some((line) => line.startsWith("body")), { interval: 2 });
+          await poll(() => milter.heard.some((line) => line.startsWith("body"))).toBe(true);
           return reject("no");
         },
       });
     },
   });
-  const milters = [{ address: milter.address, onError: "defer", commandTimeout: "200ms" }];
+  const milters = [{ address: milter.address, onError: "defer" }];
   const gateway = await createTestGateway(config, { plugins: [[plugin, { milters }], refuser] });
   const dialogue = deliver(gateway).expect(/^550 5\.7\.1 no/);
   await dialogue;
@@ -291,33 +296,34 @@ test("another scanner's refusal calls a milter off; the next message of the sess
   await milter[Symbol.asyncDispose]();
 });
 
-test("called off, a silent milter is waited for no longer than for a command", async () => {
-  const milter = await startScriptedMilter({ script: { endOfMessage: () => [] } });
-  const refuser = definePlugin({
-    name: "refuser",
-    apiVersion: 1,
-    options: z.strictObject({}),
-    setup(gateway) {
-      gateway.scanner({
-        name: "refuser",
-        description: "refuses",
-        onError: "defer",
-        scan: async () => {
-          await vi.waitUntil(() => milter.heard.includes("endOfMessage"), { interval: 2 });
-          return reject("no");
-        },
-      });
-    },
-  });
-  const milters = [{ address: milter.address, onError: "defer", commandTimeout: "50ms", contentTimeout: "1h" }];
-  const gateway = await createTestGateway(config, { plugins: [[plugin, { milters }], refuser] });
-  await deliver(gateway)
-    .expect(/^550 5\.7\.1 no/)
-    .say("MAIL FROM:<c@example.net>")
-    .expect(/^451 4\.7\.1/);
-  await gateway.close();
-  await milter[Symbol.asyncDispose]();
-});
+test("called off, a silent milter is waited for no longer than for a command", () =>
+  undisturbed(async () => {
+    const milter = await startScriptedMilter({ script: { endOfMessage: () => [] } });
+    const refuser = definePlugin({
+      name: "refuser",
+      apiVersion: 1,
+      options: z.strictObject({}),
+      setup(gateway) {
+        gateway.scanner({
+          name: "refuser",
+          description: "refuses",
+          onError: "defer",
+          scan: async () => {
+            await poll(() => milter.heard).toContain("endOfMessage");
+            return reject("no");
+          },
+        });
+      },
+    });
+    const milters = [{ address: milter.address, onError: "defer", commandTimeout: "50ms", contentTimeout: "1h" }];
+    const gateway = await createTestGateway(config, { plugins: [[plugin, { milters }], refuser] });
+    await deliver(gateway)
+      .expect(/^550 5\.7\.1 no/)
+      .say("MAIL FROM:<c@example.net>")
+      .expect(/^451 4\.7\.1/);
+    await gateway.close();
+    await milter[Symbol.asyncDispose]();
+  }));
 
 describe("connections kept for the next session", () => {
   test("one serves many sessions; none stays at the end", async () => {
