@@ -3,6 +3,7 @@
 import type { Socket } from "node:net";
 import { createFakeClock, sampleMessage } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
+import { undisturbed } from "../../../test/undisturbed.ts";
 import { engineOn, startFake, type FakeClamd } from "./fake-clamd.fixture.ts";
 
 const nobody = { path: "/nonexistent/clamd.sock" };
@@ -41,22 +42,30 @@ describe("the next one has the message", () => {
   });
 
   test("one that hangs is asked whether it lives; without PONG the next has the message within the deadline", async () => {
-    const first = await startFake({ onStream: () => undefined, hangs: () => true });
-    const second = await startFake();
-    const engine = engineOn([first.address, second.address], { deadlineMs: 200 });
-    expect(await ask(engine)).toBeUndefined();
-    expect(await ask(engine)).toBeUndefined();
-    expect([streams(first), streams(second)]).toEqual([1, 2]);
-    await expect.poll(() => first.open).toBe(0);
+    await undisturbed(async () => {
+      const first = await startFake({ onStream: () => undefined, hangs: () => true });
+      const second = await startFake();
+      const engine = engineOn([first.address, second.address], { deadlineMs: 800 });
+      expect(await ask(engine)).toBeUndefined();
+      expect(await ask(engine)).toBeUndefined();
+      expect([streams(first), streams(second)]).toEqual([1, 2]);
+      await expect.poll(() => first.open).toBe(0);
+    });
   });
 
   test("one that is slow and answers PING keeps it", async () => {
-    const first = await startFake({ onStream: ({ answer }) => setTimeout(() => answer("stream: V FOUND"), 150) });
-    const second = await startFake();
-    const engine = engineOn([first.address, second.address], { deadlineMs: 200 });
-    expect(await ask(engine)).toMatchObject({ kind: "reject" });
-    expect(first.commands).toContain("zPING");
-    expect(second.connections).toBe(0);
+    await undisturbed(async () => {
+      const pinged = Promise.withResolvers<void>();
+      const first = await startFake({
+        onStream: ({ answer }) => void pinged.promise.then(() => answer("stream: V FOUND")),
+        hangs: () => (pinged.resolve(), false),
+      });
+      const second = await startFake();
+      const engine = engineOn([first.address, second.address], { deadlineMs: 800 });
+      expect(await ask(engine)).toMatchObject({ kind: "reject" });
+      expect(first.commands).toContain("zPING");
+      expect(second.connections).toBe(0);
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 // Commands with real programs: what they read, what their end means, and that nothing of them is left.
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -9,12 +9,20 @@ import {
   ScannerFailure,
   systemClock,
   type Blob,
+  type Clock,
   type DeliveryRequest,
   type EditPart,
   type Outcome,
   type Spool,
 } from "@postern/core";
-import { sampleMessage, sampleRecipient, sampleSession, sampleTransaction } from "@postern/testkit";
+import {
+  createFakeClock,
+  type FakeClock,
+  sampleMessage,
+  sampleRecipient,
+  sampleSession,
+  sampleTransaction,
+} from "@postern/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { expandArguments, LooksLikeOption, unknownMacros, type Facts } from "./arguments.ts";
 import { createCommandScanner } from "./command-scanner.ts";
@@ -52,6 +60,7 @@ async function deliver(
   command: Partial<PipeCommand> & Pick<PipeCommand, "argv">,
   request = requestFor(),
   signal = new AbortController().signal,
+  clock: Clock = systemClock,
 ): Promise<Outcome[]> {
   const whole: PipeCommand = {
     directory: folder,
@@ -60,12 +69,12 @@ async function deliver(
     eol: "lf",
     nullSender: "MAILER-DAEMON",
     size: undefined,
-    timeLimit: 10_000,
+    timeLimit: 90_000,
     maxRecipients: 50,
     concurrency: 5,
     ...command,
   };
-  const transport = createPipeTransport(new Map([["one", whole]]), { clock: systemClock, recipientDelimiter: "+" });
+  const transport = createPipeTransport(new Map([["one", whole]]), { clock, recipientDelimiter: "+" });
   const outcomes: Outcome[] = [];
   const settle = (_: unknown, outcome: Outcome): void => void outcomes.push(outcome);
   const report = await transport.deliver(request, { settle, signal });
@@ -120,7 +129,11 @@ describe("a command's end", () => {
   test("at its time limit it is killed with its children", async () => {
     const pids = join(folder, "hanging");
     const hanging = sh('sleep 60 & echo $! >"$1"; sleep 60', pids);
-    const said = await deliver({ argv: hanging, timeLimit: 100 });
+    const clock = createFakeClock();
+    const delivery = deliver({ argv: hanging, timeLimit: 100 }, undefined, undefined, clock);
+    await expect.poll(() => existsSync(pids) && readFileSync(pids, "utf8")).toMatch(/^\d+\n/);
+    await clock.run(100);
+    const said = await delivery;
     expect(told(said)).toBe('bounced 5.3.0 Command time limit exceeded: "/bin/sh"');
     await expect.poll(() => alive(readFileSync(pids, "utf8"))).toBe(false);
   });
@@ -129,24 +142,25 @@ describe("a command's end", () => {
     const pids = join(folder, "left");
     expect(told(await deliver({ argv: sh('sleep 60 & echo $! >"$1"; exit 75', pids) }))).toMatch(/^deferred 4\.3\.0/);
     await expect.poll(() => alive(readFileSync(pids, "utf8"))).toBe(false);
-    const daemon = sh('sleep 0.3 </dev/null >/dev/null 2>&1 & echo $! >"$1"; exit 0', pids);
+    const daemon = sh('sleep 60 </dev/null >/dev/null 2>&1 & echo $! >"$1"; exit 0', pids);
     expect(told(await deliver({ argv: daemon }))).toMatch(/^delivered/);
     expect(alive(readFileSync(pids, "utf8"))).toBe(true);
+    process.kill(Number(readFileSync(pids, "utf8")));
   });
 
-  test.each<[what: string, timeLimit: number, abortMs: number]>([
-    ["its time limit", 150, 10_000],
-    ["being called off", 10_000, 150],
-  ])(
-    "an end that it has come to by itself stands, with %s before its children let go",
-    async (_, timeLimit, abortMs) => {
-      const controller = new AbortController();
-      const timer = setTimeout(() => controller.abort(), abortMs);
-      const said = await deliver({ argv: sh("sleep 60 & exit 0"), timeLimit }, undefined, controller.signal);
-      clearTimeout(timer);
-      expect(told(said)).toBe("delivered 2.0.0 delivered via /bin/sh");
-    },
-  );
+  test.each<[what: string, next: (clock: FakeClock, controller: AbortController) => unknown]>([
+    ["its time limit", (clock) => clock.run(150)],
+    ["being called off", (_, controller) => controller.abort()],
+  ])("an end that it has come to by itself stands, with %s before its children let go", async (_, next) => {
+    const controller = new AbortController();
+    const clock = createFakeClock();
+    const argv = sh("sleep 60 & exit 0");
+    const delivery = deliver({ argv, timeLimit: 150 }, undefined, controller.signal, clock);
+    // Its time limit, and that of its children, which begins with its end.
+    await expect.poll(() => clock.pending).toBe(2);
+    await next(clock, controller);
+    expect(told(await delivery)).toBe("delivered 2.0.0 delivered via /bin/sh");
+  });
 
   test("without a free descriptor it is not started, and nothing else comes to harm", async () => {
     const script = `

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { ConfigError, PosternError } from "../errors.ts";
+import { undisturbed } from "../../../../test/undisturbed.ts";
 import { askControl } from "./client.ts";
 import { openControl, type ControlCommands } from "./server.ts";
 
@@ -64,7 +65,7 @@ describe("control socket", () => {
       slow: () => new Promise((resolve) => setTimeout(() => resolve("done"), 150)),
     };
     const server = await openControl(directory, slow, { idleMs: 30 });
-    expect(await askControl(directory, { command: "slow" })).toBe("done");
+    await undisturbed(async () => expect(await askControl(directory, { command: "slow" })).toBe("done"));
     expect(await raw(server.path, "", 1)).toBe("");
     await server.close();
   });

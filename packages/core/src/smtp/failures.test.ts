@@ -1,6 +1,6 @@
 // A plugin, a scanner, the spool or the queue that fails: the client is told to try again, other sessions go on, nothing leaks.
 import { createFakeClock } from "@postern/testkit";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { PosternError } from "../errors.ts";
 import { createHooks, type PluginHooks } from "../hooks/index.ts";
 import { createNamelessFiles, createSpooler, type Spool, type Spooler } from "../message/index.ts";
@@ -299,7 +299,7 @@ describe("the client goes while its message is being queued", () => {
     talk.send(`${"body\r\n".repeat(99)}.\r\n`);
     await queueing.promise;
     talk.stream.destroy();
-    await vi.waitFor(() => expect(front.events.at(-1)?.kind).toBe("disconnected"));
+    await expect.poll(() => front.events.at(-1)?.kind).toBe("disconnected");
     expect(front.held).toBe(1);
     mayFinish.resolve();
     await front.idle();

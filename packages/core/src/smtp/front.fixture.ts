@@ -186,7 +186,7 @@ export async function createFront(options: FrontOptions = {}): Promise<Front> {
     },
     async idle() {
       for (let turns = 0; held > 0; turns += 1) {
-        if (turns > 5000) throw new Error(`${held} generations are still held`);
+        if (turns > 60_000) throw new Error(`${held} generations are still held`);
         await new Promise((resolve) => (turns < 100 ? setImmediate(resolve) : setTimeout(resolve, 1)));
       }
     },

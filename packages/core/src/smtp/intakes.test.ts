@@ -1,6 +1,6 @@
 // Content on its way to an engine that begins early: what it is given is what the message will be, however it came; and it is told when nobody
 // will ask.
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { randomFrom, sample, seed } from "../../../../test/sampling.ts";
 import { createNamelessFiles, createSpooler, type Spool } from "../message/index.ts";
 import { reject } from "../model/index.ts";
@@ -199,7 +199,7 @@ describe("when nobody will ask, it is told at once", () => {
     expect(begun.map(({ signal, text }) => [signal.aborted, text])).toEqual([[false, beginning]]);
     end(talk);
     if (reply !== undefined) expect(await talk.reply()).toMatch(reply);
-    await vi.waitFor(() => expect(begun[0]?.signal.aborted).toBe(true));
+    await expect.poll(() => begun[0]?.signal.aborted).toBe(true);
     expect([begun.length, scanned, front.queue]).toEqual([1, [], []]);
     talk.stream.destroy();
     await front.idle();
@@ -210,9 +210,9 @@ describe("when nobody will ask, it is told at once", () => {
     const { talk, front } = await open({ scanners, limits: { messageSizeBytes: 100 } });
     await talk.say("DATA");
     talk.send("x\r\n".repeat(30));
-    await vi.waitFor(() => expect(begun[0]?.text).toBe("x\r\n".repeat(30)));
+    await expect.poll(() => begun[0]?.text).toBe("x\r\n".repeat(30));
     talk.send("x\r\n".repeat(30));
-    await vi.waitFor(() => expect(begun[0]?.signal.aborted).toBe(true));
+    await expect.poll(() => begun[0]?.signal.aborted).toBe(true);
     expect(await talk.say(".")).toMatch(/^552 /);
     expect(front.queue).toEqual([]);
   });

@@ -48,7 +48,7 @@ describe("limits on sessions", () => {
       const talk = front.connect();
       expect((await talk.reply()).slice(0, 3)).toBe(expected);
       talk.stream.destroy();
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await front.idle();
     }
     await clock.run(60_000);
     expect(await front.connect().reply()).toMatch(/^220/);
