@@ -39,6 +39,7 @@ it(
     for (let round = 0; round < rounds; round += 1) {
       const load = startLoad({ port: gateway.port, sessions: 6, next: () => number++ });
       await delay(100 + random() * 300);
+      await until(() => load.sent.filter(isAcknowledged).length > 100);
       await again();
       await load.ended;
       acknowledged.push(...load.sent.filter(isAcknowledged).map(({ mail }) => mail.number));

@@ -40,6 +40,7 @@ describeWith(["smtp-source"], "kill -9", () => {
       const load = startLoad({ port, next: () => number++ });
       const source = runSmtpSource({ port, messages: 100_000, sessions: 2, args: ["-d"], bodyBytes: 2000 });
       await delay(50 + random() * 800);
+      await until(() => load.sent.filter(isAcknowledged).length > 10);
       await gateway.kill();
       const endedAt = performance.now();
       await Promise.all([load.stop(), source]);

@@ -9,6 +9,7 @@ import { mountPowerDisk, requirePowerDisk } from "../../services/disk.ts";
 import { temporaryFolder } from "../../services/folder.ts";
 import { freePort } from "../../services/ports.ts";
 import { startGateway } from "../gateway.ts";
+import { until } from "../until.ts";
 import { balance, completion, type Ledger } from "./ledger.ts";
 import { isAcknowledged, startLoad, type Sent } from "./load.ts";
 import { startNextHop } from "./next-hop.ts";
@@ -63,6 +64,7 @@ async function cutAgainAndAgain(times: number, env: NodeJS.ProcessEnv = {}, pati
     nextHop.setMood(round % 2 === 0 ? "refuse connection" : "take");
     const load = startLoad({ port, next: () => number++, goOn: isAcknowledged });
     await delay(100 + random() * 500);
+    await until(() => load.sent.filter(isAcknowledged).length > 10);
     disk.cut();
     await load.stop();
     await gateway.kill();
