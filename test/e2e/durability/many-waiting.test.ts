@@ -64,7 +64,7 @@ describeWith(["smtp-source"], "many waiting messages", () => {
     // Both have taken the same since they started.
     expect(memory.now - without.now).toBeLessThan(isLong ? 300 : 100);
     expect(Math.max(second.memory.now, third.memory.now)).toBeLessThan(400);
-    expect(Math.max(second.seconds, third.seconds)).toBeLessThan(10);
+    expect(Math.max(second.cpuSeconds, third.cpuSeconds)).toBeLessThan(10);
     expect(ratio).toBeGreaterThan(isLong ? 0.8 : 0.5);
   });
 });
@@ -77,8 +77,9 @@ interface Memory {
 
 interface Started {
   readonly gateway: GatewayProcess;
-  /** From its start to 220. */
+  /** From its start to 220, and what it worked in them, which a machine that stands still or is busy adds nothing to. */
   readonly seconds: number;
+  readonly cpuSeconds: number;
   /** Right after it. */
   readonly memory: Memory;
 }
@@ -87,9 +88,10 @@ async function timedStart(what: string, options: GatewayOptions): Promise<Starte
   const begun = performance.now();
   const gateway = await startGateway(options);
   const seconds = Number(secondsSince(begun));
+  const cpuSeconds = cpuSecondsOf(gateway);
   const memory = memoryOf(gateway);
-  say(`start ${what}: ${seconds} s to 220, ${memory.now} MB, at most ${memory.peak} MB`);
-  return { gateway, seconds, memory };
+  say(`start ${what}: ${seconds} s to 220, ${cpuSeconds} s of them work, ${memory.now} MB, at most ${memory.peak} MB`);
+  return { gateway, seconds, cpuSeconds, memory };
 }
 
 /** Messages a second, of 4 KB, over 20 sessions. */
@@ -98,6 +100,14 @@ async function acceptRate(port: number): Promise<number> {
   const { milliseconds, status, errors } = await runSmtpSource(load);
   expect(status, errors).toBe(0);
   return (messagesARound * 1000) / milliseconds;
+}
+
+/** utime and stime of proc_pid_stat(5), which counts in hundredths. */
+function cpuSecondsOf({ pid }: GatewayProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 function memoryOf({ pid }: GatewayProcess): Memory {
