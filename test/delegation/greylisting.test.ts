@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { talk } from "../e2e/client.ts";
+import { undisturbed } from "../undisturbed.ts";
 import { startReceiving } from "./receiving.ts";
 import {
   describeWith,
@@ -39,42 +40,44 @@ async function sendUntilTaken(port: number, sender: string): Promise<string> {
 
 describeWith(["root", "postgrey"], "postgrey", () => {
   test("puts a stranger off and then lets it in; absent, stopped or killed its default action stands", async () => {
-    using folder = temporaryFolder();
-    await using postgrey = await startPostgrey({ folder: folder.path });
-    const { address } = postgrey;
-    const service = {
-      address,
-      timeout: "1s",
-      tryLimit: 1,
-      retryDelay: "10ms",
-      defaultAction: "451 4.3.5 no postgrey",
-    };
-    await using gateway = await startReceiving({
-      plugins: [["@postern/plugin-policy", { services: { postgrey: service } }]],
-      policy: { rcpt: ["reject_unauth_destination", "check_policy_service postgrey"] },
-    });
-    const { port } = gateway;
-    expect(await send(port, "a@client.test")).toMatch(
-      /^450 4\.2\.0 <alice@example\.test>: Recipient address rejected: Greylisted/,
-    );
-    expect(await sendUntilTaken(port, "a@client.test")).toMatch(/^250 2\.0\.0 /);
-    expect(await send(port, "a@client.test")).toMatch(/^250 /);
-    expect(await send(port, "b@client.test")).toMatch(/^450 4\.2\.0 /);
+    await undisturbed(async () => {
+      using folder = temporaryFolder();
+      await using postgrey = await startPostgrey({ folder: folder.path });
+      const { address } = postgrey;
+      const service = {
+        address,
+        timeout: "2s",
+        tryLimit: 1,
+        retryDelay: "10ms",
+        defaultAction: "451 4.3.5 no postgrey",
+      };
+      await using gateway = await startReceiving({
+        plugins: [["@postern/plugin-policy", { services: { postgrey: service } }]],
+        policy: { rcpt: ["reject_unauth_destination", "check_policy_service postgrey"] },
+      });
+      const { port } = gateway;
+      expect(await send(port, "a@client.test")).toMatch(
+        /^450 4\.2\.0 <alice@example\.test>: Recipient address rejected: Greylisted/,
+      );
+      expect(await sendUntilTaken(port, "a@client.test")).toMatch(/^250 2\.0\.0 /);
+      expect(await send(port, "a@client.test")).toMatch(/^250 /);
+      expect(await send(port, "b@client.test")).toMatch(/^450 4\.2\.0 /);
 
-    const standing = /^451 4\.3\.5 <alice@example\.test>: Recipient address rejected: no postgrey/;
-    await postgrey.pause();
-    for (let count = 0; count < 2; count++) expect(await send(port, "a@client.test")).toMatch(standing);
-    postgrey.resume();
-    expect(await send(port, "a@client.test")).toMatch(/^250 /);
-    await postgrey.kill();
-    for (let count = 0; count < 3; count++) expect(await send(port, "a@client.test")).toMatch(standing);
-    await using again = await startPostgrey({ folder: folder.path, port: postgrey.port });
-    expect(await send(port, "a@client.test")).toMatch(/^250 /);
-    const lines = gateway.log().split("\n");
-    // Once a minute, however often it fails in it.
-    expect(lines.filter((line) => line.includes("; its default action "))).toHaveLength(1);
-    expect(lines.filter((line) => line.includes("answers again, after 2 questions without"))).toHaveLength(1);
-    expect(again.log()).toContain("action=pass, reason=triplet found");
+      const standing = /^451 4\.3\.5 <alice@example\.test>: Recipient address rejected: no postgrey/;
+      await postgrey.pause();
+      for (let count = 0; count < 2; count++) expect(await send(port, "a@client.test")).toMatch(standing);
+      postgrey.resume();
+      expect(await send(port, "a@client.test")).toMatch(/^250 /);
+      await postgrey.kill();
+      for (let count = 0; count < 3; count++) expect(await send(port, "a@client.test")).toMatch(standing);
+      await using again = await startPostgrey({ folder: folder.path, port: postgrey.port });
+      expect(await send(port, "a@client.test")).toMatch(/^250 /);
+      const lines = gateway.log().split("\n");
+      // Once a minute, however often it fails in it.
+      expect(lines.filter((line) => line.includes("; its default action "))).toHaveLength(1);
+      expect(lines.filter((line) => line.includes("answers again, after 2 questions without"))).toHaveLength(1);
+      expect(again.log()).toContain("action=pass, reason=triplet found");
+    });
   });
 });
 

@@ -21,6 +21,7 @@ import { command, repository } from "../e2e/gateway.ts";
 import { run } from "../e2e/run.ts";
 import { until } from "../e2e/until.ts";
 import { freePort, temporaryFolder } from "../services/index.ts";
+import { undisturbed } from "../undisturbed.ts";
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -175,11 +176,13 @@ describe("a proxy before the queue", () => {
       ["reject", inDoubt ? gone : "554 5.3.0 Content filter unavailable"],
       ["skip", inDoubt ? gone : "250 2.0.0 Ok: queued as"],
     ] as const) {
-      const world = await startWorld((sink) => proxyTo(sink, { onError, timeouts }), script);
-      expect(await send(world), onError).toContain(expected);
-      if (expected.startsWith("250")) await world.next.received(1);
-      else await queuedNothing(world);
-      expect(world.gateway.log.join("\n")).toMatch(/proxy/);
+      await undisturbed(async () => {
+        const world = await startWorld((sink) => proxyTo(sink, { onError, timeouts }), script);
+        expect(await send(world), onError).toContain(expected);
+        if (expected.startsWith("250")) await world.next.received(1);
+        else await queuedNothing(world);
+        expect(world.gateway.log.join("\n")).toMatch(/proxy/);
+      });
     }
   });
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { dial } from "../e2e/dialogue.ts";
 import type { GatewayProcess } from "../e2e/gateway.ts";
 import { until } from "../e2e/until.ts";
+import { undisturbed } from "../undisturbed.ts";
 import { describeDatabases, type Database } from "./databases.ts";
 import { attempt, lostStore, putOff, startGreylisting } from "./strangers.ts";
 
@@ -16,7 +17,7 @@ const linesWith = (gateway: GatewayProcess, text: string): readonly string[] =>
 
 function stateSql({ client, connection }: Database) {
   const shared = { client, connection: { ...connection, password: { file: "./password" } } };
-  return ["@postern/plugin-state-sql", { ...shared, timeout: "500ms", retryInterval: "200ms" }];
+  return ["@postern/plugin-state-sql", { ...shared, timeout: "1500ms", retryInterval: "200ms" }];
 }
 
 describeDatabases("greylisting shared", (database) => {
@@ -29,16 +30,22 @@ describeDatabases("greylisting shared", (database) => {
   afterAll(async () => {
     for (const gateway of gateways) await gateway[Symbol.asyncDispose]();
   });
+  /** Who has come back. */
+  let known = "";
   const ports = () => gateways.map(({ port }) => port) as [number, number];
   const [deferring, skipping] = [() => gateways[0] as GatewayProcess, () => gateways[1] as GatewayProcess];
 
   test("the first attempt at one, the retry at the other", async () => {
     const [one, other] = ports();
-    expect(await attempt(one, "a@source.test")).toBe(putOff);
-    expect(await attempt(other, "a@source.test")).toBe(putOff);
-    await delay(1100);
-    expect(await attempt(other, "a@source.test")).toMatch(/^250 /);
-    expect(await attempt(one, "a@source.test")).toMatch(/^250 /);
+    let tries = 0;
+    await undisturbed(async () => {
+      known = `a${(tries += 1)}@source.test`;
+      expect(await attempt(one, known)).toBe(putOff);
+      expect(await attempt(other, known)).toBe(putOff);
+      await delay(1100);
+      expect(await attempt(other, known)).toMatch(/^250 /);
+      expect(await attempt(one, known)).toMatch(/^250 /);
+    });
     expect(await attempt(one, "b@source.test")).toBe(putOff);
   });
 
@@ -48,22 +55,24 @@ describeDatabases("greylisting shared", (database) => {
     using session = await dial(one);
     await session.say("EHLO client.test");
     await session.say("MAIL FROM:<still@source.test>");
-    const begun = performance.now();
-    expect(await session.say("RCPT TO:<user@example.test>")).toMatch(lostStore);
-    expect(await session.say("RCPT TO:<other@example.test>")).toMatch(lostStore);
-    expect(performance.now() - begun).toBeLessThan(5000);
+    await undisturbed(async () => {
+      const begun = performance.now();
+      expect(await session.say("RCPT TO:<user@example.test>")).toMatch(lostStore);
+      expect(await session.say("RCPT TO:<other@example.test>")).toMatch(lostStore);
+      expect(performance.now() - begun).toBeLessThan(5000);
+    });
     expect(await session.say("RCPT TO:<user@elsewhere.test>")).toMatch(/^554 5\.7\.1/);
     expect(await attempt(other, "still@source.test")).toMatch(/^250 /);
     expect(linesWith(deferring(), "the state database fails")).toEqual([
       expect.stringContaining(
-        "plugin state-sql: the state database fails, and with it what asks it, until it is back: no answer within 500 ms",
+        "plugin state-sql: the state database fails, and with it what asks it, until it is back: no answer within 1500 ms",
       ),
     ]);
     database().service.resume();
     await until(async () => (await session.say("RCPT TO:<user@example.test>")) === putOff);
     expect(linesWith(deferring(), "the state database answers again")).toHaveLength(1);
     // Who had come back was known all the time.
-    expect(await attempt(one, "a@source.test")).toMatch(/^250 /);
+    expect(await attempt(one, known)).toMatch(/^250 /);
   });
 
   test("a database that dies and comes back", async () => {

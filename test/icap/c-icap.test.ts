@@ -133,7 +133,7 @@ describeWith(["clamd", "c-icap"], "c-icap", () => {
     await trial(
       {},
       {
-        deadlineMs: 2_000,
+        deadlineMs: 4_000,
         reasons: ["error", "timeout", "down", "tooLarge"],
         cases: [
           { name: "too large", message: Buffer.alloc((16 << 20) + 1, "x"), expect: { fails: "tooLarge" } },

@@ -204,7 +204,7 @@ describeWith(["clamd"], "clamd", () => {
     const own = temporaryFolder();
     await using odd = await startClamd({ folder: own.path, streamMaxBytes: 2_345_678 });
     const { plugin } = await pluginAt(`unix:${odd.socket}`, { maxSize: "50MB" });
-    await expect.poll(() => logOf(plugin), { timeout: 5_000, interval: 5 }).toContain("takes 2345678 bytes");
+    await expect.poll(() => logOf(plugin), { interval: 5 }).toContain("takes 2345678 bytes");
     await plugin.close();
     own[Symbol.dispose]();
   });
@@ -222,12 +222,10 @@ describeWith(["clamd"], "clamd", () => {
     await using one = await startClamd({ folder: own.path, streamMaxBytes: 5_000_000, lines });
     const { plugin } = await pluginAt(`unix:${one.socket}`, { maxSize: "3000000B", selfTest: true });
     if (found !== undefined) {
-      await expect.poll(() => logOf(plugin), { timeout: 5_000, interval: 5 }).toMatch(found);
+      await expect.poll(() => logOf(plugin), { interval: 5 }).toMatch(found);
     } else {
       // The clock of the test's stands still: two scans, of which the second ends the test.
-      await expect
-        .poll(() => one.log().match(/FOUND/g)?.length ?? logOf(plugin), { timeout: 5_000, interval: 5 })
-        .toBe(2);
+      await expect.poll(() => one.log().match(/FOUND/g)?.length ?? logOf(plugin), { interval: 5 }).toBe(2);
       expect(await logOf(plugin)).not.toContain("EICAR");
     }
     await plugin.close();

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { dial, hand } from "../e2e/dialogue.ts";
 import { startGateway, type GatewayProcess } from "../e2e/gateway.ts";
+import { undisturbed } from "../undisturbed.ts";
 import { describeWith, eicar, readMaildir, startClamd, temporaryFolder, type Clamd } from "../services/index.ts";
 
 /** What lies between gateway and clamd. `undefined`: nothing does. */
@@ -132,11 +133,18 @@ describeWith(["clamd"], "clamd's faults", () => {
     folder[Symbol.dispose]();
   });
 
+  /** Where the machine stands still for longer than the deadline, it is deferred, and sent again. */
+  const expectReply = (content: string, expected: RegExp): Promise<void> =>
+    undisturbed(async () => {
+      const reply = await send(content);
+      if (reply.startsWith("250 ")) taken += 1;
+      expect(reply).toMatch(expected);
+    });
+
   async function expectScanning(): Promise<void> {
     between.set(undefined);
-    expect(await send(clean())).toMatch(/^250 /);
-    expect(await send(infected())).toMatch(/^550 5\.7\.1 infected: /);
-    taken += 1;
+    await expectReply(clean(), /^250 /);
+    await expectReply(infected(), /^550 5\.7\.1 infected: /);
     await expect.poll(() => delivered().length).toBe(taken);
   }
 
@@ -147,16 +155,18 @@ describeWith(["clamd"], "clamd's faults", () => {
   });
 
   it("clamd has most of a large message before its end, and none of it twice", async () => {
-    const before = between.octets;
-    using client = await dial(gateway.port);
-    for (const line of ["EHLO client.test", "MAIL FROM:<a@source.test>", "RCPT TO:<user@example.test>", "DATA"]) {
-      await client.say(line);
-    }
-    client.write(clean(long));
-    await expect.poll(() => between.octets - before).toBeGreaterThan(long.length * 0.8);
-    client.write(`${eicar}\r\n.\r\n`);
-    expect(await client.reply()).toMatch(/^550 5\.7\.1 infected: /);
-    expect(between.octets - before).toBeLessThan(long.length * 1.2);
+    await undisturbed(async () => {
+      const before = between.octets;
+      using client = await dial(gateway.port);
+      for (const line of ["EHLO client.test", "MAIL FROM:<a@source.test>", "RCPT TO:<user@example.test>", "DATA"]) {
+        await client.say(line);
+      }
+      client.write(clean(long));
+      await expect.poll(() => between.octets - before).toBeGreaterThan(long.length * 0.8);
+      client.write(`${eicar}\r\n.\r\n`);
+      expect(await client.reply()).toMatch(/^550 5\.7\.1 infected: /);
+      expect(between.octets - before).toBeLessThan(long.length * 1.2);
+    });
   });
 
   it.each<[fault: Fault, policy: RegExp]>([
@@ -168,24 +178,23 @@ describeWith(["clamd"], "clamd's faults", () => {
   ])("a clamd that %s", async (fault, policy) => {
     await expectScanning();
     between.set(fault);
-    for (const content of messages) expect(await send(content)).toMatch(policy);
-    expect(delivered()).toHaveLength(taken);
+    const before = delivered().length;
+    for (const content of messages) await undisturbed(async () => expect(await send(content)).toMatch(policy));
+    expect(delivered()).toHaveLength(before);
     await expectScanningAgain();
   });
 
   it("a clamd that is slow is waited for", async () => {
     await expectScanning();
     between.set("is slow");
-    expect(await send(clean())).toMatch(/^250 /);
-    expect(await send(infected(long))).toMatch(/^550 5\.7\.1 /);
-    taken += 1;
+    await expectReply(clean(), /^250 /);
+    await expectReply(infected(long), /^550 5\.7\.1 /);
     await expectScanningAgain();
   });
 
   it("a message that clamd refuses by size passes as declared, and says so", async () => {
     await expectScanning();
-    expect(await send(clean(filler.repeat(20_000)))).toMatch(/^250 /);
-    taken += 1;
+    await expectReply(clean(filler.repeat(20_000)), /^250 /);
     await expect.poll(() => delivered().length).toBe(taken);
     const marked = delivered().filter(({ raw }) => raw.includes("X-Postern-Unscanned: av-clamd (tooLarge)"));
     expect(marked).toHaveLength(1);
@@ -246,6 +255,6 @@ describeWith(["clamd"], "clamd's faults", () => {
   /** It may be spared for a second or two after failures in a row. */
   async function expectScanningAgain(): Promise<void> {
     between.set(undefined);
-    await expect.poll(() => send(infected()), { timeout: 8_000, interval: 100 }).toMatch(/^550 5\.7\.1 infected/);
+    await expect.poll(() => send(infected()), { interval: 100 }).toMatch(/^550 5\.7\.1 infected/);
   }
 });

@@ -6,7 +6,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node
 import { setTimeout as delay } from "node:timers/promises";
 
 const READY_MS = 90_000;
-const STOP_MS = 60_000;
+const STOP_MS = 30_000;
 const POLL_MS = 20;
 
 export interface ServiceOptions {
@@ -28,7 +28,7 @@ export interface Service extends AsyncDisposable {
   pause(): Promise<void>;
   /** SIGCONT. */
   resume(): void;
-  /** SIGTERM, after a minute SIGKILL; resolves when it has ended. Calling it again is harmless. */
+  /** SIGTERM, after half a minute SIGKILL; resolves when it has ended. Calling it again is harmless. */
   stop(): Promise<void>;
   /** SIGKILL; resolves when it has ended. */
   kill(): Promise<void>;

@@ -321,7 +321,7 @@ sys.exit(0 if ok else 1)`;
   });
 
   it("killed it is down, before a scan and in the middle of one", async () => {
-    await using gateway = await open({ address: [http(), `unix:${service.socket}`], deadline: "5s" });
+    await using gateway = await open({ address: [http(), `unix:${service.socket}`], deadline: "60s" });
     expect(await send(gateway, { content: gtube })).toBe("554 5.7.1 Gtube pattern");
     stopGroup(service);
     const reply = send(gateway, { content: gtube });

@@ -166,7 +166,7 @@ describeWith(["spamd", "spamc"], "SpamAssassin", () => {
   });
 
   it("killed it is down, before a scan and in the middle of one; another one is asked", async () => {
-    await using gateway = await open({ deadline: "5s" });
+    await using gateway = await open({ deadline: "60s" });
     await using both = await open({
       address: [`unix:${spamd.socket}`, `tcp:127.0.0.1:${wrapper.port}`],
       mode: "check",
