@@ -26,6 +26,7 @@ function openStore(database: Database, more: object = {}, clock: Pick<typeof sys
     options: options.parse({
       client: database.client,
       connection: { ...database.connection, password: { env: "POSTERN_TEST_STATE_PASSWORD" } },
+      timeout: "30s",
       ...more,
     }),
     directory: "/",
@@ -49,6 +50,7 @@ describeDatabases("the SQL state store", (database) => {
     const settings = JSON.stringify({
       client: database().client,
       connection: { ...database().connection, password: { env: "POSTERN_TEST_STATE_PASSWORD" } },
+      timeout: "30s",
       table: "shared",
     });
     const child = () =>

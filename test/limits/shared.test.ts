@@ -18,7 +18,10 @@ describeDatabases("limits shared", (database) => {
           plugins: [
             "@postern/plugin-access",
             "@postern/plugin-transport-smtp",
-            ["@postern/plugin-state-sql", { client, connection: { ...connection, password: { file: "./password" } } }],
+            [
+              "@postern/plugin-state-sql",
+              { client, connection: { ...connection, password: { file: "./password" } }, timeout: "30s" },
+            ],
             ["@postern/plugin-limits", { senders: { messages: "3/1h" }, clients: { sessions: 2 } }],
           ],
         },
