@@ -111,7 +111,8 @@ class ServerSearch {
   constructor(table: AccessTable, ask: Ask, subject: Subject, context: WordContext) {
     this.#table = table;
     this.#ask = ask;
-    this.#subject = () => subject;
+    const lazily = (): Subject => subject;
+    this.#subject = lazily;
     this.#dns = context.dns;
     this.#budget = createBudget(context);
   }

@@ -60,7 +60,8 @@ export class Connection {
     });
     const socket = this.#socket;
     socket.setNoDelay(true);
-    socket.onBroken = () => this.#break();
+    const onBroken = (): void => this.#break();
+    socket.onBroken = onBroken;
     socket.on("drain", () => this.#moved());
     socket.on("error", (error) => this.#lose(lost(error.message, error)));
     socket.on("end", () => this.#lose(lost("the server closed the connection")));
@@ -80,7 +81,8 @@ export class Connection {
         call();
       };
       signal.addEventListener("abort", connection.#onAbort, { once: true });
-      connection.onClose = () => settle(() => reject(connection.#lost ?? lost("closed")));
+      const onClose = (): void => settle(() => reject(connection.#lost ?? lost("closed")));
+      connection.onClose = onClose;
       connection.#socket.connect({ host: address.host, port: address.port }, () => settle(() => resolve(connection)));
     });
   }

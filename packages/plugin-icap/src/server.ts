@@ -111,10 +111,11 @@ export class IcapServer {
       connection,
       this.#settings.clock.setTimer(() => connection.close(), longestRestMs),
     );
-    connection.onClose = () => {
+    const onClose = (): void => {
       this.#idle.get(connection)?.cancel();
       this.#idle.delete(connection);
     };
+    connection.onClose = onClose;
   }
 }
 

@@ -80,13 +80,14 @@ export class SqliteThread {
         () => this.end(new Error(`no answer within ${this.#timeoutMs} ms`)),
         this.#timeoutMs,
       );
-      this.#settle = (answer) => {
+      const settle = (answer: SqliteAnswer | Error): void => {
         this.#settle = undefined;
         timer.cancel();
         this.#worker.unref();
         if (answer instanceof Error) reject(answer);
         else resolve(answer);
       };
+      this.#settle = settle;
       this.#worker.ref();
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- the port of a thread, no window
       this.#worker.postMessage(question);

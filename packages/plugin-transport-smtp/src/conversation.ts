@@ -216,9 +216,10 @@ export class Conversation {
     this.#socket.end("QUIT\r\n");
     const timer = clock.setTimer(() => this.abort(), graceMs);
     const then = this.onClose;
-    this.onClose = () => {
+    const onClose = (): void => {
       timer.cancel();
       then?.();
     };
+    this.onClose = onClose;
   }
 }

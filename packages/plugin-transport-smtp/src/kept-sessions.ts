@@ -79,7 +79,8 @@ export function createKeptSessions({ idle, lifetime, connections }: KeepOptions,
       if (list === undefined) byDestination.set(destination, [{ session, until }]);
       else list.push({ session, until });
       size += 1;
-      conversation.onClose = () => forget(destination, session);
+      const onClose = (): void => forget(destination, session);
+      conversation.onClose = onClose;
       sweeper ??= clock.setTimer(sweep, Math.max(idle / 4, 100));
     },
     quit,

@@ -98,11 +98,12 @@ export async function openSession(endpoint: Endpoint, options: HandshakeOptions)
       socket.destroy();
       reject(new HandshakeFailed(phase, message, parseResponse(response)));
     };
-    handshake.onPhase = (next, verb) => {
+    const onPhase: typeof handshake.onPhase = (next, verb) => {
       // The EHLO inside TLS still belongs to it: a peer that offers TLS and then breaks is tried again in clear.
       if (phase !== "tls" || verb === "STAR") phase = next;
       deadline.set(next === "tls" ? timeouts.starttls : timeouts.helo);
     };
+    handshake.onPhase = onPhase;
     handshake.on("error", (error) => fail(error.message, error.response));
     handshake.on("end", () => fail("the peer closed the connection"));
     signal.addEventListener("abort", abort, { once: true });

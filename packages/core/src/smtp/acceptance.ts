@@ -84,7 +84,8 @@ function judge(dialogue: Dialogue, transaction: OpenTransaction, message: Messag
           intakes: transaction.content?.intakes,
           signal: scanning.signal,
         });
-  if (scanning !== undefined) dialogue.onEnd = () => scanning.abort();
+  const onEnd = scanning === undefined ? undefined : () => scanning.abort();
+  if (onEnd !== undefined) dialogue.onEnd = onEnd;
   const hooked = hook.tapped ? hook.call(message, plain, session) : undefined;
   const judged = policy.judge({ session, transaction: plain, message }, scanned);
   // A rejection of the one must not be left alone while the other is waited for.

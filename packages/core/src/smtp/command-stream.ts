@@ -64,13 +64,12 @@ export class CommandStream extends SMTPStream {
   #waitingBytes = 0;
   #full = false;
   #ended = false;
-  readonly #resume: () => void;
+  readonly #resume = (): void => this.#run();
 
   constructor(reader: Reader, lenientLineEnds: boolean) {
     super();
     this.#reader = reader;
     this.#lenientLineEnds = lenientLineEnds;
-    this.#resume = () => this.#run();
   }
 
   /** The next octets are a message's. */

@@ -161,7 +161,8 @@ function commit(
   const held = aside !== undefined || hold !== undefined;
   const given = { session, envelope, message: finished, filter: filter?.destination, held };
   const controller = new AbortController();
-  dialogue.onEnd = () => controller.abort();
+  const onEnd = (): void => controller.abort();
+  dialogue.onEnd = onEnd;
   return after(handOver(given, controller), (said) => {
     dialogue.onEnd = undefined;
     if (said?.kind === "taken") {

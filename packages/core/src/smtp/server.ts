@@ -182,10 +182,11 @@ export class PosternServer extends SMTPServer {
       const timer = this.host.clock.setTimer(() => {
         for (const connection of this.#connections.keys()) connection.cutOff();
       }, graceMs);
-      this.#idle = () => {
+      const idle = (): void => {
         timer.cancel();
         resolve();
       };
+      this.#idle = idle;
     });
   }
 

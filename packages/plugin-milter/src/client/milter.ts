@@ -76,7 +76,8 @@ export class Milter {
       const connection = await MilterConnection.open(address, this.clock, connectTimeoutMs);
       if (this.#isClosed) connection.destroy();
       this.#open.add(connection);
-      connection.onClose = () => void this.#open.delete(connection);
+      const onClose = (): void => void this.#open.delete(connection);
+      connection.onClose = onClose;
       const agreement = await negotiate(connection, this.#offered, commandTimeoutMs);
       this.agreement = agreement;
       return { connection, agreement, isUsed: false, turn };
@@ -123,10 +124,11 @@ export class Milter {
       agreement,
       timer: this.clock.setTimer(() => connection.part([quit]), maxIdleMs),
     };
-    connection.onEnd = () => {
+    const onEnd = (): void => {
       this.#forget(idle);
       connection.destroy();
     };
+    connection.onEnd = onEnd;
     this.#idle.push(idle);
   }
 

@@ -1,5 +1,6 @@
 /** So many at once; the others wait in line until they are called off. */
 import { ScannerFailure } from "../../errors.ts";
+import { TransientSet } from "../../model/transient-map.ts";
 import type { MaybePromise } from "../../model/index.ts";
 
 /** `timeout`: called off while waiting. `down`: the line was too long, which says that the engine has been too slow for long. */
@@ -8,7 +9,7 @@ export class NoSlot extends ScannerFailure {}
 const usualLine = 1_000;
 
 export class Slots {
-  readonly #line = new Set<() => void>();
+  readonly #line = new TransientSet<() => void>();
   readonly #longestLine: number;
   #count: number;
   #taken = 0;

@@ -83,7 +83,8 @@ function verify(
     return refuse(dialogue, exchange, identity);
   }
   const gone = new AbortController();
-  dialogue.onEnd = () => gone.abort();
+  const onEnd = (): void => gone.abort();
+  dialogue.onEnd = onEnd;
   const { mechanism } = exchange;
   const { session } = dialogue;
   const credentials: Credentials = { identity, authzid, password, mechanism, session, signal: gone.signal };
@@ -134,6 +135,7 @@ function tell(
 function holdBack(dialogue: Dialogue, delayMs: number): MaybePromise<void> {
   if (delayMs <= 0) return undefined;
   const pause = startPause(dialogue.host.clock, delayMs);
-  dialogue.onEnd = () => pause.end();
+  const onEnd = (): void => pause.end();
+  dialogue.onEnd = onEnd;
   return pause.over;
 }
