@@ -123,15 +123,8 @@ export class PostgresServer {
       log: silentLog,
     });
     const client = pool.client as RawClient;
-    // The SQL has PostgreSQL's own placeholders; a `?` in it is an operator.
-    client.positionBindings = (sql) => sql;
-    client.destroyRawConnection = (connection) => {
-      const { stream } = connection.connection;
-      connection.end().catch(() => undefined);
-      // A server that stands still would keep the socket open for ever.
-      stream.destroySoon();
-      return Promise.resolve();
-    };
+    client.positionBindings = sameSql;
+    client.destroyRawConnection = endConnection;
     return { knex: pool, sockets, discarded: false };
   }
 }
@@ -155,6 +148,19 @@ interface RawConnection {
     on(event: "readyForQuery", listener: () => void): unknown;
   };
   end(): Promise<void>;
+}
+
+/** It has PostgreSQL's own placeholders; a `?` in it is an operator. */
+function sameSql(sql: string): string {
+  return sql;
+}
+
+function endConnection(connection: RawConnection): Promise<void> {
+  const { stream } = connection.connection;
+  connection.end().catch(() => undefined);
+  // A server that stands still would keep the socket open for ever.
+  stream.destroySoon();
+  return Promise.resolve();
 }
 
 /** Ends a connection over which more comes than one answer may be long, from one `reset` to the next. */

@@ -39,7 +39,8 @@ class Expanding<E extends Envelope> {
     this.#envelope = envelope;
     const at = { place: "envelope_recipient", trace } as const;
     const lookUp = (address: string): MaybePromise<readonly string[] | undefined> => tables.replace(address, at);
-    this.#expand = (address) => expandAddress(address, lookUp);
+    const expand = (address: string): MaybePromise<readonly string[]> => expandAddress(address, lookUp);
+    this.#expand = expand;
   }
 
   run(start = 0): MaybePromise<E> {

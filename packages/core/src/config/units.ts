@@ -78,7 +78,7 @@ interface UnitDef extends z.core.$ZodTypeDef {
 const ZodUnit = z.core.$constructor<UnitSchema, UnitDef>("PosternUnit", (inst, def) => {
   z.core.$ZodType.init(inst, def);
   z.ZodType.init(inst as never, def);
-  inst._zod.parse = (payload) => {
+  const parse: typeof inst._zod.parse = (payload) => {
     const found = payload.value;
     const value = typeof found === "string" ? def.parse(found.trim()) : undefined;
     const expected = expectation(def, value);
@@ -89,6 +89,7 @@ const ZodUnit = z.core.$constructor<UnitSchema, UnitDef>("PosternUnit", (inst, d
     }
     return payload as never;
   };
+  inst._zod.parse = parse;
   inst.default = ((value: string | number) =>
     typeof value === "string" ? z.prefault(inst, value) : z._default(inst, value)) as UnitSchema["default"];
 });

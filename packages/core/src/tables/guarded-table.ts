@@ -56,8 +56,10 @@ export class GuardedTable implements LookupTable {
     this.name = inner.name;
     this.kind = inner.kind;
     this.trusted = inner.trusted;
-    if (inner.entries !== undefined) this.entries = () => inner.entries?.() ?? [];
-    if (inner.locate !== undefined) this.locate = (key) => inner.locate?.(this.#folds ? foldKey(key) : key);
+    const entries = () => inner.entries?.() ?? [];
+    if (inner.entries !== undefined) this.entries = entries;
+    const locate = (key: string) => inner.locate?.(this.#folds ? foldKey(key) : key);
+    if (inner.locate !== undefined) this.locate = locate;
     this.#inner = inner;
     this.#parts = parts;
     this.#observer = parts.observer;

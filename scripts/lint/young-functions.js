@@ -1,0 +1,23 @@
+// A rule for oxlint: no function is written where it is assigned to a property.
+//
+// V8 takes such a function for a method and makes it in the old part of its heap (the parser's `pretenure` of a function literal), where
+// only a full collection finds out that it is dead. Until then it keeps alive all that it speaks of: a message, with all its octets.
+// Given a name first, it is as young as what it speaks of.
+const rule = {
+  meta: { type: "problem" },
+  create(context) {
+    return {
+      AssignmentExpression({ left, right }) {
+        if (left.type !== "MemberExpression") return;
+        if (right.type !== "ArrowFunctionExpression" && right.type !== "FunctionExpression") return;
+        context.report({
+          node: right,
+          message:
+            "Name this function with const before it is assigned: V8 would make it old, and keep alive all that it speaks of.",
+        });
+      },
+    };
+  },
+};
+
+export default { meta: { name: "postern" }, rules: { "young-functions": rule } };
