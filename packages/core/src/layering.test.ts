@@ -47,7 +47,7 @@ const adapters: Readonly<Record<string, string>> = {
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 /** For the tests of all packages: counts and seeds of what is random, and what a process holds. */
-const forAllTests: readonly string[] = ["test/sampling.ts", "test/held-memory.ts"];
+const forAllTests: readonly string[] = ["test/sampling.ts", "test/held-memory.ts", "test/undisturbed.ts"];
 const statement = /(?:^|[;{}\s])(?:import|export)\s*(?:type\s)?(?:[^"'`;()]*?\sfrom\s*|\(\s*)?["']([^"']+)["']/g;
 const comment = /^\s*(?:\/\/|\/?\*).*$/gm;
 
