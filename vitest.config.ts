@@ -11,6 +11,8 @@ export default defineConfig({
   test: {
     // Processes, not threads: tests change the working directory, use node:sqlite, and are killed whole.
     pool: "forks",
+    // One more than two cores: most of the time a file waits for services, timers and the disk.
+    maxWorkers: 3,
     execArgv: [`--conditions=${source}`],
     // These end what hangs. A machine that stands still for seconds, as rented ones do, is no failure.
     testTimeout: 120_000,
@@ -29,8 +31,6 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/**/*.test.ts"],
-          // One file at a time: services share the machine's two or three cores with the gateway under test.
-          fileParallelism: false,
         },
       },
     ],

@@ -1,6 +1,6 @@
 // What holds within a time limit of the product, on a machine that may stand still for longer than that.
 const tickMs = 10;
-const standstillMs = 100;
+const standstillMs = 30;
 const mostTries = 20;
 
 /**

@@ -7,12 +7,16 @@ const LOWEST = 10_240;
 const HIGHEST = 32_000;
 const TRIES = 200;
 
+/** Files run side by side, in so many workers at most: each has its own ports, for there is a while between our asking and the binding. */
+const WORKERS = 8;
+const worker = Number(process.env.VITEST_POOL_ID ?? 0) % WORKERS;
+
 const given = new Set<number>();
 
 /** A port on 127.0.0.1 that is free now; never the same one twice in one process. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const port = randomInt(LOWEST, HIGHEST);
+    const port = WORKERS * randomInt(LOWEST / WORKERS, HIGHEST / WORKERS) + worker;
     if (given.has(port) || !(await canBind(port))) continue;
     given.add(port);
     return port;

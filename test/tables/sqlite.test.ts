@@ -247,7 +247,7 @@ describe("sqlite", () => {
     await using tables = openSqlTables(folder.path);
     const query = "SELECT v FROM t WHERE k = '%s'";
     const patient = await tables.open("sqlite", { dbpath: path, query, timeout: "60s" });
-    const hasty = await tables.open("sqlite", { dbpath: path, query, timeout: "50ms" });
+    const hasty = await tables.open("sqlite", { dbpath: path, query, timeout: "1s" });
     using writer = new DatabaseSync(path);
     writer.exec("BEGIN EXCLUSIVE");
     const waiting = ask(patient, "k");
@@ -266,7 +266,7 @@ describe("sqlite", () => {
     const table = await tables.open("sqlite", {
       dbpath: path,
       query: "SELECT v FROM t WHERE k = '%s'",
-      timeout: "50ms",
+      timeout: "1s",
     });
     expect(await ask(table, "k")).toBe(unavailable);
     writer.exec("ROLLBACK");
