@@ -11,7 +11,7 @@ export default defineConfig({
   test: {
     // Processes, not threads: tests change the working directory, use node:sqlite, and are killed whole.
     pool: "forks",
-    // One more than two cores: most of the time a file waits for services, timers and the disk.
+    // For two cores, of both projects: while one file waits for services, timers and the disk, the others go on.
     maxWorkers: 3,
     execArgv: [`--conditions=${source}`],
     // These end what hangs. A machine that stands still for seconds, as rented ones do, is no failure.

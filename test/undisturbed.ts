@@ -1,7 +1,7 @@
 // What holds within a time limit of the product, on a machine that may stand still for longer than that.
 const tickMs = 10;
 const standstillMs = 30;
-const mostTries = 20;
+const mostTries = 10;
 
 /**
  * Tries again what failed while the machine stood still, as rented ones do: then limits ran out that had no reason to. What fails

@@ -1,15 +1,16 @@
 // A rule for oxlint: no function is written where it is assigned to a property.
 //
-// V8 takes such a function for a method and makes it in the old part of its heap (the parser's `pretenure` of a function literal), where
-// only a full collection finds out that it is dead. Until then it keeps alive all that it speaks of: a message, with all its octets.
-// Given a name first, it is as young as what it speaks of.
+// V8 makes such a function in the old part of its heap, so that it can be a constant of the object's shape (`pretenure` of a function
+// literal), where only a full collection finds out that it is dead. Until then it keeps alive all that it speaks of: a message, with
+// all its octets. Given a name first, it is as young as what it speaks of.
 const rule = {
   meta: { type: "problem" },
   create(context) {
     return {
       AssignmentExpression({ left, right }) {
         if (left.type !== "MemberExpression") return;
-        if (right.type !== "ArrowFunctionExpression" && right.type !== "FunctionExpression") return;
+        const { type } = bare(right);
+        if (type !== "ArrowFunctionExpression" && type !== "FunctionExpression") return;
         context.report({
           node: right,
           message:
@@ -19,5 +20,10 @@ const rule = {
     };
   },
 };
+
+/** Without the types written around it, which are gone when V8 reads it. */
+function bare(node) {
+  return /^TS(As|Satisfies|NonNull)/.test(node.type) ? bare(node.expression) : node;
+}
 
 export default { meta: { name: "postern" }, rules: { "young-functions": rule } };

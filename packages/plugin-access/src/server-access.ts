@@ -95,7 +95,7 @@ export const serverAccessWords = (context: WordContext): readonly Restriction<[T
           const asked = whose.domain(ask);
           return asked === undefined
             ? undefined
-            : new ServerSearch(table, ask, asked.subject, context).run(type, asked.domain);
+            : new ServerSearch(table, ask, () => asked.subject, context).run(type, asked.domain);
         };
       },
     })),
@@ -108,11 +108,10 @@ class ServerSearch {
   readonly #dns: Resolver;
   readonly #budget: Budget;
 
-  constructor(table: AccessTable, ask: Ask, subject: Subject, context: WordContext) {
+  constructor(table: AccessTable, ask: Ask, subject: () => Subject, context: WordContext) {
     this.#table = table;
     this.#ask = ask;
-    const lazily = (): Subject => subject;
-    this.#subject = lazily;
+    this.#subject = subject;
     this.#dns = context.dns;
     this.#budget = createBudget(context);
   }

@@ -90,8 +90,9 @@ const ZodUnit = z.core.$constructor<UnitSchema, UnitDef>("PosternUnit", (inst, d
     return payload as never;
   };
   inst._zod.parse = parse;
-  inst.default = ((value: string | number) =>
-    typeof value === "string" ? z.prefault(inst, value) : z._default(inst, value)) as UnitSchema["default"];
+  const withDefault = (value: string | number) =>
+    typeof value === "string" ? z.prefault(inst, value) : z._default(inst, value);
+  inst.default = withDefault as UnitSchema["default"];
 });
 
 function unitSchema(def: UnitDef): UnitSchema {

@@ -84,21 +84,21 @@ function judge(dialogue: Dialogue, transaction: OpenTransaction, message: Messag
           intakes: transaction.content?.intakes,
           signal: scanning.signal,
         });
-  const onEnd = scanning === undefined ? undefined : () => scanning.abort();
-  if (onEnd !== undefined) dialogue.onEnd = onEnd;
+  const abort = (): void => scanning?.abort();
+  if (scanning !== undefined) dialogue.onEnd = abort;
   const hooked = hook.tapped ? hook.call(message, plain, session) : undefined;
   const judged = policy.judge({ session, transaction: plain, message }, scanned);
   // A rejection of the one must not be left alone while the other is waited for.
   if (isPromise(judged)) judged.catch(() => {});
   return dialogue.proceed(hooked, (objection) => {
     if (objection !== undefined) {
-      scanning?.abort();
+      abort();
       return object(dialogue, objection, "message");
     }
     return dialogue.proceed(judged, (ruling) => {
       if (ruling.objection !== undefined) {
         // The list's, perhaps: then nobody waits for the scanners.
-        scanning?.abort();
+        abort();
         return object(dialogue, ruling.objection, "message");
       }
       return dialogue.proceed(scanned, (outcome) => {

@@ -1,4 +1,4 @@
-// The scanner of DATA against a model that goes octet by octet, in every cut; the smuggling sequences; its cost on dots.
+// The scanner of DATA against a model that goes line by line, in many cuts; the smuggling sequences; its cost on dots.
 import { describe, expect, test } from "vitest";
 import { randomFrom } from "../../../../test/sampling.ts";
 import { DataScanner } from "./data-scanner.ts";
@@ -143,13 +143,27 @@ test("a dot behind CRLF is found wherever it stands in a chunk, with and without
       const text = `${before}\r\n..b\r\n.c\r\n.\r\nrest`;
       const expected = model(text);
       const scanned = scan([text]);
-      expect([shift, scanned.content === expected.content, scanned.rest]).toEqual([shift, true, "rest"]);
+      expect([shift, scanned.content === expected.content, scanned.rest, scanned.fault]).toEqual([
+        shift,
+        true,
+        "rest",
+        expected.fault,
+      ]);
       const parts: Buffer[] = [];
       const chunk = Buffer.from(text, "latin1");
       expect(new DataScanner().scan(chunk, 0, parts)).toBe(chunk.length - "rest".length);
       expect(Buffer.concat(parts).toString("latin1")).toBe(expected.content);
     }
   }
+});
+
+test("what stands before the start is not part of it", () => {
+  const parts: Buffer[] = [];
+  const scanner = new DataScanner();
+  scanner.scan(Buffer.from("a"), 0, parts);
+  scanner.scan(Buffer.from("\r\n"), 1, parts);
+  scanner.scan(Buffer.from(".\r\n"), 0, parts);
+  expect(scanner.finished).toBe(false);
 });
 
 function faultIn(text: string): string | undefined {

@@ -1,6 +1,6 @@
 /**
  * The octets of DATA (RFC 5321 §4.1.1.4, §4.5.2): finds CRLF.CRLF, takes the dot from the front of a line, tells faults of line
- * endings. Content is handed on as parts of the chunk, uncopied.
+ * endings. Content is handed on as parts of the chunk, uncopied unless stuffed dots are many.
  * A line begins after CRLF and nothing else: neither the end nor a stuffed dot is ever found after a bare LF or CR.
  */
 import { eachDottedLine, type LineEndingCheck } from "./line-endings.ts";
@@ -35,7 +35,7 @@ export class DataScanner {
   #position: Position = "lineStart";
   readonly #check: LineEndingCheck | undefined;
 
-  /** `check` sees the content as it is found. */
+  /** `check` sees the content with its stuffed dots still in it: they stand behind LF, so the faults are the same. */
   constructor(check?: LineEndingCheck) {
     this.#check = check;
   }
@@ -90,7 +90,7 @@ export class DataScanner {
 
   /** What lies between stuffed dots, up to the end, checked. Returns the position behind the last octet taken. */
   #findSpans(chunk: Buffer, begin: number, spans: Span[]): number {
-    // A CR behind such a dot is not yet content.
+    // A CR behind a dot that begins a line is not yet content: it may be the end's.
     const held = chunk.subarray(Math.max(begin, chunk.length - dottedCr.length)).equals(dottedCr);
     const text = held ? chunk.subarray(0, -1) : chunk;
     let from = begin;
@@ -105,7 +105,7 @@ export class DataScanner {
     if (this.finished) return from + 2;
     spans.push([from, text.length]);
     const afterDot = from === text.length;
-    this.#position = held ? "dotCr" : afterDot ? "dot" : positionBehind(text);
+    this.#position = held ? "dotCr" : afterDot ? "dot" : positionBehind(text.subarray(from));
     return chunk.length;
   }
 

@@ -21,7 +21,7 @@ export class LineEndingCheck {
   fault: ContentFault | undefined;
   #afterCr = false;
 
-  /** Of `octets` from `from` on; `onDot` hears of the dots behind a CRLF that is in them, whatever is wrong with the rest. */
+  /** Checks `octets` from `from` on. `onDot` hears of each dot behind CRLF, also after a fault; the CRLF must be in `octets` too. */
   check(octets: Buffer, from = 0, onDot?: OnDot): void {
     if (from === octets.length) return;
     let at = from;
@@ -30,7 +30,7 @@ export class LineEndingCheck {
     this.#afterCr = octets.at(-1) === cr;
   }
 
-  /** The content is over. */
+  /** The content is over, by BDAT. Not to be asked after the end of DATA, which stands behind CRLF in any case. */
   end(): void {
     if (this.#afterCr) this.fault ??= "bareCr";
   }
@@ -45,7 +45,7 @@ export class LineEndingCheck {
     view[end] = octets[behind] ?? (view[end - 1] === cr ? lf : letter);
     // LF behind LF is a fault in any case.
     const next = onDot === undefined ? lf : dot;
-    // Octets of `octets` that the window before has seen are not looked at again.
+    // The window before has looked at its last octet, which is the first here.
     for (let at = find(first ? 0 : 1, end, next); at < end; at = find(at + 1, end, next)) {
       if (view[at] !== lf || view[at + 1] !== dot) {
         this.fault = view[at] === 0 ? "nul" : view[at] === cr ? "bareCr" : "bareLf";
