@@ -14,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { talk, type Client } from "./client.ts";
 import { misdeeds, tooLate, type Misdeed } from "./misdeeds.ts";
+import { until } from "./until.ts";
 
 const stages = ["connect", "helo", "mail", "relay", "rcpt", "data", "message"] as const;
 const steps = ["connect", "helo", "auth", "unknown", "mail", "rcpt", "message"] as const;
@@ -109,15 +110,6 @@ async function converse(gateway: TestGateway, afterwards?: Place["afterwards"]):
   }
   client.hangUp();
   return { replies, client };
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let turns = 0; !holds(); turns += 1) {
-    if (turns > 20_000) throw new Error(`still not so: ${holds.toString()}`);
-    await turn();
-  }
 }
 
 const whatItSays = {

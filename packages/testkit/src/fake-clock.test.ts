@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { createFakeClock } from "./fake-clock.ts";
 
@@ -32,6 +33,14 @@ test("run lets promises go on between timers", async () => {
   await clock.run(30);
   await done;
   expect(seen).toEqual([10, 20, 30]);
+});
+
+test("runUntil waits for the disk, however long it takes, and runs what is set behind it", async () => {
+  const clock = createFakeClock();
+  let read = false;
+  void stat(import.meta.dirname).then(() => clock.setTimer(() => (read = true), 250));
+  await clock.runUntil(() => read);
+  expect([read, clock.pending]).toEqual([true, 0]);
 });
 
 test("the wall clock may go back; durations do not", () => {

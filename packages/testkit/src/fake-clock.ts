@@ -6,11 +6,19 @@ export interface FakeClock extends Clock {
   advance(ms: number): void;
   /** The same, but lets promises and I/O callbacks go on before, between and after the timers. */
   run(ms: number): Promise<void>;
+  /**
+   * Runs, 100 ms a turn, until `holds`: for what waits for the disk or a socket in between, which take as long as they take. Rejects when it
+   * does not hold after half a minute of real time.
+   */
+  runUntil(holds: () => boolean): Promise<void>;
   /** Sets the wall clock alone, forwards or back, as an operator or NTP would. No timer runs. */
   setWallClock(ms: number): void;
   /** Timers that wait. A test that ends with some has leaked them. */
   readonly pending: number;
 }
+
+const stepMs = 100;
+const longestWaitMs = 30_000;
 
 interface Waiting {
   readonly due: number;
@@ -48,6 +56,17 @@ export function createFakeClock(startAt: number = Date.UTC(2026, 0, 1)): FakeClo
     timer.call();
   }
 
+  async function run(ms: number): Promise<void> {
+    const end = elapsed + ms;
+    await breathe();
+    for (let timer = next(end); timer !== undefined; timer = next(end)) {
+      fire(timer);
+      await breathe();
+    }
+    move(end);
+    await breathe();
+  }
+
   return {
     now: () => wall,
     monotonic: () => elapsed,
@@ -62,15 +81,13 @@ export function createFakeClock(startAt: number = Date.UTC(2026, 0, 1)): FakeClo
       for (let timer = next(end); timer !== undefined; timer = next(end)) fire(timer);
       move(end);
     },
-    async run(ms) {
-      const end = elapsed + ms;
-      await breathe();
-      for (let timer = next(end); timer !== undefined; timer = next(end)) {
-        fire(timer);
-        await breathe();
+    run,
+    async runUntil(holds) {
+      const deadline = performance.now() + longestWaitMs;
+      while (!holds()) {
+        if (performance.now() > deadline) throw new Error(`still not so: ${holds.toString()}`);
+        await run(stepMs);
       }
-      move(end);
-      await breathe();
     },
     setWallClock(ms) {
       wall = ms;

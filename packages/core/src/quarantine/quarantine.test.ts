@@ -97,21 +97,6 @@ async function passing<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-/** While time goes by: what the disk is asked in between takes turns of the event loop, and only then is the next timer set. */
-async function untilLater(clock: FakeClock, holds: () => boolean): Promise<void> {
-  for (let turns = 0; !holds(); turns += 1) {
-    if (turns > 20_000) throw new Error(`still not so: ${holds.toString()}`);
-    await clock.run(100);
-  }
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let turns = 0; !holds(); turns += 1) {
-    if (turns > 20_000) throw new Error(`still not so: ${holds.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
 describe("what is put aside", () => {
   test("is there after a restart, large and small, counted and octet by octet; its folder comes with the first", async () => {
     const first = await open();
@@ -236,14 +221,14 @@ describe("expiry", () => {
     expect(clock.pending).toBe(0);
     const second = await open({}, clock);
     await clock.run(20 * day - 1);
-    await until(() => second.quarantine.status().messages === 2);
-    await untilLater(clock, () => second.events.length === 1);
+    expect(second.quarantine.status().messages).toBe(2);
+    await clock.runUntil(() => second.events.length === 1);
     expect(second.events).toMatchObject([{ kind: "deleted", id: early, why: "expired", message: { id: early } }]);
     expect(await second.ids()).toEqual([late]);
     await clock.run(10 * day);
-    await untilLater(clock, () => second.quarantine.status().messages === 0);
+    await clock.runUntil(() => second.quarantine.status().messages === 0);
     expect(second.quarantine.status()).toMatchObject({ sizeBytes: 0, expired: 2, deleted: 0 });
-    await until(() => clock.pending === 0);
+    await clock.runUntil(() => clock.pending === 0);
     await second.quarantine.close();
     const third = await open({}, clock);
     expect(third.quarantine.status().messages).toBe(0);
@@ -255,7 +240,7 @@ describe("expiry", () => {
     await add("one");
     clock.setWallClock(clock.now() + 31 * day);
     await clock.run(3_500_000);
-    await untilLater(clock, () => quarantine.status().messages === 0);
+    await clock.runUntil(() => quarantine.status().messages === 0);
     await quarantine.close();
   });
 
@@ -276,10 +261,10 @@ describe("expiry", () => {
     }
     events.length = 0;
     await clock.run(30 * day);
-    await untilLater(clock, () => quarantine.status().messages === 1);
+    await clock.runUntil(() => quarantine.status().messages === 1);
     expect(events).toHaveLength(2499);
     failing = false;
-    await untilLater(clock, () => quarantine.status().messages === 0);
+    await clock.runUntil(() => quarantine.status().messages === 0);
     await quarantine.close();
   });
 });
