@@ -8,6 +8,8 @@ import { delivered, systemClock } from "../model/index.ts";
 import { pendingNote } from "./queue-index.ts";
 import { createSegmentStore } from "./segment-store.ts";
 import { nothingSettled, ownNotes, SettledNotes } from "./settled-notes.ts";
+import { seededRandom } from "./seeded-random.ts";
+import { type DiskCall, SimulatedDisk } from "./simulated-disk.ts";
 import { sampleMessage } from "./store-suite.ts";
 
 function temporaryFolder() {
@@ -53,4 +55,43 @@ test("70,000 outcomes of one message, one by one: there after a restart from the
   expect(entry?.pending).toEqual([0]);
   await again.close();
   expect(errors).toEqual([]);
+});
+
+test("outcomes that stand near each other come with one read, in whatever company", async () => {
+  const recipients = 3000;
+  const calls: DiskCall[] = [];
+  const faults = { next: (call: DiskCall) => void calls.push(call) };
+  const disk = SimulatedDisk.of(new Map(), ["", "/var"], seededRandom(1), faults);
+  const onError = (error: Error): void => expect.unreachable(error.message);
+  const open = async () => {
+    const store = createSegmentStore({
+      directory: "/var/queue",
+      clock: systemClock,
+      port: disk,
+      random: seededRandom(2),
+      minFreeBytes: 0,
+      onError,
+      handOffBytes: 0,
+      segmentBytes: 200_000,
+    });
+    await store.open();
+    return store;
+  };
+  const first = await open();
+  const other = createMemoryBlob([Buffer.alloc(50_000)]);
+  await first.commit(sampleMessage("many", recipients).message, createMemoryBlob([Buffer.from("x")]));
+  for (let index = 0; index < recipients - 1; index += 1) {
+    void first.settle("many", [{ index, outcome: delivered(`250 as number ${index}`) }]);
+    if (index % 600 === 0) await first.commit(sampleMessage(`other${index}`, 1).message, other);
+  }
+  await first.close();
+  const again = await open();
+  calls.length = 0;
+  const entry = await again.entry("many");
+  expect(entry?.pending).toEqual([recipients - 1]);
+  expect(entry?.settled.map(({ index, outcome }) => [index, outcome.text])).toEqual(
+    Array.from({ length: recipients - 1 }, (_, index) => [index, `250 as number ${index}`]),
+  );
+  expect(calls.filter((call) => call === "read").length).toBeLessThan(20);
+  await again.close();
 });
