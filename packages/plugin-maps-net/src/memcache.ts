@@ -76,9 +76,9 @@ class MemcacheTable implements LookupTable {
       try {
         return await pool.ask(writeGet(key), getReader(key, limits), signal);
       } catch (error) {
-        if (attempt < maxTry && this.#mayTryAgain(error)) {
+        if (attempt < maxTry && !this.#closed && this.#mayTryAgain(error)) {
           await this.#pause();
-          if (!this.#closed) continue;
+          continue;
         }
         if (!(error instanceof ExchangeError && error.onlyThisKey)) {
           this.#leaveAloneUntil = clock.monotonic() + leaveAloneMs;
