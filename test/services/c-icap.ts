@@ -70,22 +70,15 @@ export async function startCIcap(options: CIcapOptions): Promise<CIcap> {
   writeFileSync(config, `${settings.join("\n")}\n`);
   const service = await startService(programPath("c-icap"), ["-N", "-D", "-f", config], {
     logFile: join(home, "c-icap.log"),
+    // Its children answer, not the process that was started.
     ownGroup: true,
     ready: async () => {
       const answer = await ask(port, `OPTIONS icap://127.0.0.1:${port}/avscan ICAP/1.0\r\nHost: 127.0.0.1\r\n\r\n`);
       if (!answer.startsWith("ICAP/1.0 200 ")) throw new Error(`c-icap answered ${JSON.stringify(answer)}`);
     },
   });
-  // Its children answer, not the process that was started.
-  const all = (signal: NodeJS.Signals): void => void process.kill(-service.pid, signal);
   return {
     ...service,
-    pause: async () => all("SIGSTOP"),
-    resume: () => all("SIGCONT"),
-    kill() {
-      all("SIGKILL");
-      return service.kill();
-    },
     port,
     url: (name) => `icap://127.0.0.1:${port}/${name}`,
   };

@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { makeCertificate } from "./certificate.ts";
 import { freePort } from "./ports.ts";
+import { standStill } from "./processes.ts";
 import { findProgram, programPath } from "./programs.ts";
 import { startService } from "./service.ts";
 import type { Service } from "./service.ts";
@@ -144,6 +145,7 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
       // The parent first: then nobody is born meanwhile.
       await service.pause();
       toWorkers("SIGSTOP");
+      await standStill(workers());
     },
     resume,
     // Fast shutdown: it does not wait for clients.

@@ -2,8 +2,9 @@
 // here are ever signalled, and none outlives the test process.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { listProcesses, standStill } from "./processes.ts";
 
 const READY_MS = 90_000;
 const STOP_MS = 30_000;
@@ -16,7 +17,7 @@ export interface ServiceOptions {
   readonly ready: () => Promise<unknown>;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** A process group of its own, for a service with workers: the hard end then reaches them too. */
+  /** A process group of its own, for a service with workers: they are paused and killed with it. */
   readonly ownGroup?: boolean;
 }
 
@@ -70,9 +71,12 @@ export async function startService(
 
   const finish = async (first: NodeJS.Signals): Promise<void> => {
     if (ended === undefined) {
-      // A stopped process keeps SIGTERM waiting.
-      child.kill("SIGCONT");
-      signal(child, false, first);
+      if (first === "SIGKILL") signal(child, ownGroup, first);
+      else {
+        // A stopped process keeps SIGTERM waiting.
+        signal(child, ownGroup, "SIGCONT");
+        signal(child, false, first);
+      }
       const timer = setTimeout(() => signal(child, ownGroup, "SIGKILL"), STOP_MS);
       await over;
       clearTimeout(timer);
@@ -104,11 +108,10 @@ export async function startService(
     pid,
     log,
     pause: async () => {
-      child.kill("SIGSTOP");
-      // Without /proc nobody tells; then it counts as stopped at once.
-      while (ended === undefined && (readStat(pid)?.state ?? "T") !== "T") await delay(1);
+      signal(child, ownGroup, "SIGSTOP");
+      await standStill(ownGroup ? membersOf(pid).map((member) => member.pid) : [pid]);
     },
-    resume: () => void child.kill("SIGCONT"),
+    resume: () => void signal(child, ownGroup, "SIGCONT"),
     stop,
     kill: () => finish("SIGKILL"),
     [Symbol.asyncDispose]: stop,
@@ -136,27 +139,11 @@ async function endGroup(child: ChildProcess): Promise<void> {
 
 /** Zombies keep their group until somebody reaps them, but hold neither ports nor files. */
 function groupLives(child: ChildProcess): boolean {
-  if (!signal(child, true, "SIGCONT")) return false;
-  const members = listProcesses().filter(({ group }) => group === child.pid);
+  if (child.pid === undefined || !signal(child, true, "SIGCONT")) return false;
+  const members = membersOf(child.pid);
   return members.length === 0 || members.some(({ state }) => state !== "Z");
 }
 
-/** State (R, S, T, Z …) and process group of everything that runs, by proc(5); nothing on systems without /proc. */
-function listProcesses(): { readonly state: string; readonly group: number }[] {
-  if (!existsSync("/proc/self/stat")) return [];
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      const found = readStat(name);
-      return found === undefined ? [] : [found];
-    });
-}
-
-function readStat(pid: number | string): { readonly state: string; readonly group: number } | undefined {
-  try {
-    const [, state = "", group = ""] = /\) (\S) \d+ (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1")) ?? [];
-    return { state, group: Number(group) };
-  } catch {
-    return undefined;
-  }
+function membersOf(group: number) {
+  return listProcesses().filter((process) => process.group === group);
 }

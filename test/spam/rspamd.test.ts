@@ -16,7 +16,7 @@ import { findProgram, programPath, requirePrograms } from "../services/programs.
 import { startRedis, type Redis } from "../services/redis.ts";
 import { startRspamd, type Rspamd } from "../services/rspamd.ts";
 import { batch, gtube, ham, spam } from "./messages.ts";
-import { killGroup, send, sockets, stopGroup, tryStopped } from "./sending.ts";
+import { send, sockets, tryStopped } from "./sending.ts";
 
 const foldedHam = ham.replace("To: user", "To:\r\n  user").replace("From: Alice", "From:\r\n\tAlice");
 
@@ -323,10 +323,9 @@ sys.exit(0 if ok else 1)`;
   it("killed it is down, before a scan and in the middle of one", async () => {
     await using gateway = await open({ address: [http(), `unix:${service.socket}`], deadline: "60s" });
     expect(await send(gateway, { content: gtube })).toBe("554 5.7.1 Gtube pattern");
-    stopGroup(service);
+    await service.pause();
     const reply = send(gateway, { content: gtube });
     await expect.poll(sockets).toBeGreaterThan(0);
-    killGroup(service);
     await service.kill();
     expect(await reply).toMatch(/^451 4\.3\.0 /);
     expect(await send(gateway, { content: ham })).toMatch(/^451 4\.3\.0 /);

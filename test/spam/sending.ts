@@ -47,7 +47,7 @@ export async function tryStopped(
   service: Service,
   { bad, good }: { readonly bad: string; readonly good: string },
 ): Promise<void> {
-  const resume = stopGroup(service);
+  await service.pause();
   try {
     expect(await send(gateway, { content: bad })).toMatch(/^554 5\.3\.0 /);
     await smtp(gateway)
@@ -58,19 +58,8 @@ export async function tryStopped(
       .hangUp();
     await expect.poll(sockets).toBe(0);
   } finally {
-    resume();
+    service.resume();
   }
   await expect.poll(() => send(gateway, { content: good })).toMatch(/^250/);
   expect(gateway.deliveries).toHaveLength(1);
-}
-
-/** Stops a service with its workers; gives what lets them go on. */
-export function stopGroup({ pid }: Service): () => void {
-  process.kill(-pid, "SIGSTOP");
-  return () => void process.kill(-pid, "SIGCONT");
-}
-
-/** Ends a service with its workers at once: they would finish what they have begun. */
-export function killGroup({ pid }: Service): void {
-  process.kill(-pid, "SIGKILL");
 }

@@ -13,7 +13,7 @@ import { temporaryFolder } from "../services/folder.ts";
 import { programPath } from "../services/programs.ts";
 import { startSpamd, type Spamd } from "../services/spamd.ts";
 import { batch, ham, spam } from "./messages.ts";
-import { killGroup, send, sockets, stopGroup, tryStopped } from "./sending.ts";
+import { send, sockets, tryStopped } from "./sending.ts";
 
 describeWith(["spamd", "spamc"], "SpamAssassin", () => {
   const folder = temporaryFolder();
@@ -171,10 +171,9 @@ describeWith(["spamd", "spamc"], "SpamAssassin", () => {
       address: [`unix:${spamd.socket}`, `tcp:127.0.0.1:${wrapper.port}`],
       mode: "check",
     });
-    stopGroup(spamd);
+    await spamd.pause();
     const reply = send(gateway, { content: spam });
     await expect.poll(sockets).toBeGreaterThan(0);
-    killGroup(spamd);
     await spamd.kill();
     expect(await reply).toMatch(/^451 4\.3\.0 /);
     expect(await send(gateway, { content: ham })).toMatch(/^451 4\.3\.0 /);

@@ -396,7 +396,7 @@ test.each([
 });
 
 /** More than the system holds between two ends of a connection. */
-const large = blob(...Array.from({ length: 512 }).fill(Buffer.alloc(65_536, "x")) as Buffer[]);
+const large = blob(...(Array.from({ length: 512 }).fill(Buffer.alloc(65_536, "x")) as Buffer[]));
 const midway: readonly [string, Script, string, RegExp][] = [
   [
     "a close",
