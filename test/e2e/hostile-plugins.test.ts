@@ -153,7 +153,8 @@ const quarantinePlaces: Readonly<Record<string, Pick<Place, "config" | "afterwar
 const hookPlaces = catalogue
   .filter(({ name }) => name !== "smtp.tls")
   .map(({ name, kind }): Place => {
-    const decides = kind !== "report";
+    // A recipient that is refused stays refused.
+    const decides = kind !== "report" && name !== "smtp.recipientRefused";
     const setup = ({ hooks }: Gateway, trigger: Trigger): void => {
       const [group = "", point = ""] = name.split(".");
       const points = hooks as unknown as Record<string, Record<string, { tap(call: unknown): void }>>;
@@ -165,7 +166,7 @@ const hookPlaces = catalogue
     return {
       name,
       decides,
-      refusals: kind === "first" && !isTarpit,
+      refusals: decides && kind === "first" && !isTarpit,
       setup,
       ...(heard ? { step: stepOf[name] ?? "message" } : {}),
       ...(name in quarantinePlaces && { config: { policy: { message: ["put_aside"] } }, ...quarantinePlaces[name] }),

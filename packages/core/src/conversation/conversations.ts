@@ -136,6 +136,7 @@ function needsOf({ hooks: { smtp }, listing }: Generation, delayReject: boolean,
     rcpt:
       smtp.rcpt.tapped ||
       smtp.recipient.tapped ||
+      smtp.recipientRefused.tapped ||
       (["connect", "helo", "mail", "relay", "rcpt"] as const).some((stage) => lists[stage].words.length > 0),
     data: smtp.data.tapped || lists.data.words.length > 0,
     content:

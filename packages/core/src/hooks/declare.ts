@@ -23,6 +23,8 @@ export interface Declare {
   decision<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, Objection>;
   /** Milliseconds to wait; bounded. A failed tap waits for nothing. */
   wait<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, number>;
+  /** Told one after the other and waited for; no answer and no failure changes anything. */
+  notice<Args extends unknown[]>(name: string, args: readonly string[], doc: string): FirstHook<Args, void>;
   edits<Args extends unknown[]>(
     name: string,
     args: readonly string[],
@@ -52,6 +54,7 @@ export function createDeclare(guard: Guard): Declare {
     reports,
     decision: (name, args, doc) => add(new FirstHook(guard, name, args, doc, checkObjection, objectionFor)),
     wait: (name, args, doc) => add(new FirstHook(guard, name, args, doc, checkWait, () => undefined)),
+    notice: (name, args, doc) => add(new FirstHook(guard, name, args, doc, dropAnswer, dropAnswer)),
     edits: (name, args, doc) => add(new PipeHook(guard, name, args, doc, editedValue, endUnlessSkipped)),
     route: (name, args, doc) => add(new PipeHook(guard, name, args, doc, routeValue, endUnlessSkipped)),
     report<Args extends unknown[]>(name: string, args: readonly string[], doc: string) {
@@ -61,6 +64,8 @@ export function createDeclare(guard: Guard): Declare {
     },
   };
 }
+
+const dropAnswer = (): undefined => undefined;
 
 const longestWaitMs = 60_000;
 

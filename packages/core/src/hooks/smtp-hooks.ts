@@ -45,6 +45,13 @@ export const createSmtpHooks = (declare: Declare) =>
       ["recipient", "transaction", "session"],
       "One RCPT TO that the hook before, the lists and the relay guard let through, just before it joins the envelope. An objection is its reply.",
     ),
+    recipientRefused: declare.notice<
+      [recipient: Recipient, objection: Objection, transaction: Transaction, session: Session]
+    >(
+      "smtp.recipientRefused",
+      ["recipient", "objection", "transaction", "session"],
+      "One RCPT TO that a list, a hook or the relay guard refused, for now or for good, before its reply, which no answer changes. Waited for, unlike `smtp.rejected`.",
+    ),
     data: declare.decision<[transaction: Transaction, session: Session]>(
       "smtp.data",
       ["transaction", "session"],

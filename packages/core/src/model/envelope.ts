@@ -38,4 +38,6 @@ export interface Transaction extends Envelope {
   readonly startedAt: number;
   /** SIZE as declared, bytes. */
   readonly declaredSizeBytes: number | undefined;
+  /** RFC 4954 §5 AUTH, xtext or `<>` as received; only of a client that is logged in, since nobody else is to be believed. */
+  readonly submitter?: string;
 }

@@ -334,6 +334,21 @@ test("MAIL's AUTH parameter is taken where logins are, and checked", async () =>
   }
 });
 
+test("who submitted the message is heard of those alone that are logged in", async () => {
+  const heard: (string | undefined)[] = [];
+  const front = await open({ taps: ({ smtp }) => smtp.mail.tap((_, { submitter }) => void heard.push(submitter)) });
+  const talk = await front.greeted();
+  const parameters = ["", " AUTH=<>", " AUTH=user+2Bx@there.test"];
+  for (const login of [undefined, plain("user", "right")]) {
+    if (login !== undefined) await talk.say(login);
+    for (const parameter of parameters) {
+      expect(await talk.say(`MAIL FROM:<a@there.test>${parameter}`)).toMatch(/^250 /);
+      await talk.say("RSET");
+    }
+  }
+  expect(heard).toEqual([undefined, undefined, undefined, undefined, "<>", "user+2Bx@there.test"]);
+});
+
 test("Received names who logged in only where that is wanted; the log always does", async () => {
   for (const authenticatedHeader of [false, true]) {
     const front = await open({ listener: { authenticatedHeader } });

@@ -3,6 +3,7 @@ import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { PosternError } from "../errors.ts";
 import { createHooks, type PluginHooks } from "../hooks/index.ts";
+import { reply } from "../model/index.ts";
 import { createNamelessFiles, createSpooler, type Spool, type Spooler } from "../message/index.ts";
 import { Content } from "./content.ts";
 import { createFront, sayWord, type FrontOptions } from "./front.fixture.ts";
@@ -143,8 +144,53 @@ describe.each(hookNames)("hook %s", (name) => {
   });
 });
 
-/** Those of TLS, of a login and of a delay have sessions of their own in other files. */
-const elsewhere = ["tls", "auth", "tarpit"];
+describe("hook recipientRefused, which nothing answers", () => {
+  const words = [sayWord("no", () => ({ kind: "reject", reply: reply(550, "5.1.1", "no such user") }))];
+  test.each(Object.entries(failures))("%s", async (_, call) => {
+    const clock = createFakeClock();
+    const taps = ({ smtp }: PluginHooks): void => smtp.recipientRefused.tap(call as () => undefined);
+    const front = await createFront({ clock, taps, words, lists: { rcpt: ["no"] } });
+    const talk = await front.greeted();
+    const waiting = setInterval(() => void clock.run(10_000), 1);
+    for (const line of script.slice(1, 3)) await talk.say(line);
+    expect(await talk.say("RCPT TO:<b@ours.test>")).toBe("550 5.1.1 no such user");
+    clearInterval(waiting);
+    expect(talk.transcript).not.toMatch(/secret|SELECT|x{100}/);
+    expect(await talk.say("RSET")).toBe("250 2.0.0 Ok");
+    talk.stream.destroy();
+    await front.idle();
+  });
+
+  test("it is told of those that are refused, and of no others, before the client hears of it", async () => {
+    const told: string[] = [];
+    let refuse = false;
+    const front = await createFront({
+      lists: { rcpt: ["once"] },
+      words: [sayWord("once", () => (refuse ? { kind: "defer", reply: reply(450, "4.2.1", "later") } : undefined))],
+      taps: ({ smtp }) => {
+        smtp.recipientRefused.tap(async ({ address }, { reply: said }, { sender }, { helo }) => {
+          await new Promise((resolve) => setImmediate(resolve));
+          told.push(`${sender} ${address} ${said.code} ${helo?.name}`);
+        });
+      },
+    });
+    const talk = await front.greeted();
+    await talk.say("MAIL FROM:<a@there.test>");
+    await talk.say("RCPT TO:<b@ours.test>");
+    refuse = true;
+    expect(await talk.say("RCPT TO:<c@ours.test>")).toBe("450 4.2.1 later");
+    expect(await talk.say("RCPT TO:<d@there.test>")).toMatch(/^(?:554|450)/);
+    expect(told.map((line) => line.split(" ").slice(0, 3))).toEqual([
+      ["a@there.test", "c@ours.test", "450"],
+      ["a@there.test", "d@there.test", expect.stringMatching(/^(?:554|450)$/)],
+    ]);
+    expect(await talk.say("RCPT TO:<syntax")).toMatch(/^501/);
+    expect(told).toHaveLength(2);
+  });
+});
+
+/** Those of TLS, of a login and of a delay have sessions of their own in other files; one is above. */
+const elsewhere = ["tls", "auth", "tarpit", "recipientRefused"];
 
 test("every decision hook of a session is in this test", () => {
   const guard = { run: () => undefined, settle: () => undefined, fail: () => undefined } as never;

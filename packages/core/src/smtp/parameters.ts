@@ -8,6 +8,8 @@ export type ParameterRefusal = { readonly refusal: Reply };
 
 export type MailParameters = Pick<Envelope, "body" | "smtputf8" | "ret" | "envid"> & {
   readonly declaredSizeBytes: number | undefined;
+  /** RFC 4954 §5, whoever says it. */
+  readonly submitter?: string;
 };
 export type RcptParameters = Pick<Recipient, "orcpt" | "notify">;
 
@@ -68,14 +70,15 @@ export function parseMailParameters(
   if (values.has("ENVID") && (envid === undefined || envid.length > longestEnvid || !isXtext(envid))) {
     return { refusal: badEnvid };
   }
-  // RFC 4954 §5: who first submitted the message. Checked and not used: nobody here is trusted to say it, and it is passed on to nobody.
-  if (values.has("AUTH") && !isSubmitter(values.get("AUTH"))) return { refusal: badAuth };
+  const submitter = values.get("AUTH");
+  if (values.has("AUTH") && !isSubmitter(submitter)) return { refusal: badAuth };
   return {
     body,
     smtputf8: values.has("SMTPUTF8"),
     declaredSizeBytes,
     ...(ret === undefined ? {} : { ret }),
     ...(envid === undefined ? {} : { envid }),
+    ...(submitter === undefined ? {} : { submitter }),
   };
 }
 

@@ -30,12 +30,14 @@ export const mail: Command = (dialogue, argument) => {
 /** The hook, then the list. After an objection there is no transaction. */
 export function askMail(dialogue: Dialogue, sender: string, parameters: MailParameters): MaybePromise<void> {
   const { session } = dialogue;
+  const { submitter, ...others } = parameters;
   const plain: Omit<Transaction, "recipients"> = {
     id: dialogue.host.ids(),
     sessionId: session.id,
     startedAt: dialogue.host.clock.now(),
     sender,
-    ...parameters,
+    ...others,
+    ...(submitter === undefined || session.auth === undefined ? {} : { submitter }),
   };
   const transaction = new OpenTransaction(plain);
   const occasion = { stage: "mail", command: "MAIL", sender };

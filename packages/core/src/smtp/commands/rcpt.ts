@@ -1,6 +1,6 @@
 /** RCPT (RFC 5321 §4.1.1.3): one recipient. Whether we relay for it is the guard's to say, inside the policy. */
 import { addressFaults, takePath, type AddressFaultReason } from "../../address/index.ts";
-import { reply, type MaybePromise, type Recipient, type Reply } from "../../model/index.ts";
+import { reply, type MaybePromise, type Objection, type Recipient, type Reply } from "../../model/index.ts";
 import { isRefused, parseRcptParameters } from "../parameters.ts";
 import { readPath } from "../client-path.ts";
 import type { Dialogue } from "../dialogue.ts";
@@ -41,24 +41,37 @@ export function askRecipient(
   recipient: Recipient,
 ): MaybePromise<void> {
   const { session } = dialogue;
-  const occasion = { stage: "rcpt", command: "RCPT", recipient };
   const { rcpt: hook } = dialogue.generation.hooks.smtp;
   const hooked = hook.tapped ? hook.call(recipient, transaction.plain, session) : undefined;
   return dialogue.proceed(hooked, (objection) => {
-    if (objection !== undefined) return dialogue.object(objection, occasion);
+    if (objection !== undefined) return refuse(dialogue, transaction, recipient, objection);
     const asked = dialogue.policy.ask("rcpt", { session, transaction: transaction.plain, recipient });
     return dialogue.proceed(asked, (refusal) => {
-      if (refusal !== undefined) return dialogue.object(refusal, occasion);
+      if (refusal !== undefined) return refuse(dialogue, transaction, recipient, refusal);
       const { recipient: accepted } = dialogue.generation.hooks.smtp;
       const told = accepted.tapped ? accepted.call(recipient, transaction.plain, session) : undefined;
       return dialogue.proceed(told, (last) => {
-        if (last !== undefined) return dialogue.object(last, occasion);
+        if (last !== undefined) return refuse(dialogue, transaction, recipient, last);
         transaction.add(recipient);
         dialogue.state = "rcpt";
         dialogue.say(ok);
       });
     });
   });
+}
+
+/** Whoever wants to hear of it hears of it before the client may go on. */
+function refuse(
+  dialogue: Dialogue,
+  { plain }: OpenTransaction,
+  recipient: Recipient,
+  objection: Objection,
+): MaybePromise<void> {
+  const { recipientRefused } = dialogue.generation.hooks.smtp;
+  const told = recipientRefused.tapped
+    ? recipientRefused.call(recipient, objection, plain, dialogue.session)
+    : undefined;
+  return dialogue.proceed(told, () => dialogue.object(objection, { stage: "rcpt", command: "RCPT", recipient }));
 }
 
 function recipientFault(reason: AddressFaultReason): Reply {
