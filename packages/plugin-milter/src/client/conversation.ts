@@ -2,55 +2,34 @@
  * One milter in one SMTP session: what it was told, whether it is still asked, and what stands in its place when it is lost. Commands go
  * to it strictly one after another. Those that it does not want cost nothing, and no connection is opened for them.
  */
+import { isPromise, type MaybePromise, type Message, type Objection, type ScanAsk } from "@postern/core";
 import {
-  isPromise,
-  policyFor,
-  reply,
-  type FailurePolicy,
-  type FailureReason,
-  type MaybePromise,
-  type Message,
-  type Objection,
-  type ScanAsk,
-  type ScannerFailure,
-} from "@postern/core";
-import { commandLetters, encodeCommand, fromOctets, type CommandKind, type Ruling } from "../protocol/index.ts";
+  commandLetters,
+  encodeCommand,
+  fromOctets,
+  steps as protocolSteps,
+  type CommandKind,
+  type Ruling,
+} from "../protocol/index.ts";
 import type { Occasion } from "./macros.ts";
 import type { Line, Milter } from "./milter.ts";
 import { isModification, Modifications, type Modified, type Trace } from "./modifications.ts";
 import { Outbox } from "./outbox.ts";
-import { readReplyCode } from "./reply-code.ts";
-import { isKnown, macrosPacket, rules, type Step } from "./step.ts";
+import { Standing, type Lost, type Wish } from "./standing.ts";
+import { isKnown, isOfRefused, macrosPacket, rules, type Step } from "./step.ts";
 import { tellContent, type Telling } from "./telling.ts";
 import { down, invalid, late, toTrouble } from "./trouble.ts";
-
-const rejected: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Command rejected") };
-const putOff: Objection = { kind: "defer", reply: reply(451, "4.7.1", "Service unavailable - try again later") };
-const refused: Objection = { kind: "reject", reply: reply(550, "5.7.1", "Service unavailable") };
-const closing: Objection = { kind: "defer", reply: reply(421, "4.7.0", "Server closing connection") };
 
 /** Progress may stretch the end of a message; nobody's client waits longer than RFC 5321 §4.5.3.2.6 has it wait. */
 const longestProgressMs = 600_000;
 /** Sixteen a second, all that time. */
 const mostProgress = 10_000;
 
-/** What it wants done with the message as a whole, said before the end of it or there. */
-interface Wish {
-  readonly discard: boolean;
-  readonly quarantine: string | undefined;
-}
-const noWish: Wish = Object.freeze({ discard: false, quarantine: undefined });
-
 /** What became of a message at one milter. */
 export interface Inspection extends Wish {
   readonly objection: Objection | undefined;
   readonly modified: Modified | undefined;
   readonly lost: Lost | undefined;
-}
-
-export interface Lost {
-  readonly policy: FailurePolicy;
-  readonly reason: FailureReason;
 }
 
 export interface ConversationHost {
@@ -66,23 +45,14 @@ export class Conversation {
   readonly milter: Milter;
   readonly #host: ConversationHost;
   readonly #outbox = new Outbox();
+  readonly #standing: Standing;
   #hasAnswered = false;
   /** Steps that were not worth a connection yet. */
   #waiting: Step[] = [];
-  /** It has said `accept`: for the session, or for this message. */
-  #accepted: "session" | "message" | undefined;
-  /** What it said at connect or helo stands for all that follows. */
-  #standing: Objection | undefined;
-  #lost: Lost | undefined;
-  /** Lost for this message alone. */
-  #isLeftOut = false;
-  /** `skip`: no more of this kind until there is one of another. */
-  #skipped: CommandKind | undefined;
   /** Something of a message was told: an abort is due. */
   #inMessage = false;
   /** What it was told of the message, before its content. */
   #told: Step[] = [];
-  #wish: Wish = noWish;
   /** A command is with the milter. */
   #isAsking = false;
   /** A message that nobody waits for any more is still with the milter. */
@@ -96,28 +66,26 @@ export class Conversation {
   constructor(milter: Milter, host: ConversationHost) {
     this.milter = milter;
     this.#host = host;
+    this.#standing = new Standing(milter.settings.onError);
     this.#telling = {
       milter,
       outbox: this.#outbox,
-      isOut: () => this.#isOut,
-      isSkipped: (kind) => this.#isSkipped(kind),
+      isOut: () => this.#standing.isOut,
+      isSkipped: (kind) => this.#standing.isSkipped(kind),
       ask: async (kind) => this.#judge(kind, await this.#answer(milter.settings.contentTimeoutMs)),
     };
   }
 
   /** The message is to be thrown away, whatever others say of it. */
   get wantsDiscard(): boolean {
-    return this.#wish.discard;
-  }
-
-  get #isOut(): boolean {
-    return this.#accepted !== undefined || this.#lost !== undefined;
+    return this.#standing.wish.discard;
   }
 
   /** Never rejects: a milter that is lost answers by its `onError`. */
   ask(step: Step): MaybePromise<Objection | undefined> {
-    const stands = this.#stands();
-    if (stands !== undefined || this.#isOut || this.#isOver) return stands;
+    const { objection } = this.#standing;
+    if (objection !== undefined || this.#standing.isOut || this.#isOver) return objection;
+    if (isOfRefused(step) && !this.#wantsRefused(step)) return undefined;
     if (this.#settling !== undefined) return this.#settling.then(() => this.ask(step));
     // Whoever asked last has given up: what comes now would be taken for the answer to this.
     if (this.#isAsking) return this.#lose(late("it has not answered the command before"));
@@ -133,9 +101,9 @@ export class Conversation {
    */
   async inspect(message: Message, ask: ScanAsk, trace: Trace): Promise<Inspection> {
     if (this.#settling !== undefined) await this.#settling;
-    const stands = this.#stands();
-    if (stands !== undefined || this.#isOut || this.#isOver) {
-      const said = this.#report(stands);
+    const { objection } = this.#standing;
+    if (objection !== undefined || this.#standing.isOut || this.#isOver) {
+      const said = this.#report(objection);
       this.abort();
       return said;
     }
@@ -184,22 +152,16 @@ export class Conversation {
       this.#told = told;
     }
     this.#inMessage = true;
-    this.#told.push(step);
-  }
-
-  #stands(): Objection | undefined {
-    if (this.#standing !== undefined) return this.#standing;
-    if (this.#lost?.policy === "defer") return putOff;
-    return this.#lost?.policy === "reject" ? refused : undefined;
+    if (!isOfRefused(step)) this.#told.push(step);
   }
 
   #report(answer: Objection | Modified | undefined): Inspection {
     const isObjection = answer !== undefined && "reply" in answer;
     return {
-      ...this.#wish,
+      ...this.#standing.wish,
       objection: isObjection ? answer : undefined,
       modified: isObjection ? undefined : answer,
-      lost: this.#lost,
+      lost: this.#standing.lost,
     };
   }
 
@@ -207,17 +169,21 @@ export class Conversation {
     this.#inMessage = false;
     this.#told = [];
     this.#waiting = this.#waiting.filter(({ kind }) => !rules[kind].ofMessage);
-    if (this.#accepted === "message") this.#accepted = undefined;
-    if (this.#isLeftOut) this.#lost = undefined;
-    this.#isLeftOut = false;
-    this.#skipped = undefined;
-    this.#wish = noWish;
+    this.#standing.endMessage();
   }
 
   /** As far as its last agreement tells. */
   #isWorthConnecting({ kind }: Step): boolean {
     const { agreement } = this.milter;
     return agreement === undefined || (agreement.steps & rules[kind].no) === 0;
+  }
+
+  /** Of a recipient who was refused nothing is kept until later. */
+  #wantsRefused(step: Step): boolean {
+    const { line } = this.#outbox;
+    const { steps } = line?.agreement ?? this.milter.agreement ?? { steps: protocolSteps.refusedRecipients };
+    const isReached = line !== undefined || (!this.#host.dry && this.#isWorthConnecting(step));
+    return isReached && (steps & protocolSteps.refusedRecipients) !== 0;
   }
 
   #caught(answer: Promise<Objection | undefined> | undefined): MaybePromise<Objection | undefined> {
@@ -235,14 +201,16 @@ export class Conversation {
       if (line === undefined || step === undefined) return undefined;
       const told = this.#tell(line, step);
       if (isPromise(told)) {
-        return told.then((objection) => (objection !== undefined || this.#isOut ? objection : this.#catchUp()));
+        return told.then((objection) =>
+          objection !== undefined || this.#standing.isOut ? objection : this.#catchUp(),
+        );
       }
     }
   }
 
   async #connect(fresh = false): Promise<void> {
     const line = await this.milter.open(fresh);
-    if (this.#isOver || this.#lost !== undefined) {
+    if (this.#isOver || this.#standing.lost !== undefined) {
       this.milter.abandoned(line.turn);
       this.milter.release(line, [], true);
       throw down("nobody waits for it any more");
@@ -253,7 +221,8 @@ export class Conversation {
   #tell(line: Line, step: Step): MaybePromise<Objection | undefined> {
     const { no, noReply, macros: stage } = rules[step.kind];
     const { steps: agreed, known, macros: wanted } = line.agreement;
-    if (this.#isSkipped(step.kind) || !isKnown(step.kind, known)) return undefined;
+    if (this.#standing.isSkipped(step.kind) || !isKnown(step.kind, known)) return undefined;
+    if (isOfRefused(step) && (agreed & protocolSteps.refusedRecipients) === 0) return undefined;
     const macros = stage === undefined ? undefined : this.milter.macros.at(stage, wanted, step.occasion);
     if (isPromise(macros))
       return macros.then((late) => this.#send(step, late, (agreed & no) !== 0, (agreed & noReply) !== 0));
@@ -261,17 +230,23 @@ export class Conversation {
   }
 
   #send(
-    { kind, command }: Step,
+    step: Step,
     macros: Readonly<Record<string, string>> | undefined,
     isLeftOut: boolean,
     isUnanswered: boolean,
   ): MaybePromise<Objection | undefined> {
+    const { kind, command } = step;
     // The macros are told even when the command is not: a later one may ask for them.
     if (macros !== undefined) this.#outbox.gather(macrosPacket(commandLetters[kind], macros));
     if (isLeftOut) return undefined;
     this.#outbox.gather(encodeCommand(command));
     if (isUnanswered) return undefined;
-    return this.#ruling().then((ruling) => this.#judge(kind, ruling));
+    return this.#ruling().then((ruling) => {
+      const objection = this.#judge(kind, ruling, isOfRefused(step));
+      // A recipient whom it refused is not told anew.
+      if (objection !== undefined && kind === "recipient") this.#told = this.#told.filter((told) => told !== step);
+      return objection;
+    });
   }
 
   /** Sends what was gathered and waits for its answer. */
@@ -300,7 +275,7 @@ export class Conversation {
     for (;;) {
       const response = await connection.next(left, timeoutMs);
       this.#heard();
-      if (response.kind === "quarantine") this.#wish = { ...this.#wish, quarantine: fromOctets(response.reason) };
+      if (response.kind === "quarantine") this.#standing.putAside(fromOctets(response.reason));
       else if (response.kind === "negotiate" || isModification(response.kind)) {
         throw invalid(`it answered with ${response.kind} before the end of a message`);
       } else if (response.kind !== "progress") return response as Ruling;
@@ -316,54 +291,13 @@ export class Conversation {
     this.milter.answered();
   }
 
-  #judge(kind: CommandKind, ruling: Ruling): Objection | undefined {
-    const isSession = kind === "connect" || kind === "helo";
-    switch (ruling.kind) {
-      case "continue":
-        return undefined;
-      case "skip":
-        if (kind === "endOfMessage") throw invalid("it has no verdict at the end of a message");
-        this.#skipped = kind;
-        return undefined;
-      case "accept":
-        this.#accepted = isSession ? "session" : "message";
-        if (isSession) this.#part();
-        return undefined;
-      case "discard":
-        if (isSession) this.#host.warn(`it may not discard at ${kind}`);
-        else {
-          this.#wish = { ...this.#wish, discard: true };
-          this.#accepted = "message";
-        }
-        return undefined;
-      case "reject":
-        return this.#object(isSession, rejected);
-      case "tempfail":
-        return this.#object(isSession, putOff);
-      case "shutdown":
-        return this.#object(true, closing);
-      case "replyCode": {
-        const objection = readReplyCode(ruling.text);
-        if (objection === undefined) throw invalid("its reply is no refusal with a code");
-        return this.#object(isSession, objection);
-      }
-      case "connectionFailure":
-        throw down("it wants the connection to fail");
+  #judge(kind: CommandKind, ruling: Ruling, isRefused = false): Objection | undefined {
+    if (ruling.kind === "discard" && (kind === "connect" || kind === "helo")) {
+      this.#host.warn(`it may not discard at ${kind}`);
     }
-  }
-
-  #object(stands: boolean, objection: Objection): Objection {
-    if (stands) {
-      this.#standing = objection;
-      this.#part();
-    }
+    const objection = this.#standing.judge(kind, ruling, isRefused);
+    if (this.#standing.endsSession) this.#part();
     return objection;
-  }
-
-  #isSkipped(kind: CommandKind): boolean {
-    if (this.#skipped === kind) return true;
-    this.#skipped = undefined;
-    return false;
   }
 
   /** It is not asked any more in this session. */
@@ -376,27 +310,19 @@ export class Conversation {
 
   #lose(error: unknown): Objection | undefined {
     const trouble = toTrouble(error);
-    if (trouble.reason === "tooLarge") return this.#leaveOut(trouble);
-    const { line } = this.#outbox.close();
-    this.#waiting = [];
-    if (this.#isOver || this.#lost !== undefined) return this.#stands();
-    if (line !== undefined) {
-      line.connection.destroy();
-      this.milter.failed(line.turn, trouble);
+    if (trouble.reason === "tooLarge") this.#standing.leaveOut(trouble);
+    else {
+      const { line } = this.#outbox.close();
+      this.#waiting = [];
+      if (this.#isOver || this.#standing.lost !== undefined) return this.#standing.objection;
+      if (line !== undefined) {
+        line.connection.destroy();
+        this.milter.failed(line.turn, trouble);
+      }
+      this.#standing.lose(trouble);
     }
-    const { reason } = trouble;
-    this.#lost = { reason, policy: policyFor(this.milter.settings.onError, reason) };
     this.#host.failed(this.milter, trouble);
-    return this.#stands();
-  }
-
-  /** The milter is well and this message is nothing for it: what was declared stands for this message alone. */
-  #leaveOut(trouble: ScannerFailure): Objection | undefined {
-    const { reason } = trouble;
-    this.#lost = { reason, policy: policyFor(this.milter.settings.onError, reason) };
-    this.#isLeftOut = true;
-    this.#host.failed(this.milter, trouble);
-    return this.#stands();
+    return this.#standing.objection;
   }
 
   // The message
@@ -406,10 +332,10 @@ export class Conversation {
     this.#inMessage = true;
     this.#wasWhole = false;
     const objection = await this.#catchUp();
-    if (objection !== undefined || this.#isOut) return objection;
+    if (objection !== undefined || this.#standing.isOut) return objection;
     const occasion: Occasion = { session, transaction };
     const said = await tellContent(this.#telling, message, occasion, signal);
-    if (said !== undefined || this.#isOut || signal.aborted) return said;
+    if (said !== undefined || this.#standing.isOut || signal.aborted) return said;
     const macros = await this.milter.macros.at("endOfMessage", this.#outbox.lineInStep.agreement.macros, occasion);
     if (macros !== undefined) this.#outbox.gather(macrosPacket(commandLetters.endOfMessage, macros));
     this.#outbox.gather(encodeCommand({ kind: "endOfMessage" }));

@@ -13,13 +13,14 @@ export function connectCommand({ client }: Session): Command {
 
 /** The parameters that the gateway knows, put together anew in a fixed order. */
 export function mailCommand(transaction: Omit<Transaction, "recipients">): Command {
-  const { sender, body, declaredSizeBytes, smtputf8, ret, envid } = transaction;
+  const { sender, body, declaredSizeBytes, smtputf8, ret, envid, submitter } = transaction;
   const args = [`<${sender}>`];
   if (declaredSizeBytes !== undefined) args.push(`SIZE=${declaredSizeBytes}`);
   if (body === "8bitmime") args.push("BODY=8BITMIME");
   if (smtputf8) args.push("SMTPUTF8");
   if (ret !== undefined) args.push(`RET=${ret.toUpperCase()}`);
   if (envid !== undefined) args.push(`ENVID=${envid}`);
+  if (submitter !== undefined) args.push(`AUTH=${submitter}`);
   return { kind: "mail", args: args.map(toOctets) };
 }
 

@@ -10,6 +10,7 @@ import {
   type Host,
   type MaybePromise,
   type Objection,
+  type Recipient,
   type ScanAnswer,
   type ScanAsk,
   type Session,
@@ -20,7 +21,7 @@ import { parseAddress } from "./address.ts";
 import { Chain } from "./chain.ts";
 import type { ConversationHost } from "./conversation.ts";
 import { connectCommand, mailCommand, recipientCommand } from "./esmtp.ts";
-import { MacroBook, type MacroScope } from "./macros.ts";
+import { MacroBook, type MacroScope, type Occasion } from "./macros.ts";
 import { Milter } from "./milter.ts";
 import { nameOf, type MilterOptions } from "./options.ts";
 import type { Step } from "./step.ts";
@@ -50,6 +51,8 @@ export function askMilters(gateway: Gateway, options: FrontOptions): void {
   const { smtp } = gateway.hooks;
   const timeouts = options.milters.map((each) => each.connectTimeout + 4 * each.commandTimeout);
   const deadline = { deadlineMs: timeouts.reduce((sum, each) => sum + each, spareMs) };
+  /** Recipients whom the milters were asked about. */
+  const asked = new WeakSet<Recipient>();
   smtp.connect.tap(deadline, (session) => front.connect(session));
   smtp.helo.tap(deadline, (name, session) => {
     const step: Step = { kind: "helo", command: { kind: "helo", name: toOctets(name) }, occasion: { session } };
@@ -58,13 +61,15 @@ export function askMilters(gateway: Gateway, options: FrontOptions): void {
   smtp.mail.tap(deadline, (_, transaction, session) =>
     front.ask(session, { kind: "mail", command: mailCommand(transaction), occasion: { session, transaction } }),
   );
-  smtp.recipient.tap(deadline, (recipient, transaction, session) =>
-    front.ask(session, {
-      kind: "recipient",
-      command: recipientCommand(recipient),
-      occasion: { session, transaction, recipient },
-    }),
-  );
+  smtp.recipient.tap(deadline, (recipient, transaction, session) => {
+    asked.add(recipient);
+    return front.ask(session, recipientStep({ session, transaction, recipient }));
+  });
+  smtp.recipientRefused.tap(deadline, (recipient, { reply: refusal }, transaction, session) => {
+    // By a milter itself, or by another plugin behind them.
+    if (asked.has(recipient)) return;
+    return after(front.ask(session, recipientStep({ session, transaction, recipient, refusal })), () => undefined);
+  });
   smtp.data.tap(deadline, (transaction, session) =>
     front.ask(session, { kind: "data", command: { kind: "data" }, occasion: { session, transaction } }),
   );
@@ -86,6 +91,10 @@ export function askMilters(gateway: Gateway, options: FrontOptions): void {
     scan: (ask) => front.inspect(ask),
   });
   gateway.onClose(() => front.end());
+}
+
+function recipientStep(occasion: Occasion & { readonly recipient: Recipient }): Step {
+  return { kind: "recipient", command: recipientCommand(occasion.recipient), occasion };
 }
 
 /** What stands when nobody could say which milters are to be asked. */

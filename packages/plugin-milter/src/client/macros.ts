@@ -5,6 +5,7 @@ import {
   type Gateway,
   type MaybePromise,
   type Recipient,
+  type Reply,
   type Session,
   type Transaction,
 } from "@postern/core";
@@ -32,6 +33,8 @@ export interface Occasion {
   readonly session: Session;
   readonly transaction?: Omit<Transaction, "recipients"> | undefined;
   readonly recipient?: Recipient | undefined;
+  /** What the recipient was refused with. */
+  readonly refusal?: Reply | undefined;
 }
 
 /** Of the gateway. */
@@ -64,11 +67,13 @@ export class MacroBook {
   at(stage: MacroStage, wanted: WantedMacros, occasion: Occasion): MaybePromise<Macros | undefined> {
     const names = wanted[stage] ?? this.#settings.names[stage] ?? usualMacros[stage];
     if (names.length === 0) return undefined;
-    const { transaction, recipient } = occasion;
+    const { transaction, recipient, refusal } = occasion;
     const sender =
       transaction !== undefined && names.some((name) => needsSender.test(name)) ? transaction.sender : undefined;
     const to =
-      recipient !== undefined && names.some((name) => needsRecipient.test(name)) ? recipient.address : undefined;
+      recipient !== undefined && refusal === undefined && names.some((name) => needsRecipient.test(name))
+        ? recipient.address
+        : undefined;
     return after(this.#destinationOf(sender), (from) =>
       after(this.#destinationOf(to), (next) => this.#macros(names, occasion, from, next)),
     );
@@ -90,7 +95,7 @@ export class MacroBook {
 
   #value(
     name: string,
-    { session, transaction, recipient }: Occasion,
+    { session, transaction, recipient, refusal }: Occasion,
     from: Destination | undefined,
     to: Destination | undefined,
   ): string | undefined {
@@ -131,6 +136,8 @@ export class MacroBook {
         return auth?.mechanism;
       case "{auth_authen}":
         return auth?.identity;
+      case "{auth_author}":
+        return transaction?.submitter === "<>" ? undefined : transaction?.submitter;
       case "i":
         return transaction?.id;
       case "{mail_addr}":
@@ -140,11 +147,11 @@ export class MacroBook {
       case "{mail_mailer}":
         return from?.mailer;
       case "{rcpt_addr}":
-        return recipient?.address;
+        return refusal === undefined ? recipient?.address : withoutAddress(refusal.text);
       case "{rcpt_host}":
-        return to?.host;
+        return refusal === undefined ? to?.host : refusal.enhanced;
       case "{rcpt_mailer}":
-        return to?.mailer;
+        return refusal === undefined ? to?.mailer : "error";
       default:
         return undefined;
     }
@@ -170,6 +177,11 @@ export class MacroBook {
       return undefined;
     }
   }
+}
+
+/** `<user@example.test>: Relay access denied`: why, without whom. */
+function withoutAddress(text: string): string {
+  return text.replace(/^<\S*>: /, "");
 }
 
 function resolutionOf({ client }: Session): string {

@@ -20,11 +20,10 @@ export interface Agreement extends Terms {
 
 const packetSteps = steps.packets256K | steps.packets1M;
 
-/** What is offered: all of a version but recipients that were refused, and large packets only where the operator says so. */
+/** What is offered: all of a version, and large packets only where the operator says so. */
 export function offer(version: number, largePackets: boolean): Terms {
   const all = termsOf(version);
-  const left = steps.refusedRecipients | (largePackets ? 0 : packetSteps);
-  return { ...all, steps: all.steps & ~left };
+  return largePackets ? all : { ...all, steps: all.steps & ~packetSteps };
 }
 
 /** Rejects with `ScannerFailure`. */

@@ -9,6 +9,11 @@ export interface Step {
   readonly occasion: Occasion;
 }
 
+/** Is it about a recipient whom the gateway has refused? */
+export function isOfRefused({ occasion }: Step): boolean {
+  return occasion.refusal !== undefined;
+}
+
 export interface StepRule {
   /** The milter leaves it out. */
   readonly no: number;
