@@ -62,6 +62,8 @@ export interface GenerationListing {
     readonly plugin: string;
     readonly asksService: boolean;
   }[];
+  /** The plugin that has the last word on messages; `undefined`: none. */
+  readonly handover: string | undefined;
   readonly tableTypes: ReturnType<TableRegistry["types"]>;
   /** Those that are open; to be asked as long as the generation lives. */
   openTables(): ReturnType<TableRegistry["opened"]>;

@@ -342,6 +342,7 @@ class BuiltGeneration implements Generation {
         ...described(owner.name, value.scanner),
         asksService: value.scanner.asksService !== false,
       })),
+      handover: registrations.handovers.get("handover")?.owner.name,
       tableTypes: tables.types(),
       openTables: () => tables.opened(),
       lists: (listener) => policies(listener).lists,

@@ -139,7 +139,7 @@ function format({ id, lines, decisions }: Answer, loaded: LoadedConfig | undefin
 
 function formatDecision({ decision, refusal, place, now }: Decision, loaded: LoadedConfig | undefined): string {
   const { command, client, address, reply, id, fields } = refusal;
-  const { from, to, helo, auth, by, path, word, plugin, table, key } = fields;
+  const { from, to, helo, auth, by, path, word, plugin, table, key, failure, error = "" } = fields;
   const facts: [string, string | undefined][] = [
     ["decision", decision],
     ["message", id === "NOQUEUE" ? undefined : id],
@@ -149,7 +149,8 @@ function formatDecision({ decision, refusal, place, now }: Decision, loaded: Loa
     ["to", to === undefined ? undefined : `<${to}>`],
     ["refused at", command],
     ["reply", reply],
-    ["decided by", decider(by, word, plugin)],
+    ["decided by", `${decider(by, word, plugin)}${failure === undefined ? "" : ", by its onError"}`],
+    ["failed", failure === undefined ? undefined : `${failed(by, word, path)} gave no answer (${failure}): ${error}`],
     ["in", path],
     ["table", table === undefined ? undefined : `${table}, key ${key ?? ""}`],
     ["config", stand(place, loaded)],
@@ -165,6 +166,11 @@ function decider(by: string | undefined, word: string | undefined, plugin: strin
   if (by === undefined) return "a rule of the core";
   const who = word ?? by.replaceAll("-", " ");
   return plugin === undefined || plugin === "core" ? who : `${who} of plugin ${plugin}`;
+}
+
+function failed(by: string | undefined, word: string | undefined, path: string | undefined): string {
+  if (by === "hook") return `hook ${path ?? ""}`;
+  return by === "scanners" ? `scanner ${word ?? ""}` : (word ?? "");
 }
 
 function stand(place: DecisionPlace | undefined, loaded: LoadedConfig | undefined): string | undefined {

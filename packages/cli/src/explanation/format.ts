@@ -96,8 +96,10 @@ function formatWord(word: ExplainedWord, prefix: string, depth: number): string[
   const took = ms >= 1 ? `  ${Math.round(ms)} ms` : "";
   if (path === word.word || path === "scanners") {
     const what = path === "scanners" ? `${word.word}  ` : "";
+    const said = answer === "permit" ? "passes" : answers[answer];
     return [
-      `${prefix}${what}${answer === "permit" ? "passes" : answers[answer]}${reason === undefined ? "" : `: ${reason}`}`,
+      ...wrap(`${what}${said}${reason === undefined ? "" : `: ${reason}`}`, prefix, indent.length),
+      ...effects.flatMap((effect) => wrap(effect, indent)),
     ];
   }
   const place = via.length === 0 ? path : `${via.at(-1) ?? ""} → ${path.replace(/^policy\.classes\./, "")}`;

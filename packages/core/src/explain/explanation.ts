@@ -6,6 +6,7 @@ import type { Generation, MailGeneration } from "../generation-contract.ts";
 import { createHooks } from "../hooks/index.ts";
 import { createMemoryBlob, createNamelessFiles, createSpooler, type Blob } from "../message/index.ts";
 import {
+  after,
   createIdSource,
   logText,
   type Clock,
@@ -16,6 +17,7 @@ import {
   type Transaction,
 } from "../model/index.ts";
 import { isMessageEffect, type MessageEffect } from "../policy/index.ts";
+import type { ScanOutcome } from "../scanning/index.ts";
 import {
   addBlindCopies,
   connectInProcess,
@@ -37,6 +39,7 @@ import type {
   ExplainedStep,
   Question,
 } from "./explained.ts";
+import { originOf, type FilterOrigin } from "./filter-origin.ts";
 import { listsOf } from "./lists.ts";
 import { namedResolver } from "./named-resolver.ts";
 import { describeQuestion } from "./question.ts";
@@ -73,6 +76,10 @@ export class Explanation {
   #queued: QueuedMessage | undefined;
   #content: Blob | undefined;
   #client: ExplainClient | undefined;
+  /** What the scanners said. */
+  #scanned: ScanOutcome | undefined;
+  /** A handover named the content filter. */
+  #filtered = false;
   readonly #effects: string[] = [];
 
   /** The question is one that `checkQuestion` let pass. */
@@ -210,9 +217,20 @@ export class Explanation {
         rewriteHeader:
           rewriter.rewriteHeader && ((message, ask) => rewriter.rewriteHeader?.(message, { ...ask, trace }) ?? message),
       },
-      scan: this.#parts.live
-        ? real.scan
-        : real.scan && ((request) => real.scan?.({ ...request, withoutServices: true })),
+      scan:
+        real.scan &&
+        ((request) =>
+          after(real.scan?.({ ...request, withoutServices: !this.#parts.live }), (outcome) => {
+            this.#scanned = outcome;
+            return outcome;
+          })),
+      handOver:
+        real.handOver &&
+        ((asked, controller) =>
+          after(real.handOver?.(asked, controller), (answer) => {
+            this.#filtered = answer?.kind === "filter";
+            return answer;
+          })),
     };
   }
 
@@ -264,6 +282,7 @@ export class Explanation {
       lists: this.#parts.generation.listing.lists(listener),
       scanners: this.#parts.generation.listing.scanners,
       live: this.#parts.live,
+      findings: this.#scanned?.findings,
     });
     return { command, said, replies, by, lists, tables, dns };
   }
@@ -289,7 +308,7 @@ export class Explanation {
       for (const recipient of envelope.recipients) {
         const frame = this.#parts.tracing.begin();
         const message = this.#queued;
-        const scope = { frame, config: this.#parts.config, filter: message?.filter, message };
+        const scope = { frame, config: this.#parts.config, filter: this.#filter(), message };
         routes.push(await explainRoute(held, recipient, envelope.sender, scope));
       }
       await this.#leave(held, envelope, routes);
@@ -297,6 +316,16 @@ export class Explanation {
     } finally {
       held.release();
     }
+  }
+
+  #filter(): FilterOrigin | undefined {
+    const destination = this.#queued?.filter;
+    if (destination === undefined) return undefined;
+    return originOf(destination, {
+      handover: this.#filtered ? this.#parts.generation.listing.handover : undefined,
+      findings: this.#scanned?.findings,
+      words: this.#commands.flatMap(({ frame }) => frame.words),
+    });
   }
 
   /** What is rewritten on its way out. */

@@ -1,13 +1,16 @@
 /** The lists of one command as they were asked, with the words that nobody came to and core's own questions. */
 import type { CompiledList, Stage } from "../policy/index.ts";
+import type { ScanOutcome } from "../scanning/index.ts";
 import { verdictOf, type Asked } from "./asked.ts";
 import type { ExplainedList, ExplainedWord } from "./explained.ts";
-import { describeWord, type AskedWord } from "./tracing.ts";
+import { describeEffect, describeWord, type AskedWord } from "./tracing.ts";
 
 export interface ListsScope {
   readonly lists: Readonly<Record<Stage, CompiledList>>;
   readonly scanners: readonly { readonly name: string; readonly plugin: string; readonly asksService: boolean }[];
   readonly live: boolean;
+  /** What the scanners said; `undefined`: they were not asked. */
+  readonly findings: ScanOutcome["findings"];
 }
 
 /** Lists that belong to a command whether a word of them was asked or not. */
@@ -68,15 +71,26 @@ function coreQuestions({ by, refused, frame }: Asked): readonly ExplainedList[] 
   return [ended ? row("relay guard", "not reached") : passed, row("recipients", "not reached")];
 }
 
-function scanners({ by, refused, replies }: Asked, { scanners: all, live }: ListsScope): readonly ExplainedList[] {
+function scanners(
+  { by, refused, replies }: Asked,
+  { scanners: all, live, findings = [] }: ListsScope,
+): readonly ExplainedList[] {
   if (all.length === 0) return [];
   const words = all.map(({ name, plugin, asksService }): ExplainedWord => {
     const common = { path: "scanners", via: [], word: name, args: [], plugin, warn: false, ...silence };
     if (asksService && !live) return { ...common, answer: "not asked", reason: "talks to a service; --live asks it" };
-    if (by?.list !== "scanners") return { ...common, answer: refused ? "not reached" : "none" };
+    const finding = findings.find((one) => one.by?.scanner === name);
+    const failure = finding?.by?.failure;
+    const said = {
+      ...common,
+      reason: failure && `gave no verdict (${failure.reason}): ${failure.text}`,
+      effects: (finding?.effects ?? []).map(describeEffect),
+    };
+    const silent = failure === undefined ? (said.effects.length === 0 ? "none" : "effects") : "failed";
+    if (by?.list !== "scanners") return { ...said, answer: refused ? "not reached" : silent };
     // Of several that refused together nobody is named.
-    if (by.word !== name && by.word !== "scanners") return { ...common, answer: "none" };
-    return { ...common, answer: verdictOf({ replies }) === "deferred" ? "defer" : "reject" };
+    if (by.word !== name && by.word !== "scanners") return { ...said, answer: silent };
+    return { ...said, answer: verdictOf({ replies }) === "deferred" ? "defer" : "reject" };
   });
   return [{ list: "scanners", words }];
 }

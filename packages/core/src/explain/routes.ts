@@ -3,13 +3,14 @@ import type { ResolvedConfig } from "../config/index.ts";
 import type { MailGeneration } from "../generation-contract.ts";
 import { logText, type QueuedMessage, type Recipient } from "../model/index.ts";
 import type { ExplainedRoute } from "./explained.ts";
+import type { FilterOrigin } from "./filter-origin.ts";
 import type { Frame } from "./tracing.ts";
 
 export interface RouteScope {
   readonly frame: Frame;
   readonly config: ResolvedConfig;
-  /** What the policy's FILTER said. */
-  readonly filter: string | undefined;
+  /** By which it leaves whatever the routes say. */
+  readonly filter: FilterOrigin | undefined;
   /** As it would be queued; taps of `delivery.route` are asked about it. */
   readonly message: QueuedMessage | undefined;
 }
@@ -24,7 +25,7 @@ export async function explainRoute(
   const common = { recipient: address, original, tables: frame.tables };
   try {
     const own = await generation.route(recipient, sender);
-    const asked = filter === undefined ? own : { ...own, ...generation.routeFor(filter, address) };
+    const asked = filter === undefined ? own : { ...own, ...generation.routeFor(filter.destination, address) };
     const hook = generation.hooks.delivery.route;
     const tapped = message !== undefined && hook.tapped ? await hook.call(asked, recipient, message) : asked;
     const { class: name, transport, nextHop } = tapped;
@@ -35,7 +36,7 @@ export async function explainRoute(
     return {
       ...common,
       route,
-      why: filter === undefined ? reasonFor(own, frame, config) : `FILTER of the policy: ${logText(filter)}`,
+      why: filter === undefined ? reasonFor(own, frame, config) : logText(`${filter.by}: ${filter.destination}`),
     };
   } catch (error) {
     return { ...common, why: `cannot be told now: ${logText((error as Error).message)}` };

@@ -267,7 +267,7 @@ function describeAnswer(answer: Answer): Pick<AskedWord, "answer" | "reason" | "
   };
 }
 
-function describeEffect({ kind, ...rest }: Effect): string {
+export function describeEffect({ kind, ...rest }: Effect): string {
   const texts = Object.entries(rest).map(([name, value]) =>
     name === "reply" ? formatReply(value as never) : typeof value === "string" ? value : JSON.stringify(value),
   );

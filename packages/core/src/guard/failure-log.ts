@@ -2,9 +2,8 @@
  * Failures of plugins, counted by owner and point and told in bounded numbers: a plugin that fails on every command of every
  * client must not fill the disk with its log.
  */
-import { logText } from "../model/log-text.ts";
 import type { Clock } from "../model/clock.ts";
-import type { Failed } from "./guard.ts";
+import { factsOf, type Failed } from "./guard.ts";
 
 export interface FailureLog {
   report(failed: Failed): void;
@@ -46,6 +45,7 @@ export function createFailureLog(clock: Clock, warn: (owner: string, text: strin
 }
 
 /** `smtp.rcpt failed (timeout): no answer within 10000 ms`. */
-function describeFailure({ point, reason, error }: Failed): string {
-  return `${point} failed (${reason}): ${logText(error instanceof Error ? error.message : error, 300)}`;
+function describeFailure(failed: Failed): string {
+  const { reason, text } = factsOf(failed);
+  return `${failed.point} failed (${reason}): ${text}`;
 }

@@ -4,6 +4,7 @@
  * under its owner's name; it never becomes "go on" silently and never ends the process. This folder knows no plugin.
  */
 import { failureReasons, PosternError, ScannerFailure, type FailureReason } from "../errors.ts";
+import { logText } from "../model/log-text.ts";
 import { isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Owner } from "./owner.ts";
@@ -22,6 +23,17 @@ export class Failed {
     this.reason = reason;
     this.error = error;
   }
+}
+
+/** A failure as the log tells it. */
+export interface FailureFacts {
+  readonly reason: FailureReason;
+  /** One safe line, at most 300 characters. It may name hosts and paths: none of it is for a peer. */
+  readonly text: string;
+}
+
+export function factsOf({ reason, error }: Pick<Failed, "reason" | "error">): FailureFacts {
+  return { reason, text: logText(error instanceof Error ? error.message : error, 300) };
 }
 
 /** Thrown by a `check` for an answer that the contract does not know. */

@@ -4,7 +4,7 @@
  * `null`. Plugins see only `HookPoint`, which can be tapped but not called.
  */
 import { SyncHook } from "tapable";
-import { Failed, type Guard } from "../guard/guard.ts";
+import { factsOf, Failed, type FailureFacts, type Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
 import { after, isPromise, type MaybePromise } from "../model/maybe-promise.ts";
 import { createReportQueue, type ReportQueue } from "./report-queue.ts";
@@ -133,17 +133,19 @@ export class FirstHook<Args extends unknown[], Answer> extends BaseHook<
       if (isPromise(answer)) {
         return answer.then((late) => {
           const decided = late instanceof Failed ? ownCopy(this.#onFailed(late)) : late;
-          return decided === undefined ? this.#from(index + 1, args) : this.#own(decided, owner);
+          return decided === undefined ? this.#from(index + 1, args) : this.#own(decided, owner, late);
         });
       }
       const decided = answer instanceof Failed ? ownCopy(this.#onFailed(answer)) : answer;
-      if (decided !== undefined) return this.#own(decided, owner);
+      if (decided !== undefined) return this.#own(decided, owner, answer);
     }
     return undefined;
   }
 
-  #own(decided: Answer, owner: Owner): Answer {
-    if (typeof decided === "object" && decided !== null) deciders.set(decided, { hook: this.name, plugin: owner.name });
+  #own(decided: Answer, { name: plugin }: Owner, answer: unknown): Answer {
+    if (typeof decided !== "object" || decided === null) return decided;
+    const failure = answer instanceof Failed ? { failure: factsOf(answer) } : undefined;
+    deciders.set(decided, { hook: this.name, plugin, ...failure });
     return decided;
   }
 }
@@ -151,6 +153,8 @@ export class FirstHook<Args extends unknown[], Answer> extends BaseHook<
 export interface HookDecider {
   readonly hook: string;
   readonly plugin: string;
+  /** It gave no answer, for this reason: its plugin's `onError` decided. */
+  readonly failure?: FailureFacts;
 }
 
 const deciders = new WeakMap<object, HookDecider>();

@@ -1,4 +1,5 @@
 /** At `message` each recipient may have its own verdict, and SMTP has one answer for all of them. Pure. */
+import type { FailureFacts } from "../guard/guard.ts";
 import { reply } from "../model/reply.ts";
 import type { Answer, Defer, Objection, RecipientAnswer } from "../model/verdict.ts";
 
@@ -8,11 +9,28 @@ export const mixedPolicies = Object.freeze(["reject-all", "discard", "quarantine
 
 /** What the scanners said together. */
 export interface Scanned {
+  /** Without what is for the log. */
   readonly answer: Answer;
   /** By recipient, in the order of the transaction's; beside `answer`, which is about all of them. */
   readonly recipients?: readonly RecipientAnswer[] | undefined;
   /** Whose objection `answer` holds. */
-  readonly by?: { readonly scanner: string; readonly plugin: string } | undefined;
+  readonly by?: ScanAuthor | undefined;
+  /** For the log, in their order. */
+  readonly notes?: readonly ScanNote[];
+}
+
+/** One scanner that said something. */
+export interface ScanAuthor {
+  readonly scanner: string;
+  readonly plugin: string;
+  /** Why it gave no verdict, when its `onError` speaks for it. */
+  readonly failure?: FailureFacts;
+}
+
+export interface ScanNote {
+  readonly text: string;
+  /** `undefined`: of no scanner, but of what several of them said. */
+  readonly by: ScanAuthor | undefined;
 }
 
 export interface MergedVerdicts {

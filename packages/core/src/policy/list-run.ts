@@ -2,7 +2,7 @@
  * One list being asked, word after word. Synchronous until the first promise; a word that answers at once and has no opinion costs
  * its own call and nothing else.
  */
-import { Failed, type Guard } from "../guard/guard.ts";
+import { factsOf, Failed, type FailureFacts, type Guard } from "../guard/guard.ts";
 import { objectionFor } from "../guard/objection.ts";
 import { policyFor, type Owner } from "../guard/owner.ts";
 import { formatReply, type Reply } from "../model/reply.ts";
@@ -52,6 +52,8 @@ export interface Decision {
   readonly plugin: string;
   /** The entry of a table that said so, when the word tells. */
   readonly match?: TableMatch;
+  /** It gave no answer, for this reason: its plugin's `onError` decided. */
+  readonly failure?: FailureFacts;
 }
 
 export interface TableMatch {
@@ -94,10 +96,15 @@ export class ListRun {
     this.#note = note;
   }
 
+  /** A line for the log. */
+  note(text: string, by: Decision): void {
+    this.#note?.(text, by);
+  }
+
   /** Takes a part of an answer in; true when the list has ended. */
   take(part: Part, word: CompiledWord): boolean {
     if (part.kind === "log") {
-      this.#note?.(part.text, this.decisionOf(word));
+      this.note(part.text, this.decisionOf(word));
       return false;
     }
     if (isMessageEffect(part)) {
@@ -139,7 +146,10 @@ export class ListRun {
       return false;
     }
     const objection = objectionFor(failed);
-    return objection !== undefined && this.#end(objection, word);
+    if (objection === undefined) return false;
+    this.#end(objection, word);
+    this.by = { ...this.decisionOf(word), failure: factsOf(failed) };
+    return true;
   }
 
   /** The list's refusal as it stands after the lattice; `undefined` when it refuses nothing. */
@@ -177,7 +187,7 @@ export class ListRun {
   }
 
   #warn(reply: Reply, by: Decision): void {
-    this.#note?.(`reject_warning: ${formatReply(reply)}`, by);
+    this.note(`reject_warning: ${formatReply(reply)}`, by);
   }
 
   #end(verdict: Verdict, word: CompiledWord): true {

@@ -18,7 +18,7 @@ import {
   type Transaction,
 } from "../model/index.ts";
 import { checkAnswer, type Part } from "./answer.ts";
-import { mergeVerdicts, type Scanned } from "./at-message.ts";
+import { mergeVerdicts, type ScanAuthor, type Scanned, type ScanNote } from "./at-message.ts";
 import { noteFor } from "./compile.ts";
 import type { MessageEffect } from "./effects.ts";
 import { ListRun, runWords, takeAll, type CompiledWord, type Decision, type Deferral } from "./list-run.ts";
@@ -147,8 +147,8 @@ export class SessionJudge {
       return after(settled, (answer) => {
         const failed = answer instanceof Failed;
         const ended = takeAll(run, scanners, failed ? answer : answer.parts);
-        const author = failed ? undefined : answer.by;
-        if (ended && run.by !== undefined) run.by = author === undefined ? byScanners : byScanner(author);
+        if (!failed) for (const { text, by } of answer.notes) run.note(text, decisionOf(by));
+        if (ended && run.by !== undefined) run.by = decisionOf(failed ? undefined : answer.by);
         return this.#merge(question.transaction, run, run.settle(), failed ? undefined : answer.recipients);
       });
     });
@@ -381,8 +381,10 @@ export class SessionJudge {
 /** Of several together, or of what was no answer of any. */
 const byScanners: Decision = Object.freeze({ list: "scanners", path: "scanners", word: "scanners", plugin: "core" });
 
-function byScanner({ scanner, plugin }: NonNullable<Scanned["by"]>): Decision {
-  return { list: "scanners", path: "scanners", word: scanner, plugin };
+function decisionOf(author: ScanAuthor | undefined): Decision {
+  if (author === undefined) return byScanners;
+  const { scanner, plugin, failure } = author;
+  return { list: "scanners", path: "scanners", word: scanner, plugin, ...(failure !== undefined && { failure }) };
 }
 
 type Fates = Omit<MessageRuling, "objection" | "by">;
@@ -418,13 +420,19 @@ interface CheckedScan {
   readonly parts: readonly Part[] | undefined;
   readonly recipients: readonly RecipientAnswer[] | undefined;
   readonly by: Scanned["by"];
+  readonly notes: readonly ScanNote[];
 }
 
 /** Anything else is no scan at all, and must not pass as one that found nothing. Throws `InvalidAnswer`. */
 function checkScanned(scanned: Scanned | undefined): CheckedScan {
   const isOutcome = typeof scanned === "object" && scanned !== null && "answer" in scanned;
   if (scanned !== undefined && !isOutcome) throw new InvalidAnswer("the scanners gave no outcome");
-  return { parts: checkAnswer(scanned?.answer), recipients: scanned?.recipients, by: scanned?.by };
+  return {
+    parts: checkAnswer(scanned?.answer),
+    recipients: scanned?.recipients,
+    by: scanned?.by,
+    notes: scanned?.notes ?? [],
+  };
 }
 
 function rulingOf(run: ListRun, objection: Objection | undefined): Ruling {

@@ -8,6 +8,7 @@ import { Failed, type Guard } from "../guard/guard.ts";
 import type { Owner } from "../guard/owner.ts";
 import { logText } from "../model/log-text.ts";
 import type { Clock } from "../model/clock.ts";
+import type { ScanAuthor } from "../policy/index.ts";
 import type { Finding } from "./finding.ts";
 import type { OwnedScanner } from "./registration.ts";
 import type { Scanner } from "./scanner.ts";
@@ -41,7 +42,7 @@ export class Engine {
   /** For the log: what was called. */
   readonly point: string;
   /** For the log: who answered. */
-  readonly author: { readonly scanner: string; readonly plugin: string };
+  readonly author: ScanAuthor;
   readonly #parts: EngineParts;
   readonly #breaker = new Breaker();
   readonly #verdicts: Partial<Record<ScanCount, number>> = {};

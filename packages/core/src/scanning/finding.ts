@@ -3,7 +3,7 @@ import { InvalidAnswer } from "../guard/guard.ts";
 import { checkEdits } from "../hooks/check-edits.ts";
 import type { Edit } from "../message/message.ts";
 import { isObjection, type Effect, type Objection, type RecipientAnswer } from "../model/index.ts";
-import { checkAnswer, type Scanned } from "../policy/index.ts";
+import { checkAnswer, type Scanned, type ScanAuthor, type ScanNote } from "../policy/index.ts";
 
 /** One engine's answer, checked: an objection to the whole message, or what accumulates. */
 export interface Finding {
@@ -12,13 +12,15 @@ export interface Finding {
   readonly edits: readonly Edit[];
   /** By recipient; `undefined`: all fare alike. */
   readonly recipients: readonly RecipientAnswer[] | undefined;
-  /** Whose it is; told of objections. */
-  readonly by?: Scanned["by"];
+  /** Whose it is; `undefined`: the gateway's own. */
+  readonly by?: ScanAuthor | undefined;
 }
 
 /** What all engines said together. */
 export interface ScanOutcome extends Scanned {
   readonly edits: readonly Edit[];
+  /** What each said by itself, for explaining. */
+  readonly findings?: readonly Finding[];
 }
 
 const none: readonly never[] = Object.freeze([]);
@@ -79,15 +81,22 @@ export function mergeFindings(findings: readonly Finding[]): ScanOutcome {
   const objecting = findings.filter(({ objection }) => objection !== undefined);
   const worst = objecting.find(({ objection }) => objection?.kind === "reject") ?? objecting[0];
   if (worst?.objection !== undefined) {
-    const told = worst.effects.filter(({ kind }) => kind === "log");
-    return { answer: told.length === 0 ? worst.objection : [...told, worst.objection], edits: none, by: worst.by };
+    return { answer: worst.objection, edits: none, by: worst.by, notes: notesOf([worst]), findings };
   }
-  const effects = findings.flatMap((finding) => finding.effects);
+  const effects = findings.flatMap((finding) => finding.effects).filter(({ kind }) => kind !== "log");
   return {
     answer: effects.length === 0 ? undefined : effects,
     edits: findings.flatMap(({ edits }) => edits),
     recipients: mergeRecipients(findings),
+    notes: notesOf(findings),
+    findings,
   };
+}
+
+function notesOf(findings: readonly Finding[]): readonly ScanNote[] {
+  return findings.flatMap(({ effects, by }) =>
+    effects.flatMap((effect) => (effect.kind === "log" ? [{ text: effect.text, by }] : [])),
+  );
 }
 
 /**

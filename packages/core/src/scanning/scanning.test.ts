@@ -45,6 +45,7 @@ test("without scanners the answer is there at once", () => {
 });
 
 const log = (text: string): Effect => ({ kind: "log", text });
+const authorOf = (name: string) => ({ scanner: name, plugin: `plugin-${name}` });
 const prepend: Effect = { kind: "prepend", name: "X-Spam", value: "no" };
 
 describe("two that change the body", () => {
@@ -66,7 +67,9 @@ describe("two that change the body", () => {
       "one made it; changes by two, three are lost",
     ],
   ])("%s", async (_, engines, lost) => {
-    expect(await setUp(engines).answer()).toEqual(lost && [log(`warn: the body is as ${lost}`)]);
+    // Of several together: nobody's in particular.
+    const notes = lost === undefined ? [] : [{ text: `warn: the body is as ${lost}`, by: undefined }];
+    expect(await setUp(engines).scan()).toMatchObject({ answer: undefined, notes });
   });
 });
 
@@ -77,8 +80,8 @@ describe("the most severe answer stands", () => {
     ["defer over effects", [prepend, defer("later"), log("x")], defer("later")],
     [
       "effects of all engines, in their order",
-      [prepend, undefined, [log("a"), log("b")]],
-      [prepend, log("a"), log("b")],
+      [prepend, undefined, [log("a"), { kind: "hold" }]],
+      [prepend, { kind: "hold" }],
     ],
     ["first of two deferrals", [defer("one"), defer("two")], defer("one")],
     ["an engine's own list", [[prepend, reject("no")] as Answer], reject("no")],
@@ -118,23 +121,40 @@ describe("answers by recipient", () => {
   });
 
   test("stand beside what is said of the message, and are gone with an objection", async () => {
-    const beside = setUp({ a: each(undefined, reject("no")), b: () => [prepend, log("x")] });
-    expect(await beside.scan()).toMatchObject({ answer: [prepend, log("x")], recipients: [undefined, reject("no")] });
+    const beside = setUp({ a: each(undefined, reject("no")), b: () => prepend });
+    expect(await beside.scan()).toMatchObject({ answer: [prepend], recipients: [undefined, reject("no")] });
     const against = setUp({ a: each(undefined, reject("no")), b: () => defer("later") });
-    const by = { scanner: "b", plugin: "plugin-b" };
-    expect(await against.scan()).toEqual({ answer: defer("later"), edits: [], recipients: undefined, by });
+    expect(await against.scan()).toMatchObject({ answer: defer("later"), edits: [], by: authorOf("b") });
+    expect((await against.scan())?.recipients).toBeUndefined();
   });
 });
 
 test("who objects is named, with what it says for the log, be it by a failure", async () => {
   const { scan } = setUp({ a: () => [prepend, log("of a")], b: () => [log("of b"), prepend, defer("later")] });
-  expect(await scan()).toEqual({
-    answer: [log("of b"), defer("later")],
+  expect(await scan()).toMatchObject({
+    answer: defer("later"),
     edits: [],
-    by: { scanner: "b", plugin: "plugin-b" },
+    by: authorOf("b"),
+    notes: [{ text: "of b", by: authorOf("b") }],
   });
-  const failing = setUp({ a: () => defer("later"), b: () => Promise.reject(new Error("x")) }, "reject");
-  expect(await failing.scan()).toMatchObject({ by: { scanner: "b", plugin: "plugin-b" } });
+  const failing = setUp({ a: () => defer("later"), b: () => Promise.reject(new Error("x\ny")) }, "reject");
+  expect(await failing.scan()).toMatchObject({ by: { ...authorOf("b"), failure: { reason: "error", text: "x?y" } } });
+});
+
+test("what scanners that let it pass say for the log is theirs", async () => {
+  const { scan } = setUp({
+    a: () => [log("of a"), prepend, log("more")],
+    b: () => undefined,
+    c: async () => log("of c"),
+  });
+  expect(await scan()).toMatchObject({
+    answer: [prepend],
+    notes: [
+      { text: "of a", by: authorOf("a") },
+      { text: "more", by: authorOf("a") },
+      { text: "of c", by: authorOf("c") },
+    ],
+  });
 });
 
 test("engines run side by side, and none waits for another", async () => {
@@ -170,26 +190,24 @@ describe("a failure answers by its reason, is logged under its owner, and never 
   );
   test.each(cases)("%s: %s", async (reason, policy) => {
     const others = Object.fromEntries(reasons.filter((other) => other !== reason).map((other) => [other, "reject"]));
-    const {
-      answer: ask,
-      failures,
-      clock,
-    } = setUp(
+    const { scan, failures, clock } = setUp(
       { bad: failing[reason], good: () => undefined },
       policy === "defer" ? { ...others } : { ...others, [reason]: policy },
     );
-    const answer = ask();
+    const answer = scan();
     await clock.run(30_000);
+    const outcome = await answer;
     const expected = {
       defer: { kind: "defer", reply: { code: 451 } },
       reject: { kind: "reject", reply: { code: 554 } },
       quarantine: [{ kind: "quarantine", text: `bad gave no verdict (${reason})` }],
-      skip: [
-        { kind: "prepend", name: "X-Postern-Unscanned", value: `bad (${reason})` },
-        log(`info: bad gave no verdict (${reason}), taken unscanned`),
-      ],
+      skip: [{ kind: "prepend", name: "X-Postern-Unscanned", value: `bad (${reason})` }],
     };
-    expect(await answer).toMatchObject(expected[policy]);
+    expect(outcome?.answer).toMatchObject(expected[policy]);
+    const failed = { ...authorOf("bad"), failure: { reason } };
+    const taken = { text: `info: bad gave no verdict (${reason}), taken unscanned`, by: failed };
+    expect(outcome?.notes).toMatchObject(policy === "skip" ? [taken] : []);
+    if (policy === "defer" || policy === "reject") expect(outcome?.by).toMatchObject(failed);
     expect(failures).toMatchObject([{ owner: { name: "plugin-bad" }, point: "scanner bad", reason }]);
     expect(clock.pending).toBe(0);
   });
@@ -244,12 +262,12 @@ test("a client that leaves calls off all engines", async () => {
 
 test("at its deadline an engine is told to let go, while the others go on", async () => {
   const asked: ScanAsk[] = [];
-  const { answer: ask, failures, clock } = setUp({ slow: patient(asked), later: async () => log("x") }, "skip");
+  const { answer: ask, failures, clock } = setUp({ slow: patient(asked), later: async () => prepend }, "skip");
   const answer = ask();
   await clock.run(29_999);
   expect([asked[0]?.signal.aborted, failures]).toEqual([false, []]);
   await clock.run(1);
-  expect(await answer).toMatchObject([{ kind: "prepend", value: "slow (timeout)" }, { kind: "log" }, log("x")]);
+  expect(await answer).toMatchObject([{ kind: "prepend", value: "slow (timeout)" }, prepend]);
   expect(asked[0]?.signal.aborted).toBe(true);
   expect(failures).toMatchObject([{ reason: "timeout", owner: { name: "plugin-slow" } }]);
 });

@@ -3,7 +3,7 @@
  * Nothing passes unscanned: what failed answers by its `onError`, and a client that is gone leaves a deferral.
  */
 import { PluginError } from "../errors.ts";
-import { Failed, type Guard } from "../guard/guard.ts";
+import { factsOf, Failed, type Guard } from "../guard/guard.ts";
 import {
   internalError,
   isPromise,
@@ -100,8 +100,11 @@ function scanWithAll(engines: readonly Engine[], request: ScanRequest, guard: Gu
     const onGone = (): void => finish(clientGone);
     request.signal?.addEventListener("abort", onGone, { once: true });
 
-    const settle = (index: number, given: Finding): void => {
-      const finding = given.objection === undefined ? given : { ...given, by: engines[index]?.author };
+    const settle = (index: number, { scanner, author }: Engine, result: Finding | Failed): void => {
+      const finding =
+        result instanceof Failed
+          ? { ...findingFor(result, scanner.name), by: { ...author, failure: factsOf(result) } }
+          : { ...result, by: author };
       findings[index] = finding;
       left -= 1;
       if (finding.objection?.kind === "reject") finish(mergeFindings([finding]));
@@ -116,7 +119,7 @@ function scanWithAll(engines: readonly Engine[], request: ScanRequest, guard: Gu
       const { scanner, owner, point } = engine;
       const turn = engine.ask();
       if (turn instanceof Failed) {
-        settle(index, findingFor(turn, scanner.name));
+        settle(index, engine, turn);
         continue;
       }
       const { intake, controller } = intakes?.take(engine) ?? { intake: undefined, controller: new AbortController() };
@@ -128,7 +131,7 @@ function scanWithAll(engines: readonly Engine[], request: ScanRequest, guard: Gu
         engine.ended(turn, result);
         // At a deadline it still runs; otherwise whatever it left behind is let go.
         controller.abort(result instanceof Failed ? result.error : over);
-        settle(index, result instanceof Failed ? findingFor(result, scanner.name) : result);
+        settle(index, engine, result);
       };
       const ask: ScanAsk = { session, transaction, message, intake, openSpool, signal };
       const result = guard.run(owner, point, check, () => untilAborted(signal, scanner.scan(ask)));

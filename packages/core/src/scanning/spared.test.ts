@@ -79,7 +79,7 @@ test("it is spared for the reason that it failed for, so that the policy of that
   const all = Promise.all(Array.from({ length: failuresToOpen }, () => ask()));
   await clock.run(30_000);
   await all;
-  expect(await ask()).toMatchObject([{ kind: "prepend", value: "engine (timeout)" }, { kind: "log" }]);
+  expect(await ask()).toMatchObject([{ kind: "prepend", value: "engine (timeout)" }]);
   expect(failures.map(({ reason }) => reason)).toEqual(Array(failuresToOpen + 1).fill("timeout"));
   expect(clock.pending).toBe(0);
 });
@@ -140,6 +140,6 @@ describe("a mark that a message is unscanned", () => {
     );
     const skipped = setUp(fail("down"), "skip");
     const outcome = await skipped.scanning.scan({ ...request, message: forged });
-    expect(outcome).toMatchObject({ edits: removal, answer: [{ kind: "prepend", value: "engine (down)" }, {}] });
+    expect(outcome).toMatchObject({ edits: removal, answer: [{ kind: "prepend", value: "engine (down)" }] });
   });
 });

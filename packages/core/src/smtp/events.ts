@@ -209,6 +209,7 @@ function deciderFields(by: Decider): string[] {
   if (by.word !== by.list) fields.push(foreignField("word", by.word));
   fields.push(foreignField("plugin", by.plugin, 64));
   if (by.match !== undefined) fields.push(foreignField("table", by.match.table), foreignField("key", by.match.key));
+  if (by.failure !== undefined) fields.push(`failure=${by.failure.reason}`, foreignField("error", by.failure.text));
   return fields;
 }
 

@@ -23,7 +23,7 @@ export interface RefusalLine {
   readonly client: string;
   readonly address: string;
   readonly reply: string;
-  /** `from`, `to`, `helo`, `d`, `by`, `path`, `word`, `plugin`, `table`, `key` … as far as they are there. */
+  /** `from`, `to`, `helo`, `d`, `by`, `path`, `word`, `plugin`, `table`, `key`, `failure`, `error` … as far as they are there. */
   readonly fields: Readonly<Record<string, string>>;
 }
 

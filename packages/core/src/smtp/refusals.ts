@@ -53,5 +53,6 @@ function logRefusal({ host, generation }: Dialogue, refusal: Reply, by: Decider 
 function whoseIs(objection: Objection, { policy }: Dialogue): Decider | undefined {
   const tap = deciderOf(objection);
   if (tap === undefined) return policy.decision;
-  return { list: "hook", path: tap.hook, word: "hook", plugin: tap.plugin };
+  const { hook, ...whose } = tap;
+  return { list: "hook", path: hook, word: "hook", ...whose };
 }
