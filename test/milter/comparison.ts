@@ -1,7 +1,7 @@
 // What became of one session on both sides, compared piece by piece; what differs on purpose is named.
 import type { MilterNote } from "../services/pymilter.ts";
 import type { MilterSession } from "./sessions.ts";
-import type { Delivered, Fate } from "./world.ts";
+import { countOf, type Delivered, type Fate } from "./world.ts";
 
 export interface Comparison {
   readonly differences: readonly string[];
@@ -16,7 +16,10 @@ export function compareFates(session: MilterSession, postfix: Fate, own: Fate): 
     const [one, other] = [JSON.stringify(theirs), JSON.stringify(ours)];
     if (one !== other) differences.push(`${what}\n  Postfix ${one}\n  Postern ${other}`);
   };
-  const steps = ["greeting", ...session.steps.map(({ kind, text }) => (kind === "message" ? "message" : text))];
+  const steps = [
+    "greeting",
+    ...session.steps.map(({ kind, text }) => (kind === "message" ? "message" : `${kind} ${text}`)),
+  ];
   const length = Math.max(postfix.replies.length, own.replies.length);
   const isTurnedAway = own.replies[0]?.startsWith("554") === true;
   if (isTurnedAway) {
@@ -37,10 +40,12 @@ export function compareFates(session: MilterSession, postfix: Fate, own: Fate): 
   const ids = new Set([...postfix.delivered.keys(), ...own.delivered.keys()]);
   for (const id of ids) tell(`delivered ${id}`, deliveredAs(postfix.delivered.get(id), named), own.delivered.get(id));
   for (const [name, theirs] of postfix.notes) {
-    const [one, other] = [withoutVainAborts(theirs), withoutVainAborts(own.notes.get(name) ?? [])];
+    const heard = own.notes.get(name) ?? [];
+    tell(`closed ${name}`, countOf(theirs, "close"), countOf(heard, "close"));
+    const [one, other] = [withoutVainAborts(theirs), withoutVainAborts(heard)];
     for (let at = 0; at < Math.max(one.length, other.length); at += 1) {
       const before = differences.length;
-      tell(`told to ${name}, ${at}`, noteOf(one[at]), noteOf(other[at]));
+      tell(`told to ${name}, ${at}`, noteOf(one[at], postfix.replies), noteOf(other[at], own.replies));
       if (differences.length > before) break;
     }
   }
@@ -67,13 +72,16 @@ function deliveredAs(delivered: Delivered | undefined, named: string[]): Deliver
 
 const given = /^[A-Za-z-]+:(?:plain|folded;|8-bit|a: b|x$)/;
 
-/** Postfix says abort also to a milter that was told nothing of the message, when another one refused its MAIL. */
+/**
+ * Behind XCLIENT the end of one connection and the beginning of the next are heard in any order. Postfix says abort also to a milter that
+ * was told nothing of the message, when another one refused its MAIL.
+ */
 function withoutVainAborts(notes: readonly MilterNote[]): readonly MilterNote[] {
   let isOpen = false;
   return notes.filter(({ event }) => {
     if (event === "envfrom" || event === "envrcpt") isOpen = true;
     else if (event === "eom") isOpen = false;
-    if (event !== "abort") return true;
+    if (event !== "abort") return event !== "close";
     const isMeant = isOpen;
     isOpen = false;
     return isMeant;
@@ -87,13 +95,24 @@ function replyOf(reply: string | undefined, isPlanned: boolean): string {
   return reply === undefined ? "nothing" : isPlanned ? reply : reply.slice(0, 3);
 }
 
-function noteOf(note: MilterNote | undefined): string {
+function noteOf(note: MilterNote | undefined, replies: readonly string[]): string {
   if (note === undefined) return "nothing";
   const { event, args } = note;
   const macros: Record<string, string> = { ...note.macros };
   // Postfix knows the id when it has taken the first recipient, and libmilter keeps what it was told once.
   if (event !== "eom") delete macros["i"];
   else if (macros["i"] !== undefined) macros["i"] = "id";
+  // Each side has its own, unless a proxy says them.
+  const isProxied = macros["{daemon_port}"] === "587" || macros["{client_port}"] === "4711";
+  if (!isProxied) for (const name of ["{client_port}", "{daemon_port}"]) if (name in macros) macros[name] = "a port";
+  // The same words that the client has heard.
+  if (macros["{rcpt_mailer}"] === "error") {
+    const said = `: ${macros["{rcpt_addr}"]}`;
+    const isSaid = replies.some(
+      (reply) => reply.endsWith(said) && reply.slice(4).startsWith(`${macros["{rcpt_host}"]} `),
+    );
+    if (isSaid) macros["{rcpt_addr}"] = "as the client heard it";
+  }
   // libmilter's page says the whole line; Postfix gives the command alone.
   if (event === "unknown") return `unknown ${(args[0] ?? "").split(" ")[0]}`;
   return `${event} ${JSON.stringify(args.map((arg) => (arg.length > 200 ? `${arg.slice(0, 60)}… ${arg.length}` : arg)))} ${JSON.stringify(macros)}`;

@@ -3,8 +3,8 @@ import { randomFrom } from "../sampling.ts";
 import { stages, type Plan, type PlanEntry, type PlannedChange, type PlannedEvent } from "../services/pymilter.ts";
 
 export interface SessionStep {
-  readonly kind: "command" | "message" | "hangUp";
-  /** The command, or the message's octets. */
+  readonly kind: "command" | "message" | "startTls" | "hangUp";
+  /** The command, the message's octets, or the cipher for TLS 1.2. */
   readonly text: string;
 }
 
@@ -137,20 +137,42 @@ function makeMessage(random: Random, id: string): string {
   return `${head.join("\r\n")}\r\n\r\n${pick(random, contents)}`;
 }
 
+const parametersOfAll = ["", "", " SIZE=1000", " SIZE=20 BODY=8BITMIME", " BODY=8BITMIME"];
+const parametersOfLoggedIn = ["", " AUTH=<>", " AUTH=anna+2Bx@example.net", " SIZE=20 AUTH=anna@example.net"];
+/** Who the client is and where it came to, as a proxy in front of both has it. */
+const proxied = " PORT=4711 LOGIN=anna DESTADDR=192.0.2.25 DESTPORT=587";
+const clientNames = [
+  "NAME=client.example.org REVERSE_NAME=client.example.org",
+  "NAME=client.example.org REVERSE_NAME=other.example.org",
+  "NAME=[UNAVAILABLE] REVERSE_NAME=[UNAVAILABLE]",
+  "NAME=[TEMPUNAVAIL] REVERSE_NAME=[UNAVAILABLE]",
+];
+const refused = ["somebody@elsewhere.invalid", "nobody@example.test", "barred@example.test", "later@example.test"];
+
 function makeSteps(random: Random, address: string): SessionStep[] {
   const command = (text: string): SessionStep => ({ kind: "command", text });
   const steps = [command("EHLO client.example.net")];
+  if (chance(random, 0.2)) {
+    steps.push(
+      { kind: "startTls", text: pick(random, ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"]) },
+      command("EHLO client.example.net"),
+    );
+  }
+  const isLoggedIn = chance(random, 0.25);
+  if (isLoggedIn)
+    steps.push(command(`XCLIENT ${pick(random, clientNames)}${proxied}`), command("EHLO proxied.example.net"));
   const transactions = 1 + Math.floor(random() * 2.5);
   for (let count = 0; count < transactions; count += 1) {
     if (chance(random, 0.15)) steps.push(command("XYZZY plugh"));
     if (chance(random, 0.1)) steps.push(command("HELO client.example.net"));
-    const parameters = pick(random, ["", "", " SIZE=1000", " SIZE=20 BODY=8BITMIME", " BODY=8BITMIME"]);
+    const parameters = pick(random, isLoggedIn ? parametersOfLoggedIn : parametersOfAll);
     steps.push(command(`MAIL FROM:<${pick(random, ["a@example.net", "a@example.net", ""])}>${parameters}`));
     const recipients = 1 + Math.floor(random() * 3);
     for (let at = 0; at < recipients; at += 1) {
+      while (chance(random, 0.2)) steps.push(command(`RCPT TO:<${pick(random, refused)}>`));
       steps.push(command(`RCPT TO:<r${at}@example.test>${chance(random, 0.1) ? " NOTIFY=NEVER" : ""}`));
     }
-    if (chance(random, 0.1)) steps.push(command("RCPT TO:<somebody@elsewhere.invalid>"));
+    if (chance(random, 0.1)) steps.push(command(`RCPT TO:<${pick(random, refused)}> NOTIFY=NEVER`));
     if (chance(random, 0.1)) {
       steps.push(command("RSET"));
       continue;

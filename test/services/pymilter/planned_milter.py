@@ -39,8 +39,8 @@ NO_REPLY = {
 }
 MACROS = [
     "i", "j", "_", "v", "{daemon_name}", "{daemon_addr}", "{daemon_port}", "{client_addr}", "{client_name}", "{client_ptr}",
-    "{client_resolve}", "{client_connections}", "{tls_version}", "{cipher}", "{auth_type}", "{auth_authen}", "{mail_addr}",
-    "{mail_host}", "{mail_mailer}", "{rcpt_addr}", "{rcpt_host}", "{rcpt_mailer}",
+    "{client_resolve}", "{client_connections}", "{client_port}", "{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}",
+    "{auth_type}", "{auth_authen}", "{auth_author}", "{auth_ssf}", "{if_name}", "{no_such_macro}", "{mail_addr}", "{mail_host}", "{mail_mailer}", "{rcpt_addr}", "{rcpt_host}", "{rcpt_mailer}",
 ]
 
 

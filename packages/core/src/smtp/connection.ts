@@ -207,8 +207,8 @@ function describeTls(socket: Socket | TLSSocket): TlsInfo | undefined {
   return { protocol: socket.getProtocol() ?? "TLS", cipher: name, bits: strengthOf(name), servername };
 }
 
-/** OpenSSL tells the strength by the name alone. */
+/** OpenSSL tells the strength by the name alone, where the hash has a number, too. */
 function strengthOf(cipher: string): number {
-  if (/256|CHACHA20/.test(cipher)) return 256;
+  if (/(?:AES|ARIA|CAMELLIA)[-_]?256|CHACHA20/.test(cipher)) return 256;
   return /128/.test(cipher) ? 128 : 112;
 }

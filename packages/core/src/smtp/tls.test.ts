@@ -1,10 +1,10 @@
 // STARTTLS and implicit TLS, without a port.
 import { connect } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { once } from "node:events";
 import tlsOptions from "smtp-server/lib/tls-options.js";
 import { describe, expect, test } from "vitest";
-import { reject } from "../model/index.ts";
+import { reject, type TlsInfo } from "../model/index.ts";
 import { createFront, Talk } from "./front.fixture.ts";
 import { serverOf } from "./listener.ts";
 
@@ -12,15 +12,30 @@ import { serverOf } from "./listener.ts";
 const { key, cert } = tlsOptions({}) as { key: string; cert: string };
 const tls = { key, cert };
 
-async function encrypt(talk: Talk): Promise<Talk> {
+async function encrypt(talk: Talk, more: ConnectionOptions = {}): Promise<Talk> {
   const { stream } = talk;
   stream.removeAllListeners("data");
-  const secure = connectTls({ socket: stream, rejectUnauthorized: false, servername: "mx.ours.test" });
+  const secure = connectTls({ socket: stream, rejectUnauthorized: false, servername: "mx.ours.test", ...more });
   await once(secure, "secureConnect");
   return new Talk(secure);
 }
 
 describe("STARTTLS", () => {
+  test.each([
+    ["ECDHE-RSA-AES128-GCM-SHA256", 128],
+    ["ECDHE-RSA-AES256-GCM-SHA384", 256],
+    ["ECDHE-RSA-AES128-SHA", 128],
+    ["ECDHE-RSA-CHACHA20-POLY1305", 256],
+  ])("%s has %i bits", async (ciphers, bits) => {
+    let known: TlsInfo | undefined;
+    const front = await createFront({ tls, taps: ({ smtp }) => smtp.tls.tap((session) => void (known = session.tls)) });
+    const talk = await front.greeted();
+    await talk.say("STARTTLS");
+    const secure = await encrypt(talk, { maxVersion: "TLSv1.2", ciphers });
+    expect(await secure.say("EHLO client.test")).toMatch(/^250/);
+    expect(known).toMatchObject({ protocol: "TLSv1.2", cipher: ciphers, bits });
+  });
+
   test("offered with a key; afterwards nothing said before is known", async () => {
     const front = await createFront({ tls });
     const talk = await front.greeted();
