@@ -8,9 +8,10 @@ export type ParameterRefusal = { readonly refusal: Reply };
 
 export type MailParameters = Pick<Envelope, "body" | "smtputf8" | "ret" | "envid"> & {
   readonly declaredSizeBytes: number | undefined;
-  /** RFC 4954 §5, whoever says it. */
   readonly submitter?: string;
 };
+/** What AUTH is to MAIL: unknown where nobody logs in, passed over from those who have not, taken at its word from those who have. */
+export type AuthParameter = "unknown" | "passed over" | "believed";
 export type RcptParameters = Pick<Recipient, "orcpt" | "notify">;
 
 /** `undefined` for a keyword alone. */
@@ -52,10 +53,10 @@ export function isRefused(parameters: object): parameters is ParameterRefusal {
 export function parseMailParameters(
   text: string,
   sizeLimitBytes: number,
-  offersAuth = false,
+  auth: AuthParameter = "unknown",
 ): MailParameters | ParameterRefusal {
   if (text === "") return noMailParameters;
-  const values = split(text, offersAuth ? mailKeywordsWithAuth : mailKeywords);
+  const values = split(text, auth === "unknown" ? mailKeywords : mailKeywordsWithAuth);
   if ("refusal" in values) return values;
   const size = values.get("SIZE");
   if (values.has("SIZE") && (size === undefined || !/^\d{1,20}$/.test(size))) return { refusal: badSize };
@@ -78,7 +79,7 @@ export function parseMailParameters(
     declaredSizeBytes,
     ...(ret === undefined ? {} : { ret }),
     ...(envid === undefined ? {} : { envid }),
-    ...(submitter === undefined ? {} : { submitter }),
+    ...(submitter === undefined || auth !== "believed" ? {} : { submitter }),
   };
 }
 

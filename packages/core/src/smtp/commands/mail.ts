@@ -4,7 +4,7 @@ import { reply, type MaybePromise, type Reply, type Transaction } from "../../mo
 import type { Dialogue } from "../dialogue.ts";
 import { noSpace } from "../failure.ts";
 import { OpenTransaction } from "../open-transaction.ts";
-import { isRefused, parseMailParameters, type MailParameters } from "../parameters.ts";
+import { isRefused, parseMailParameters, type AuthParameter, type MailParameters } from "../parameters.ts";
 import { readPath } from "../client-path.ts";
 import { offersAuth } from "../offers.ts";
 import type { Command } from "./index.ts";
@@ -17,7 +17,7 @@ export const mail: Command = (dialogue, argument) => {
   if (argument.slice(0, 5).toUpperCase() !== "FROM:") return dialogue.say(syntax);
   const taken = takePath(argument.slice(5));
   if (!taken.ok) return dialogue.say(senderFault(taken.reason));
-  const parameters = parseMailParameters(taken.rest, dialogue.limits.messageSizeBytes, offersAuth(dialogue));
+  const parameters = parseMailParameters(taken.rest, dialogue.limits.messageSizeBytes, authParameter(dialogue));
   if (isRefused(parameters)) return dialogue.say(parameters.refusal);
   const path = readPath(dialogue, taken.path, { allowNull: true, smtputf8: parameters.smtputf8 });
   if (!path.ok) return dialogue.say(senderFault(path.reason));
@@ -27,17 +27,20 @@ export const mail: Command = (dialogue, argument) => {
   return askMail(dialogue, path.address, parameters);
 };
 
+function authParameter(dialogue: Dialogue): AuthParameter {
+  if (!offersAuth(dialogue)) return "unknown";
+  return dialogue.session.auth === undefined ? "passed over" : "believed";
+}
+
 /** The hook, then the list. After an objection there is no transaction. */
 export function askMail(dialogue: Dialogue, sender: string, parameters: MailParameters): MaybePromise<void> {
   const { session } = dialogue;
-  const { submitter, ...others } = parameters;
   const plain: Omit<Transaction, "recipients"> = {
     id: dialogue.host.ids(),
     sessionId: session.id,
     startedAt: dialogue.host.clock.now(),
     sender,
-    ...others,
-    ...(submitter === undefined || session.auth === undefined ? {} : { submitter }),
+    ...parameters,
   };
   const transaction = new OpenTransaction(plain);
   const occasion = { stage: "mail", command: "MAIL", sender };
