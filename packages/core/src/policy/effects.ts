@@ -27,3 +27,14 @@ export function isMessageEffect(part: Effect | Verdict): part is MessageEffect {
 export function isEffectKind(kind: unknown): kind is Effect["kind"] {
   return typeof kind === "string" && Object.hasOwn(effectKinds, kind);
 }
+
+/** The same word for three recipients asks for one header. Of the others the last one may stand: where it was said again is where it is. */
+export function eachOnce(effects: readonly MessageEffect[]): readonly MessageEffect[] {
+  const seen = new Map<string, MessageEffect>();
+  for (const effect of effects) {
+    const key = JSON.stringify(effect);
+    if (effect.kind !== "prepend") seen.delete(key);
+    seen.set(key, effect);
+  }
+  return [...seen.values()];
+}

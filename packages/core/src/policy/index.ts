@@ -12,7 +12,8 @@ export type { CompiledList, CompiledWord, Decision, Deferral, TableMatch, WordFa
 export * from "./policy.ts";
 export * from "./relay-guard.ts";
 export * from "./restriction.ts";
-export { SessionJudge, type MessageRuling, type PolicyQuestion, type Ruling } from "./session-judge.ts";
+export { SessionJudge, type PolicyQuestion, type Ruling } from "./session-judge.ts";
+export type { MessageRuling } from "./message-ruling.ts";
 export * from "./subject.ts";
 export * from "./unlisted.ts";
 export { knownWords } from "./known-words.ts";

@@ -2,13 +2,11 @@
  * The policy as one session asks it: runs the lists, keeps what delayed lists said, the deferrals that are remembered from stage to
  * stage, and the effects gathered on the way.
  */
-import { Failed, InvalidAnswer } from "../guard/guard.ts";
+import { Failed } from "../guard/guard.ts";
 import { coreOwner } from "../guard/owner.ts";
 import type { Message } from "../message/message.ts";
 import {
   after,
-  formatReply,
-  isObjection,
   isPromise,
   type MaybePromise,
   type Objection,
@@ -17,14 +15,15 @@ import {
   type Session,
   type Transaction,
 } from "../model/index.ts";
-import { checkAnswer, type Part } from "./answer.ts";
-import { mergeVerdicts, type ScanAuthor, type Scanned, type ScanNote } from "./at-message.ts";
+import type { Scanned } from "./at-message.ts";
 import { noteFor } from "./compile.ts";
-import type { MessageEffect } from "./effects.ts";
-import { ListRun, runWords, takeAll, type CompiledWord, type Decision, type Deferral } from "./list-run.ts";
+import { eachOnce, type MessageEffect } from "./effects.ts";
+import { ListRun, runWords, takeAll, type Decision, type Deferral } from "./list-run.ts";
+import { ruleMessage, type MessageRuling } from "./message-ruling.ts";
 import type { Policy } from "./policy.ts";
 import { guardRelay } from "./relay-guard.ts";
 import type { Stage } from "./restriction.ts";
+import { checkScanned, scanDecision, scannersWord, type CheckedScan } from "./scanners-word.ts";
 import { guardListed } from "./unlisted.ts";
 
 /** What is known at a stage. */
@@ -49,37 +48,11 @@ export interface Ruling {
   readonly ifPermit: Deferral | undefined;
 }
 
-export interface MessageRuling {
-  /** The one answer, when the message is not taken. */
-  readonly objection: Objection | undefined;
-  readonly by: Decision | undefined;
-  /** For whom it is taken, when it is. What becomes of it for them `effects` say. */
-  readonly recipients: readonly Recipient[];
-  /** For whom it is put aside, or dropped without a word, while it is taken for others; empty when all fare alike. */
-  readonly quarantined: readonly Recipient[];
-  readonly discarded: readonly Recipient[];
-  /** Why, one line for the operator; empty without such recipients. */
-  readonly quarantineReason: string;
-  readonly discardReason: string;
-  /** Gathered over the session's and the transaction's stages, in order; each header once. */
-  readonly effects: readonly MessageEffect[];
-}
-
 type EarlyStage = "connect" | "helo" | "mail";
 const earlyStages: readonly EarlyStage[] = Object.freeze(["connect", "helo", "mail"]);
 
 const noEffects: readonly MessageEffect[] = Object.freeze([]);
 const nothing: Ruling = Object.freeze({ objection: undefined, by: undefined, effects: noEffects, ifPermit: undefined });
-
-/** The scanners' answer comes in like that of one more word, at the end of the list. */
-const scanners: CompiledWord = Object.freeze({
-  path: "scanners",
-  word: "scanners",
-  owner: coreOwner,
-  judge: () => undefined,
-  warn: false,
-  authorizes: false,
-});
 
 export class SessionJudge {
   readonly #policy: Policy;
@@ -146,9 +119,9 @@ export class SessionJudge {
         : guard.settle(coreOwner, "scanners", check, scanned);
       return after(settled, (answer) => {
         const failed = answer instanceof Failed;
-        const ended = takeAll(run, scanners, failed ? answer : answer.parts);
-        if (!failed) for (const { text, by } of answer.notes) run.note(text, decisionOf(by));
-        if (ended && run.by !== undefined) run.by = decisionOf(failed ? undefined : answer.by);
+        const ended = takeAll(run, scannersWord, failed ? answer : answer.parts);
+        if (!failed) for (const { text, by } of answer.notes) run.note(text, scanDecision(by));
+        if (ended && run.by !== undefined) run.by = scanDecision(failed ? undefined : answer.by);
         return this.#merge(question.transaction, run, run.settle(), failed ? undefined : answer.recipients);
       });
     });
@@ -347,24 +320,14 @@ export class SessionJudge {
     objection: Objection | undefined,
     each?: readonly RecipientAnswer[],
   ): MessageRuling {
-    const { recipients } = transaction;
-    const merged = mergeVerdicts(
-      recipients.map((_, index) => objection ?? each?.[index]),
-      this.#policy.mixed,
-    );
-    const by = objection === undefined && merged.objection !== undefined ? byScanners : run.by;
-    this.#decision = by;
-    const pick = (indexes: readonly number[]): readonly Recipient[] =>
-      indexes.length === recipients.length ? recipients : indexes.map((index) => recipients[index] as Recipient);
-    const fates: Fates = {
-      recipients: pick(merged.accepted),
-      quarantined: pick(merged.quarantined),
-      discarded: pick(merged.discarded),
-      quarantineReason: reasonsOf(merged.quarantined, each),
-      discardReason: reasonsOf(merged.discarded, each),
+    const ruling = ruleMessage(transaction.recipients, this.#policy.mixed, {
+      objection,
+      by: run.by,
+      each,
       effects: this.#gathered(transaction, run),
-    };
-    return { objection: merged.objection, by, ...(merged.objection === undefined ? commonFate(fates) : fates) };
+    });
+    this.#decision = ruling.by;
+    return ruling;
   }
 
   #gathered({ recipients }: Transaction, run: ListRun): readonly MessageEffect[] {
@@ -374,65 +337,8 @@ export class SessionJudge {
       ...this.#dataEffects,
       ...(run.effects ?? noEffects),
     ];
-    return all.length === 0 ? noEffects : unique(all);
+    return all.length === 0 ? noEffects : eachOnce(all);
   }
-}
-
-/** Of several together, or of what was no answer of any. */
-const byScanners: Decision = Object.freeze({ list: "scanners", path: "scanners", word: "scanners", plugin: "core" });
-
-function decisionOf(author: ScanAuthor | undefined): Decision {
-  if (author === undefined) return byScanners;
-  const { scanner, plugin, failure } = author;
-  return { list: "scanners", path: "scanners", word: scanner, plugin, ...(failure !== undefined && { failure }) };
-}
-
-type Fates = Omit<MessageRuling, "objection" | "by">;
-
-/** What nobody gets is put aside, or else dropped, as a whole. */
-function commonFate(fates: Fates): Fates {
-  const { recipients, quarantined, discarded, quarantineReason, discardReason, effects } = fates;
-  if (recipients.length > 0) return fates;
-  if (quarantined.length > 0) {
-    const aside = { kind: "quarantine", text: quarantineReason } as const;
-    return { ...fates, recipients: quarantined, quarantined: [], quarantineReason: "", effects: [...effects, aside] };
-  }
-  if (discarded.length === 0) return fates;
-  const dropped = { kind: "discard", text: discardReason } as const;
-  return { ...fates, recipients: discarded, discarded: [], discardReason: "", effects: [...effects, dropped] };
-}
-
-/** Each reason once. */
-function reasonsOf(indexes: readonly number[], answers: readonly RecipientAnswer[] = []): string {
-  const reasons = new Set<string>();
-  for (const index of indexes) {
-    const answer = answers[index];
-    if (isObjection(answer)) reasons.add(`refused for these recipients: ${formatReply(answer.reply)}`);
-    else reasons.add((answer as { readonly text?: string } | undefined)?.text ?? "by a scanner");
-  }
-  return [...reasons].slice(0, mostReasons).join("; ");
-}
-
-/** A log line holds no more. */
-const mostReasons = 5;
-
-interface CheckedScan {
-  readonly parts: readonly Part[] | undefined;
-  readonly recipients: readonly RecipientAnswer[] | undefined;
-  readonly by: Scanned["by"];
-  readonly notes: readonly ScanNote[];
-}
-
-/** Anything else is no scan at all, and must not pass as one that found nothing. Throws `InvalidAnswer`. */
-function checkScanned(scanned: Scanned | undefined): CheckedScan {
-  const isOutcome = typeof scanned === "object" && scanned !== null && "answer" in scanned;
-  if (scanned !== undefined && !isOutcome) throw new InvalidAnswer("the scanners gave no outcome");
-  return {
-    parts: checkAnswer(scanned?.answer),
-    recipients: scanned?.recipients,
-    by: scanned?.by,
-    notes: scanned?.notes ?? [],
-  };
 }
 
 function rulingOf(run: ListRun, objection: Objection | undefined): Ruling {
@@ -452,15 +358,4 @@ function aboutOne(question: PolicyQuestion): PolicyQuestion {
 
 function isDiscarded({ effects }: ListRun): boolean {
   return effects !== undefined && effects.some(({ kind }) => kind === "discard");
-}
-
-/** The same word for three recipients asks for one header. Of the others the last one may stand: where it was said again is where it is. */
-function unique(effects: readonly MessageEffect[]): readonly MessageEffect[] {
-  const seen = new Map<string, MessageEffect>();
-  for (const effect of effects) {
-    const key = JSON.stringify(effect);
-    if (effect.kind !== "prepend") seen.delete(key);
-    seen.set(key, effect);
-  }
-  return [...seen.values()];
 }
