@@ -133,6 +133,18 @@ test("one that wants nothing else before is connected to for it", async () => {
   }
 });
 
+test("a milter that asked for it once and does not any more hears nothing", async () => {
+  const envelope = steps.noConnect | steps.noHelo | steps.noMail;
+  let connections = 0;
+  const { gateway, milter } = await startOne({
+    terms: () => ({ steps: envelope | ((connections += 1) === 1 ? steps.refusedRecipients : 0) }),
+  });
+  for (let count = 0; count < 2; count += 1) {
+    await begin(gateway).say("RCPT TO:<x@elsewhere.test>").expect(relayDenied).hangUp();
+  }
+  expect([connections, recipients(milter).length]).toEqual([2, 1]);
+});
+
 type Case = [what: string, ruling: Response, data: RegExp, heardAfterwards: readonly string[]];
 const whole = ["recipient", "data", "header", "header", "header", "endOfHeaders", "body", "endOfMessage"];
 test.each<Case>([
@@ -274,7 +286,7 @@ test("behind a DATA that was refused those who were refused are not told anew", 
     script: {
       data: (_, count) => [count === 1 ? replies.tempfail : replies.continue],
       recipient: (command) => [
-        command.kind === "recipient" && command.args[0] === "<b@example.test>" ? replies.continue : replies.reject,
+        command.kind === "recipient" && command.args[0] === "<B@Example.test>" ? replies.reject : replies.continue,
       ],
     },
   });
