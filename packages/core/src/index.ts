@@ -54,6 +54,7 @@ export {
   infectedTreatments,
   namePattern,
   NoSlot,
+  reachAtStart,
   Slots,
   unscannedHeader,
   warnOfLargeMessages,

@@ -35,11 +35,14 @@ export class Daemon {
   readonly #pingMs: number;
   readonly #connections: number;
   readonly #open = new Set<Session>();
+  /** Open ones of messages that still arrive, or whose answer is not here yet. */
+  #streams = 0;
   #pauseMs = 0;
   #pausedUntil = 0;
   #versionAt: number | undefined;
   #wantedBytes = Infinity;
   #asking: Promise<boolean> | undefined;
+  #trouble: unknown;
   #refreshing = false;
   #closed = false;
 
@@ -92,17 +95,24 @@ export class Daemon {
     }
   }
 
-  /** A stream of its own, to be ended or abandoned; `undefined` when it must not be had now. */
+  /**
+   * A stream of its own, to be ended or abandoned; `undefined` when it must not be had now. Of all connections a quarter at most, and at least one, goes to
+   * messages that still arrive, and only while half of them are free: how long such a message takes is its sender's to say, and strangers who send slowly
+   * together must leave clamd to the messages that are complete. Who gets none loses a head start and no more.
+   */
   openStream(signal: AbortSignal, onOver: () => unknown): OpenStream | undefined {
-    // The other half is for messages that are complete.
-    if (!this.healthy || this.#slots.free <= this.#connections / 2 || this.#closed || signal.aborted) return undefined;
+    if (!this.healthy || this.#closed || signal.aborted) return undefined;
+    const most = Math.max(1, Math.floor(this.#connections / 4));
+    if (this.#streams >= most || this.#slots.free <= this.#connections / 2) return undefined;
     void this.#slots.enter(signal);
+    this.#streams += 1;
     const session = this.#sessions.take();
     this.#open.add(session);
     let left = false;
     const leave = (): void => {
       if (left) return;
       left = true;
+      this.#streams -= 1;
       this.#open.delete(session);
       this.#sessions.giveBack(session);
       this.#slots.leave();
@@ -131,6 +141,11 @@ export class Daemon {
   /** PING and VERSION, one at a time: does it live? It is asked for its version again when that is old, and for life after a pause. */
   ask(): Promise<boolean> {
     return (this.#asking ??= this.#ask().finally(() => (this.#asking = undefined)));
+  }
+
+  /** Rejects with why it does not answer. */
+  async reach(): Promise<void> {
+    if (!(await this.ask())) throw this.#trouble;
   }
 
   /**
@@ -168,6 +183,7 @@ export class Daemon {
   }
 
   async #ask(): Promise<boolean> {
+    this.#trouble = new ScannerFailure("down", "the gateway closes");
     if (this.#closed) return false;
     const session = this.#sessions.open();
     this.#open.add(session);
@@ -181,7 +197,8 @@ export class Daemon {
       this.#versionAt = this.#clock.monotonic();
       this.#pauseMs = 0;
       return true;
-    } catch {
+    } catch (error) {
+      this.#trouble = error;
       this.#pause();
       this.#versionAt = -Infinity; // whatever comes back may be another
       return false;

@@ -1,5 +1,5 @@
 /** Virus scanning with ClamAV's daemon. Nothing passes unscanned unless the config entry's `onError` says so. */
-import { definePlugin, parseSocketAddress, PluginError } from "@postern/core";
+import { definePlugin, parseSocketAddress, PluginError, reachAtStart } from "@postern/core";
 import { createClamd } from "./clamd.ts";
 import { Daemon } from "./daemon.ts";
 import { introduce } from "./introduce.ts";
@@ -30,20 +30,19 @@ export default definePlugin({
       begin: engine.begin,
       scan: engine.scan,
     });
-    const closing = new AbortController();
-    gateway.onReady(() => {
-      if (gateway.dry) return;
-      // Nobody waits for it: a clamd that hangs must not keep the gateway from starting.
-      void introduce(daemons, {
-        log: gateway.log,
-        largestBytes: Math.min(gateway.messageSizeBytes, options.maxSize ?? Infinity),
-        selfTest: options.selfTest,
-        signal: closing.signal,
-      });
-    });
     gateway.onClose(() => {
-      closing.abort();
       for (const daemon of daemons) daemon.close();
     });
+    const { log } = gateway;
+    const { selfTest, maxSize = Infinity } = options;
+    const largestBytes = Math.min(gateway.messageSizeBytes, maxSize);
+    reachAtStart(
+      gateway,
+      daemons.map((daemon) => ({
+        label: `clamd at ${daemon.name}`,
+        reach: () => daemon.reach(),
+        reached: (signal) => introduce(daemon, { log, largestBytes, selfTest, signal }),
+      })),
+    );
   },
 });

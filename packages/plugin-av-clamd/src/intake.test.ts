@@ -193,16 +193,47 @@ test("called off while clamd thinks, it ends at once", async () => {
   expect(setting.daemon?.free).toBe(20);
 });
 
-test("streams leave half of clamd's connections to complete messages", async () => {
-  const setting = await setUp({}, { connections: 4 });
-  const intakes = Array.from({ length: 4 }, () => setting.begin());
+test.each([
+  [20, 15],
+  [8, 6],
+  [7, 6],
+  [4, 3],
+  [3, 2],
+  [1, 0],
+])("of %i connections streams leave %i to complete messages", async (connections, left) => {
+  const setting = await setUp({}, { connections });
+  const intakes = Array.from({ length: 8 }, () => setting.begin());
   for (const intake of intakes) for (const chunk of parts(6)) await intake?.write(chunk);
-  expect(setting.daemon?.free).toBe(2);
+  expect(setting.daemon?.free).toBe(left);
   const said = intakes.map((intake) =>
     setting.engine.scan({ message: sampleMessage(parts(6)), signal: setting.signal, intake }),
   );
-  expect(await Promise.all(said)).toEqual(Array(4).fill(undefined));
-  expect(setting.daemon?.free).toBe(4);
+  expect(await Promise.all(said)).toEqual(Array(8).fill(undefined));
+  expect(setting.daemon?.free).toBe(connections);
+  // Those that ended have left their place to the next.
+  const next = setting.begin();
+  for (const chunk of parts(6)) await next?.write(chunk);
+  expect(setting.daemon?.free).toBe(connections - 1);
+});
+
+test("senders that stall lose their streams, and others have them", async () => {
+  const setting = await setUp({}, { connections: 8 });
+  const stalled = [setting.begin(), setting.begin()];
+  for (const intake of stalled) for (const chunk of parts(5)) await intake?.write(chunk);
+  const late = setting.begin();
+  for (const chunk of parts(5)) await late?.write(chunk);
+  expect(setting.daemon?.free).toBe(6);
+  // What came before the stall counts for its period; then nothing does.
+  await setting.clock.run(4_000);
+  expect(setting.daemon?.free).toBe(8);
+  await expect.poll(() => setting.fake.open).toBe(0);
+  const next = setting.begin();
+  for (const chunk of parts(5)) await next?.write(chunk);
+  expect(setting.daemon?.free).toBe(7);
+  const message = sampleMessage([...parts(5), Buffer.from("a virus")]);
+  const [intake] = stalled;
+  await intake?.write(Buffer.from("a virus"));
+  expect(await setting.engine.scan({ message, signal: setting.signal, intake })).toMatchObject({ kind: "reject" });
 });
 
 test("a clamd that is behind asks the client to wait, and holds little", async () => {

@@ -1,4 +1,4 @@
-/** At the start: does each clamd live, which is it, and does it take what the gateway takes? It is only said; mail comes in any case. */
+/** At the start, of a clamd that answers: which is it, and does it take what the gateway takes? It is only said; mail comes in any case. */
 import type { PluginLog } from "@postern/core";
 import type { Daemon } from "./daemon.ts";
 import { selfTest } from "./self-test.ts";
@@ -12,31 +12,21 @@ export interface IntroduceOptions {
   readonly signal: AbortSignal;
 }
 
-export async function introduce(daemons: readonly Daemon[], options: IntroduceOptions): Promise<void> {
-  await Promise.all(
-    daemons.map(async (daemon) => {
-      if (!(await introduceOne(daemon, options)) || !options.selfTest) return;
-      const { log, signal, largestBytes } = options;
-      try {
-        const wrong = await selfTest(daemon, Math.min(largestBytes, daemon.streamMaxBytes ?? Infinity), signal);
-        if (wrong !== undefined) log.warn(`clamd at ${daemon.name} ${wrong}`);
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn(`clamd at ${daemon.name} does not end its self test: ${(error as Error).message}`);
-      }
-    }),
-  );
+export async function introduce(daemon: Daemon, options: IntroduceOptions): Promise<void> {
+  const { log, signal, largestBytes } = options;
+  log.info(`clamd at ${daemon.name} is ${daemon.version}`);
+  if (!(await measure(daemon, options)) || !options.selfTest) return;
+  try {
+    const wrong = await selfTest(daemon, Math.min(largestBytes, daemon.streamMaxBytes ?? Infinity), signal);
+    if (wrong !== undefined) log.warn(`clamd at ${daemon.name} ${wrong}`);
+  } catch (error) {
+    if (signal.aborted) return;
+    log.warn(`clamd at ${daemon.name} does not end its self test: ${(error as Error).message}`);
+  }
 }
 
-/** Does it live? */
-async function introduceOne(daemon: Daemon, { log, largestBytes, signal }: IntroduceOptions): Promise<boolean> {
-  const lives = await daemon.ask();
-  if (signal.aborted) return false;
-  if (!lives) {
-    log.warn(`clamd at ${daemon.name} does not answer PING; until it does mail fares as onError says`);
-    return false;
-  }
-  log.info(`clamd at ${daemon.name} is ${daemon.version}`);
+/** `false`: the gateway has closed meanwhile. */
+async function measure(daemon: Daemon, { log, largestBytes, signal }: IntroduceOptions): Promise<boolean> {
   if (!Number.isFinite(largestBytes)) return true;
   try {
     await daemon.measure(largestBytes);

@@ -1,5 +1,5 @@
 /** `@postern/plugin-icap`: scanning by an ICAP service (RFC 3507). Nothing passes unscanned unless the entry's `onError` says so. */
-import { definePlugin, PluginError, warnOfLargeMessages } from "@postern/core";
+import { definePlugin, PluginError, reachAtStart, warnOfLargeMessages } from "@postern/core";
 import { parseAddress } from "./address.ts";
 import { createEngine } from "./engine.ts";
 import { revealHeaders } from "./further-headers.ts";
@@ -10,7 +10,7 @@ export default definePlugin({
   apiVersion: 1,
   options,
   setup(gateway, given) {
-    const { name, hostname, directory, clock, log } = gateway;
+    const { name, hostname, directory, clock } = gateway;
     const addresses = [given.address].flat().map((text) => {
       const address = parseAddress(text);
       if (address === undefined) throw new PluginError(name, `no address: ${text}`);
@@ -24,14 +24,12 @@ export default definePlugin({
       description: `ICAP at ${addresses.map(({ uri }) => uri).join(", ")}; infected mail: ${given.onInfected}.`,
       scan: (ask) => engine.scan(ask),
     });
-    if (gateway.dry) return;
-    gateway.onReady(() => {
-      warnOfLargeMessages(gateway, given.maxSize);
-      // Told now, and not only with the first mail; a service that comes later is no reason not to start.
-      for (const server of engine.servers) {
-        server.options().catch((error: unknown) => log.warn(`${server.address.uri}: ${String(error)}`));
-      }
-    });
+    gateway.onReady(() => warnOfLargeMessages(gateway, given.maxSize));
     gateway.onClose(() => engine.close());
+    // What a service says of itself is wanted in any case.
+    reachAtStart(
+      gateway,
+      engine.servers.map((server) => ({ label: `ICAP at ${server.address.uri}`, reach: () => server.options() })),
+    );
   },
 });

@@ -1,8 +1,8 @@
 /** One rspamd at several addresses: who is asked, over which connections. */
 import { once } from "node:events";
-import { Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
+import { Agent as HttpAgent, type AgentOptions, type OutgoingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import { EngineServers, type Blob, type Clock } from "@postern/core";
+import { EngineServers, type Blob, type Clock, type EngineServer } from "@postern/core";
 import type { Endpoint } from "./address.ts";
 import { BrokenOff, exchange, failure, type Exchange, type HttpAnswer } from "./exchange.ts";
 
@@ -31,6 +31,8 @@ export interface Client {
     signal: AbortSignal,
     sink?: BodySink,
   ): Promise<HttpAnswer>;
+  /** Of the servers, in the config's order: is each there? */
+  readonly servers: readonly EngineServer[];
   close(): void;
 }
 
@@ -41,10 +43,9 @@ const downStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 
 export function createClient({ endpoints, connections, connectTimeoutMs, ca, clock, failed }: ClientOptions): Client {
   const pool = { keepAlive: true, maxSockets: connections, maxFreeSockets: Math.min(connections, mostIdle) };
-  const servers = endpoints.map((endpoint) => ({
-    endpoint,
-    agent: endpoint.tls ? new HttpsAgent(ca === undefined ? pool : { ...pool, ca }) : new HttpAgent(pool),
-  }));
+  const openAgent = ({ tls }: Endpoint, options: AgentOptions): HttpAgent =>
+    tls ? new HttpsAgent(ca === undefined ? options : { ...options, ca }) : new HttpAgent(options);
+  const servers = endpoints.map((endpoint) => ({ endpoint, agent: openAgent(endpoint, pool) }));
   const inTurn = new EngineServers(servers, {
     clock,
     passedOver: ({ endpoint }, failure) => failed(endpoint.label, failure),
@@ -68,6 +69,16 @@ export function createClient({ endpoints, connections, connectTimeoutMs, ca, clo
         if (downStatuses.has(answer.status)) throw failure("down", { endpoint }, `status ${answer.status}`);
         return answer;
       }),
+    servers: endpoints.map((endpoint) => ({
+      label: `rspamd at ${endpoint.label}`,
+      async reach(signal) {
+        // On a connection of its own: a server that hangs keeps none from a message.
+        const agent = openAgent(endpoint, {});
+        const asked = { endpoint, agent, path: "/ping", headers: {}, content: undefined };
+        const { status } = await exchange({ ...asked, connectTimeoutMs, clock, signal });
+        if (status !== 200) throw failure("down", { endpoint }, `status ${status} for /ping`);
+      },
+    })),
     close: () => {
       for (const { agent } of servers) agent.destroy();
     },

@@ -14,6 +14,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { parseAddress } from "./address.ts";
 import rspamd from "./index.ts";
 
+/** The servers hear nothing but messages. */
+const quiet = { dry: true };
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
   for (const call of cleanUp.splice(0).toReversed()) await call();
@@ -84,7 +86,7 @@ async function scan(
   {
     message = sampleMessage(),
     signal = new AbortController().signal,
-    plugin = openPlugin(rspamd, { address, onError: "defer" }),
+    plugin = openPlugin(rspamd, { address, onError: "defer" }, quiet),
     maxBody = Infinity,
     recipients = ["user@example.test"],
   }: {
@@ -175,7 +177,7 @@ describe("no verdict", () => {
 
   test("a message above maxSize is not even sent", async () => {
     const fake = await startFake(saying(good));
-    const plugin = () => openPlugin(rspamd, { address: fake.address, onError: "defer", maxSize: "1KB" });
+    const plugin = () => openPlugin(rspamd, { address: fake.address, onError: "defer", maxSize: "1KB" }, quiet);
     const sized = (octets: number) => ({ message: sampleMessage(Buffer.alloc(octets, "x")), plugin: plugin() });
     expect(await scan("", sized(1_025))).toMatchObject({ reason: "tooLarge" });
     expect(fake.requests).toBe(0);
@@ -202,7 +204,7 @@ describe("no verdict", () => {
     const clock = createFakeClock();
     const end = scan("", {
       message,
-      plugin: openPlugin(rspamd, { address: dying.address, onError: "defer" }, { clock }),
+      plugin: openPlugin(rspamd, { address: dying.address, onError: "defer" }, { ...quiet, clock }),
     });
     await expect.poll(() => connections).toBe(2);
     await clock.run(1_000);
@@ -311,7 +313,7 @@ describe("called off", () => {
 
   test("while it waits for a free connection", async () => {
     const fake = await startFake(() => undefined);
-    const plugin = openPlugin(rspamd, { address: fake.address, onError: "defer", connections: 1 });
+    const plugin = openPlugin(rspamd, { address: fake.address, onError: "defer", connections: 1 }, quiet);
     const [first, second] = [new AbortController(), new AbortController()];
     const one = scan("", { plugin, signal: first.signal });
     await expect.poll(() => fake.requests).toBe(1);
@@ -339,7 +341,7 @@ describe("connections", () => {
       },
       (socket) => sockets.push(socket),
     );
-    const plugin = openPlugin(rspamd, { address: fake.address, onError: "defer" });
+    const plugin = openPlugin(rspamd, { address: fake.address, onError: "defer" }, quiet);
     for (let at = 0; at < 3; at += 1) {
       expect(await scan("", { plugin })).toMatchObject(tagged);
       await new Promise((resolve) => setImmediate(resolve)); // the pool gets it back
@@ -351,7 +353,11 @@ describe("connections", () => {
     const dead = await startFake((socket) => socket.destroy());
     const alive = await startFake(saying(good));
     const clock = createFakeClock();
-    const plugin = openPlugin(rspamd, { address: [dead.address, alive.address], onError: "defer" }, { clock });
+    const plugin = openPlugin(
+      rspamd,
+      { address: [dead.address, alive.address], onError: "defer" },
+      { ...quiet, clock },
+    );
     for (let at = 0; at < 3; at += 1) expect(await scan("", { plugin })).toMatchObject(tagged);
     expect([dead.requests, alive.requests]).toEqual([1, 3]);
     clock.advance(10_000);
@@ -369,7 +375,7 @@ describe("connections", () => {
 
   test("one that was silent until the deadline is asked last next time; a client that left says nothing of it", async () => {
     const [silent, alive] = [await startFake(() => undefined), await startFake(saying(good))];
-    const plugin = openPlugin(rspamd, { address: [silent.address, alive.address], onError: "defer" });
+    const plugin = openPlugin(rspamd, { address: [silent.address, alive.address], onError: "defer" }, quiet);
     const asks = async (reason: unknown): Promise<unknown> => {
       const controller = new AbortController();
       const answer = scan("", { plugin, signal: controller.signal });
@@ -392,7 +398,7 @@ describe("connections", () => {
     );
     const clock = createFakeClock();
     const address = mute.address.replace("http:", "https:"); // never says its part of TLS
-    const plugin = openPlugin(rspamd, { address, onError: "defer", connectTimeout: "3s" }, { clock });
+    const plugin = openPlugin(rspamd, { address, onError: "defer", connectTimeout: "3s" }, { ...quiet, clock });
     const answer = scan("", { plugin });
     await accepted.promise;
     clock.advance(2_999);

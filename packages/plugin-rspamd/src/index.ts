@@ -1,7 +1,7 @@
 /** Spam filtering with rspamd over HTTP: its actions, its changes to header and body, its signatures, and what teaches it. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { definePlugin, PluginError, warnOfLargeMessages, type Gateway } from "@postern/core";
+import { definePlugin, PluginError, reachAtStart, warnOfLargeMessages, type Gateway } from "@postern/core";
 import { parseAddress, type Endpoint } from "./address.ts";
 import { createClient, type Client } from "./client.ts";
 import { learn, type Lessons } from "./learning.ts";
@@ -33,6 +33,8 @@ export default definePlugin({
       client.close();
       lessons?.client.close();
     });
+    reachAtStart(gateway, client.servers);
+    if (lessons !== undefined) reachAtStart(gateway, lessons.client.servers);
   },
 });
 

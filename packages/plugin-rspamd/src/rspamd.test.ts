@@ -18,6 +18,8 @@ interface Asked {
 let next: { readonly json: unknown; readonly body?: Buffer; readonly status?: number } = { json: {} };
 const asked: Asked[] = [];
 const server = createServer((request, response) => {
+  // Asked at the start, whenever that comes between the messages.
+  if (request.url === "/ping") return void response.end("pong\r\n");
   const pieces: Buffer[] = [];
   request.on("data", (piece: Buffer) => pieces.push(piece));
   request.on("end", () => {

@@ -13,6 +13,8 @@ import {
 import { afterEach, describe, expect, test } from "vitest";
 import spamassassin from "./index.ts";
 
+/** The servers hear nothing but messages. */
+const quiet = { dry: true };
 const cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
   for (const call of cleanUp.splice(0).toReversed()) await call();
@@ -104,7 +106,8 @@ async function scan(address: string | readonly string[], asking: Asking = {}): P
     recipients = ["user@example.test"],
   } = asking;
   const transaction = sampleTransaction({ recipients: recipients.map((each) => sampleRecipient(each)) });
-  const opened = await (asking.plugin ?? openPlugin(spamassassin, { address, onError: "defer", ...asking.more }));
+  const opened = await (asking.plugin ??
+    openPlugin(spamassassin, { address, onError: "defer", ...asking.more }, quiet));
   cleanUp.push(() => opened.close());
   try {
     return await opened.scanners[0]?.scanner.scan(
@@ -307,7 +310,7 @@ describe("called off", () => {
   test("while it waits in line; no more than `connections` at once", async () => {
     const held: Socket[] = [];
     const fake = await startFake((socket) => void held.push(socket));
-    const plugin = openPlugin(spamassassin, { address: fake.address, onError: "defer", connections: 2 });
+    const plugin = openPlugin(spamassassin, { address: fake.address, onError: "defer", connections: 2 }, quiet);
     const clients = Array.from({ length: 4 }, () => new AbortController());
     const answers = clients.map(({ signal }) => scan("", { plugin, signal }));
     await expect.poll(() => held.length).toBe(2);
@@ -331,7 +334,7 @@ describe("connections", () => {
     const alive = await startFake(adding(""));
     const clock = createFakeClock();
     const options = { address: [dead.address, alive.address], onError: "defer" };
-    const plugin = openPlugin(spamassassin, options, { clock });
+    const plugin = openPlugin(spamassassin, options, { ...quiet, clock });
     for (let at = 0; at < 3; at += 1) expect(await scan("", { plugin })).toEqual([]);
     expect([dead.asked.length, alive.asked.length]).toEqual([1, 3]);
     clock.advance(10_000);
@@ -347,7 +350,7 @@ describe("connections", () => {
       await startFake(adding("")),
     ];
     expect(await scan([confused.address, alive.address])).toMatchObject({ reason: "error" });
-    const plugin = openPlugin(spamassassin, { address: [silent.address, alive.address], onError: "defer" });
+    const plugin = openPlugin(spamassassin, { address: [silent.address, alive.address], onError: "defer" }, quiet);
     const controller = new AbortController();
     const answer = scan("", { plugin, signal: controller.signal });
     await expect.poll(() => silent.asked.length).toBe(1);

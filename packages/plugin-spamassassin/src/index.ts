@@ -5,8 +5,10 @@ import {
   namePattern,
   parseSocketAddress,
   PluginError,
+  reachAtStart,
   warnOfLargeMessages,
 } from "@postern/core";
+import { ping } from "./ping.ts";
 import { options } from "./options.ts";
 import { createSpamAssassin } from "./spamassassin.ts";
 
@@ -39,5 +41,9 @@ export default definePlugin({
         options,
       ),
     });
+    reachAtStart(
+      gateway,
+      endpoints.map((endpoint) => ({ label: `spamd at ${endpoint.label}`, reach: (signal) => ping(endpoint, signal) })),
+    );
   },
 });

@@ -12,8 +12,12 @@ let asked: string[] = [];
 const server = createServer({ allowHalfOpen: true }, (socket) => {
   const pieces: Buffer[] = [];
   socket.on("error", () => undefined);
-  socket.on("data", (data) => pieces.push(data));
+  socket.on("data", (data) => {
+    if (data.toString("latin1") === "PING SPAMC/1.2\r\n\r\n") return void socket.end("SPAMD/1.5 0 PONG\r\n");
+    pieces.push(data);
+  });
   socket.on("end", () => {
+    if (pieces.length === 0) return;
     const text = Buffer.concat(pieces).toString("latin1");
     const start = text.indexOf("\r\n\r\n") + 4;
     const [, command = "", user = ""] =

@@ -28,6 +28,8 @@ export interface OpenPluginOptions {
   readonly dns?: Resolver;
   /** Relative paths in options resolve from here. */
   readonly directory?: string;
+  /** As where a config is only checked: it starts nothing of its own. False. */
+  readonly dry?: boolean;
 }
 
 export interface OpenPlugin {
@@ -56,7 +58,12 @@ export interface OpenPlugin {
 export async function openPlugin<Schema extends z.ZodType>(
   definition: PluginDefinition<Schema>,
   options: Readonly<Record<string, unknown>> = {},
-  { clock = createFakeClock(), dns = createStaticResolver({}), directory = process.cwd() }: OpenPluginOptions = {},
+  {
+    clock = createFakeClock(),
+    dns = createStaticResolver({}),
+    directory = process.cwd(),
+    dry = false,
+  }: OpenPluginOptions = {},
 ): Promise<OpenPlugin> {
   const instance = await instantiate(definition, options);
   const { name } = instance;
@@ -76,6 +83,7 @@ export async function openPlugin<Schema extends z.ZodType>(
     clock,
     dns,
     recipientDelimiter: "",
+    dry,
     hooks,
     registrations,
     tables: {

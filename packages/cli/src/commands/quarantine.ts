@@ -72,6 +72,8 @@ export function addQuarantineCommands(program: Command, add: Add, { cwd, output,
 
   function actOn(command: Command, name: "release" | "delete", done: string, taken?: "to"): void {
     addFilters(command, taken)
+      // A guess at a filter chooses other messages: whoever follows it here has lost them.
+      .showSuggestionAfterError(false)
       .option("--all", "all that fit the filters; all there are without any")
       .option("--yes", "with --all: do not ask")
       .action(async (ids: readonly string[], options: ActOptions & { readonly for?: string }) => {
