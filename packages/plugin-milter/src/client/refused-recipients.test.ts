@@ -164,7 +164,7 @@ test.each<Case>([
   await dialogue;
   const before = milter.heard.length;
   await dialogue.say("RCPT TO:<b@example.test>").expect(/^250/).data(mail).expect(data);
-  expect(await gateway.delivered(1)).toHaveLength(1);
+  await poll(() => gateway.deliveries.length).toBe(1);
   await poll(() => milter.heard.slice(before).map((line) => line.split(" ")[0])).toEqual(heardAfterwards);
   // The next message is told whole.
   await dialogue.say("MAIL FROM:<a@example.net>").say("RCPT TO:<b@example.test>").data(mail).expect(/^250/);
