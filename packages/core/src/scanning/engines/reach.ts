@@ -30,7 +30,8 @@ export interface EngineServer {
 const onErrorStands = ": until it can, mail fares as onError says";
 
 /** For the end of `setup`: what is registered last is closed first. Does nothing where nothing will run. */
-export function reachAtStart({ dry, clock, log, onReady, onClose }: StartTold, servers: readonly EngineServer[]): void {
+export function reachAtStart(gateway: StartTold, servers: readonly EngineServer[]): void {
+  const { dry, clock, log } = gateway;
   if (dry) return;
   const closing = new AbortController();
   const isOnly = servers.length === 1;
@@ -52,8 +53,8 @@ export function reachAtStart({ dry, clock, log, onReady, onClose }: StartTold, s
     const there = await Promise.all(servers.map(introduce));
     if (!isOnly && !there.includes(true)) log.warn(`none of ${servers.length} can be reached${onErrorStands}`);
   };
-  onReady(() => void introduceAll());
-  onClose(() => closing.abort());
+  gateway.onReady(() => void introduceAll());
+  gateway.onClose(() => closing.abort());
 }
 
 /** Also for one that does not heed its signal. */
