@@ -73,12 +73,13 @@ function deliveredAs(delivered: Delivered | undefined, named: string[]): Deliver
 const given = /^[A-Za-z-]+:(?:plain|folded;|8-bit|a: b|x$)/;
 
 /**
- * Behind XCLIENT the end of one connection and the beginning of the next are heard in any order. Postfix says abort also to a milter that
- * was told nothing of the message, when another one refused its MAIL.
+ * By connection: what is said over two, before and behind XCLIENT, is heard in any order. Postfix says abort also to a milter that was told
+ * nothing of the message, when another one refused its MAIL.
  */
 function withoutVainAborts(notes: readonly MilterNote[]): readonly MilterNote[] {
   let isOpen = false;
-  return notes.filter(({ event }) => {
+  const ordered = notes.toSorted((one, other) => one.connection - other.connection);
+  return ordered.filter(({ event }) => {
     if (event === "envfrom" || event === "envrcpt") isOpen = true;
     else if (event === "eom") isOpen = false;
     if (event !== "abort") return event !== "close";

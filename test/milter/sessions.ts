@@ -149,10 +149,11 @@ const clientNames = [
 ];
 const refused = ["somebody@elsewhere.invalid", "nobody@example.test", "barred@example.test", "later@example.test"];
 
-function makeSteps(random: Random, address: string): SessionStep[] {
+function makeSteps(random: Random, address: string, plan: Plan): SessionStep[] {
   const command = (text: string): SessionStep => ({ kind: "command", text });
   const steps = [command("EHLO client.example.net")];
-  if (chance(random, 0.2)) {
+  // Where a milter has refused the session already, Postfix refuses STARTTLS.
+  if (chance(random, 0.2) && plan.connect === undefined && plan.helo === undefined) {
     steps.push(
       { kind: "startTls", text: pick(random, ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"]) },
       command("EHLO client.example.net"),
@@ -194,6 +195,7 @@ export function makeSessions(seed: number, count: number, variants: number, oldV
     const random = randomFrom(seed * 100_003 + index);
     const turn = Math.floor(index / variants);
     const address = `127.${1 + Math.floor(turn / 250)}.${index % variants}.${1 + (turn % 250)}`;
-    return { address, plan: makePlan(random, index % variants === oldVariant), steps: makeSteps(random, address) };
+    const plan = makePlan(random, index % variants === oldVariant);
+    return { address, plan, steps: makeSteps(random, address, plan) };
   });
 }

@@ -51,6 +51,8 @@ export type Plan = Readonly<Partial<Record<PlannedEvent, readonly PlanEntry[]>>>
 
 /** An event as it came. `body` is all of a body, noted before `eom`. */
 export interface MilterNote {
+  /** They are counted from 0; what is heard over one has an order. */
+  readonly connection: number;
   readonly event: PlannedEvent | "abort" | "close";
   readonly args: readonly string[];
   /** Those that could be had, of many that were asked for. */

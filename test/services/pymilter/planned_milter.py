@@ -7,6 +7,7 @@ A plan maps events (connect, helo, envfrom, envrcpt, data, header, eoh, body, eo
 entry is a word (accept, reject, discard, tempfail, skip, continue, noreply, die, rubbish), {"reply": [code, xcode, line, …]}, {"sleep": s, "ruling": entry}, or
 at eom {"changes": [[name, argument, …], …], "ruling": entry}.
 """
+import itertools
 import json
 import os
 import sys
@@ -25,6 +26,7 @@ VERDICTS = {
     "continue": Milter.CONTINUE,
     "noreply": Milter.NOREPLY,
 }
+CONNECTIONS = itertools.count()
 STAGES = {"connect": 0, "helo": 1, "mail": 2, "recipient": 3, "data": 4, "endOfMessage": 5, "endOfHeaders": 6}
 NO_REPLY = {
     "connect": Milter.P_NR_CONN,
@@ -51,6 +53,7 @@ def text(value):
 class Planned(Milter.Base):
     def __init__(self):
         self.plan, self.counts, self.notes = {}, {}, None
+        self.connection = next(CONNECTIONS)
 
     def negotiate(self, options):
         self.steps = options[1] & VARIANT.get("steps", 0)
@@ -75,7 +78,7 @@ class Planned(Milter.Base):
         if self.notes is None:
             return
         macros = {name: text(self.getsymval(name)) for name in MACROS if self.getsymval(name) is not None}
-        line = {"event": event, "args": [text(arg) for arg in args], "macros": macros}
+        line = {"connection": self.connection, "event": event, "args": [text(arg) for arg in args], "macros": macros}
         with open(self.notes, "a") as file:
             file.write(json.dumps(line) + "\n")
 
