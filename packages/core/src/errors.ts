@@ -133,3 +133,9 @@ export class ScannerFailure extends PosternError {
     this.reason = reason;
   }
 }
+
+/** What was thrown, in words, for the log. Where all addresses of a name have failed node says an `AggregateError` that has a code and no words. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
+}

@@ -2,7 +2,7 @@
  * A connection to clamd in IDSESSION (clamd(8)), so that it serves one scan after the other. One command at a time: clamd answers out of
  * order, and closes the connection after each error with all that is still on it.
  */
-import { ScannerFailure, type Clock, type Timer, type SocketAddress } from "@postern/core";
+import { errorText, ScannerFailure, type Clock, type Timer, type SocketAddress } from "@postern/core";
 import { ReplySocket } from "./reply-socket.ts";
 
 const longestAnswer = 4096;
@@ -47,7 +47,7 @@ export class Session {
       (piece) => this.#onRead(piece),
       () => this.#onBroken(),
     );
-    this.#socket.on("error", (error) => this.#fail("down", `cannot be asked: ${error.message}`, error));
+    this.#socket.on("error", (error) => this.#fail("down", `cannot be asked: ${errorText(error)}`, error));
     this.#socket.on("end", () => this.#onClosed());
     this.#socket.on("close", () => this.#onClosed());
     this.#socket.on("drain", () => this.#onDrain());

@@ -3,7 +3,7 @@
  * a write failed: a server that has said enough answers, closes, and leaves the sender with EPIPE or ECONNRESET.
  */
 import { Socket } from "node:net";
-import { ScannerFailure, type Clock, type Timer } from "@postern/core";
+import { errorText, ScannerFailure, type Clock, type Timer } from "@postern/core";
 import type { IcapAddress } from "./address.ts";
 import { fault, lost } from "./fault.ts";
 
@@ -63,7 +63,7 @@ export class Connection {
     const onBroken = (): void => this.#break();
     socket.onBroken = onBroken;
     socket.on("drain", () => this.#moved());
-    socket.on("error", (error) => this.#lose(lost(error.message, error)));
+    socket.on("error", (error) => this.#lose(lost(errorText(error), error)));
     socket.on("end", () => this.#lose(lost("the server closed the connection")));
     socket.on("close", () => this.#lose(lost("the connection is closed")));
   }

@@ -9,7 +9,7 @@ import { connect as connectTls } from "node:tls";
 import { isIP } from "node:net";
 import { AbandonRequest, BindRequest, ExtendedRequest, SearchRequest, UnbindRequest } from "ldapts";
 import type { Filter } from "ldapts";
-import type { Clock, Timer } from "@postern/core";
+import { errorText, type Clock, type Timer } from "@postern/core";
 import { operations, ProtocolError, readAnswer } from "./answer.ts";
 import type { Answer, Attribute } from "./answer.ts";
 import { Framing } from "./framing.ts";
@@ -177,7 +177,7 @@ export class Connection {
     this.#single = undefined;
     for (const { timer, reject } of this.#pending.values()) {
       timer.cancel();
-      reject(error instanceof ConnectionLost ? error : new ConnectionLost(error.message, { cause: error }));
+      reject(error instanceof ConnectionLost ? error : new ConnectionLost(errorText(error), { cause: error }));
     }
     this.#pending.clear();
     this.#onClosed(this);
@@ -210,7 +210,7 @@ export class Connection {
   #listen(): void {
     const socket = this.#socket;
     socket.on("data", (piece: Buffer) => this.#read(piece));
-    socket.on("error", (error) => this.close(new ConnectionLost(error.message, { cause: error })));
+    socket.on("error", (error) => this.close(new ConnectionLost(errorText(error), { cause: error })));
     socket.on("end", () => this.close(new ConnectionLost("closed by the server")));
     socket.on("close", () => this.close(new ConnectionLost("closed by the server")));
   }
@@ -223,7 +223,7 @@ export class Connection {
     if (this.#framing.holds) throw new ProtocolError("octets between StartTLS and the handshake");
     const plain = this.#socket;
     for (const event of ["data", "error", "end", "close"]) plain.removeAllListeners(event);
-    plain.on("error", (error) => this.close(new ConnectionLost(error.message, { cause: error })));
+    plain.on("error", (error) => this.close(new ConnectionLost(errorText(error), { cause: error })));
     this.#socket = connectTls({ ...this.#tlsOptions(), socket: plain });
     await this.#opened("secureConnect");
     this.#listen();

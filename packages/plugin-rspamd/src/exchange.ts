@@ -10,7 +10,7 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http";
 import { request as requestHttps } from "node:https";
-import { ScannerFailure, type Blob, type Clock } from "@postern/core";
+import { errorText, ScannerFailure, type Blob, type Clock } from "@postern/core";
 import type { Endpoint } from "./address.ts";
 
 /** Octets of JSON; rspamd's answers have a few thousand, and some tens of thousands with many symbols. */
@@ -86,7 +86,7 @@ function once(ask: Exchange): Promise<HttpAnswer> {
       if (error.code?.startsWith("HPE_") === true) return fail(failure("error", ask, `no HTTP (${error.code})`, error));
       const stale = request.reusedSocket && !answering && ["ECONNRESET", "EPIPE"].includes(error.code ?? "");
       if (stale) return fail(new StaleConnection("down", "the connection was closed", { cause: error }));
-      const lost = failure("down", ask, `cannot be asked: ${error.message}`, error);
+      const lost = failure("down", ask, `cannot be asked: ${errorText(error)}`, error);
       const large = (content?.sizeBytes ?? 0) > certainlyTaken;
       fail(connected && large ? new BrokenOff("down", lost.message, { cause: error }) : lost);
     };

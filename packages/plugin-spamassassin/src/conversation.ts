@@ -5,6 +5,7 @@
 import { connect } from "node:net";
 import {
   isPromise,
+  errorText,
   ScannerFailure,
   type Blob,
   type Clock,
@@ -139,7 +140,7 @@ export function converse(question: Question): Promise<Verdict> {
     socket.on("end", finish);
     socket.on("close", finish);
     socket.on("drain", () => wake?.());
-    socket.on("error", (error) => fail("down", `cannot be asked: ${error.message}`, error));
+    socket.on("error", (error) => fail("down", `cannot be asked: ${errorText(error)}`, error));
     socket.on("connect", () => {
       timer?.cancel();
       send().catch((error: unknown) => fail("error", `the message cannot be read: ${String(error)}`, error));

@@ -1,4 +1,5 @@
 /** Hears what a generation asks while it is asked dry: words, tables, DNS and state, each under what asked for it. */
+import { errorText } from "../errors.ts";
 import { createGuard, type Failed, type Guard } from "../guard/index.ts";
 import type { Resolver } from "../dns/index.ts";
 import type { GenerationTrace } from "../generation-contract.ts";
@@ -285,5 +286,5 @@ function describeRecords(answers: unknown): readonly string[] {
 }
 
 function messageOf(error: unknown): string {
-  return logText(error instanceof Error ? error.message : error);
+  return logText(errorText(error));
 }

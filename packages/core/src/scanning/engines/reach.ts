@@ -2,7 +2,7 @@
  * At the start each server of an engine is asked once, as cheaply as its protocol has it, whether it is there: a wrong address is then told before the first
  * mail is. It is only said: nobody waits for it, and mail comes in any case.
  */
-import { ScannerFailure } from "../../errors.ts";
+import { errorText, ScannerFailure } from "../../errors.ts";
 import { logText } from "../../model/log-text.ts";
 import type { Clock } from "../../model/clock.ts";
 
@@ -42,7 +42,7 @@ export function reachAtStart(gateway: StartTold, servers: readonly EngineServer[
     } catch (error) {
       if (closing.signal.aborted) return true;
       const { label } = server;
-      const why = logText(messageOf(error), 300).replace(`${label}: `, "");
+      const why = logText(errorText(error), 300).replace(`${label}: `, "");
       log.warn(`${label} cannot be reached (${why})${isOnly ? onErrorStands : ""}`);
       return false;
     }
@@ -74,10 +74,4 @@ function withinTime(server: EngineServer, closing: AbortSignal, clock: Clock): P
     };
     new Promise((reached) => reached(server.reach(patience.signal))).finally(end).then(resolve, reject);
   });
-}
-
-/** Of a name with several addresses each has failed, and there is no message but the code. */
-function messageOf(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
 }
