@@ -245,6 +245,17 @@ test("a service that fails every other time fills no log", async () => {
   expect(plugin.log.map((line) => line.slice(0, 5))).toEqual(["warn ", "info ", "warn ", "info "]);
 });
 
+test.each([
+  [undefined, ""],
+  ["<>", ""],
+  ["me+2Btoo@there.test", "me+2Btoo@there.test"],
+])("who submitted the message, %s, is sasl_sender %j", async (submitter, expected) => {
+  const service = await serving(() => "DUNNO");
+  const { ask } = await openWord({ address: service.address });
+  await ask({ ...atRcpt, transaction: sampleTransaction(submitter === undefined ? {} : { submitter }) });
+  expect(service.heard.map((question) => attributesOf(question)["sasl_sender"])).toEqual([expected]);
+});
+
 test("no attribute brings another with it", async () => {
   const service = await serving(() => "DUNNO");
   const { ask } = await openWord({ address: service.address });

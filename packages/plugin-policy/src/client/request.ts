@@ -17,6 +17,7 @@ export function composeRequest({ stage, session, transaction, recipient, message
   const queueId = transaction !== undefined && recipients.length > 0 ? transaction.id : "";
   const instance = transaction !== undefined && (late || recipient !== undefined) ? transaction.id : "";
   const size = (stage === "message" ? message?.sizeBytes : undefined) ?? transaction?.declaredSizeBytes ?? 0;
+  const { submitter = "" } = transaction ?? {};
   const name = stage === "connect" && transaction === undefined ? "" : (helo?.name ?? "");
   return `request=smtpd_access_policy
 protocol_state=${recipient === undefined || late ? stateOf(stage, session) : "RCPT"}
@@ -38,7 +39,7 @@ etrn_domain=
 stress=
 sasl_method=${clean(auth?.mechanism ?? "")}
 sasl_username=${clean(auth?.identity ?? "")}
-sasl_sender=
+sasl_sender=${clean(submitter === "<>" ? "" : submitter)}
 ccert_subject=
 ccert_issuer=
 ccert_fingerprint=
