@@ -85,8 +85,9 @@ async function readRun(run: readonly Note<unknown>[]): Promise<unknown[]> {
   return run.map((note) => headIn(octets.subarray(note.offset - first.offset), segment, note));
 }
 
-async function readHead(segment: Segment, at: HeadPlace): Promise<unknown> {
-  return headIn(await read(segment, at.offset, recordHeaderBytes + at.headBytes), segment, at);
+/** Of the place as it is now: it may be another when the octets are here. */
+async function readHead(segment: Segment, { offset, headBytes }: HeadPlace): Promise<unknown> {
+  return headIn(await read(segment, offset, recordHeaderBytes + headBytes), segment, { offset, headBytes });
 }
 
 /** Of a record that `octets` begin with. */
