@@ -209,9 +209,13 @@ export class Dialogue implements Reader {
 
   /** An objection of a hook, a list, the relay guard or a scanner: logged, told to the hooks, said. */
   object(objection: Objection, occasion: Occasion): void {
-    const said = reportObjection(this, objection, occasion);
+    this.refuse(reportObjection(this, objection, occasion), occasion.ends);
+  }
+
+  /** An objection's reply, where it is reported already. */
+  refuse(said: Reply, ends = false): void {
     // 521 promises that nothing else will be taken (RFC 7504), 421 that the connection ends.
-    if (occasion.ends === true || objection.reply.code === 521) this.bye(said);
+    if (ends || said.code === 521) this.bye(said);
     else this.say(said);
   }
 

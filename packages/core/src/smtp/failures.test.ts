@@ -161,6 +161,32 @@ describe("hook recipientRefused, which nothing answers", () => {
     await front.idle();
   });
 
+  test("a client that goes while it is waited for is refused in the log, too", async () => {
+    const reported: string[] = [];
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const front = await createFront({
+      words,
+      lists: { rcpt: ["no"] },
+      taps: ({ smtp }) => {
+        smtp.recipientRefused.tap(() => (ask(), answered));
+        smtp.rejected.tap(({ reply: said }) => void reported.push(said.text));
+      },
+    });
+    const talk = await front.greeted();
+    await talk.say("MAIL FROM:<a@there.test>");
+    talk.stream.write("RCPT TO:<b@ours.test>\r\n");
+    await asked;
+    talk.stream.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    answer();
+    await front.idle();
+    expect(front.lines().filter((line) => line.includes("reject: RCPT"))).toEqual([
+      expect.stringMatching(/550 5\.1\.1 no such user; from=<a@there\.test> to=<b@ours\.test>/),
+    ]);
+    expect(reported).toEqual(["no such user"]);
+  });
+
   test("it is told of those that are refused, and of no others, before the client hears of it", async () => {
     const told: string[] = [];
     let refuse = false;

@@ -2,6 +2,7 @@
 import { addressFaults, takePath, type AddressFaultReason } from "../../address/index.ts";
 import { reply, type MaybePromise, type Objection, type Recipient, type Reply } from "../../model/index.ts";
 import { isRefused, parseRcptParameters } from "../parameters.ts";
+import { reportObjection } from "../refusals.ts";
 import { readPath } from "../client-path.ts";
 import type { Dialogue } from "../dialogue.ts";
 import type { OpenTransaction } from "../open-transaction.ts";
@@ -71,7 +72,9 @@ function refuse(
   const told = recipientRefused.tapped
     ? recipientRefused.call(recipient, objection, plain, dialogue.session)
     : undefined;
-  return dialogue.proceed(told, () => dialogue.object(objection, { stage: "rcpt", command: "RCPT", recipient }));
+  // Reported at once: it is decided, and the client may be gone before they have heard.
+  const said = reportObjection(dialogue, objection, { stage: "rcpt", command: "RCPT", recipient });
+  return dialogue.proceed(told, () => dialogue.refuse(said));
 }
 
 function recipientFault(reason: AddressFaultReason): Reply {
