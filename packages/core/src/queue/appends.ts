@@ -1,6 +1,14 @@
 /** What is said in the log of the store's own: a message, a word about one, its end. */
 import type { PosternError } from "../errors.ts";
-import { landNote, type Note, type Place, type QueueIndex, replaceNote, type Segment } from "./queue-index.ts";
+import {
+  landNote,
+  type Note,
+  type Place,
+  type QueueIndex,
+  type Removal,
+  replaceNote,
+  type Segment,
+} from "./queue-index.ts";
 import { encodeRecord, recordHeaderBytes, recordKinds, type RecordPosition } from "./segment-format.ts";
 import type { Append } from "./segment-log.ts";
 import type { Schedule, Settlement } from "./store.ts";
@@ -99,20 +107,22 @@ export class SettledAppend extends LastingAppend {
   }
 
   protected record() {
-    // Removed or copied meanwhile: then the removal or the copy says it.
+    // Copied meanwhile, or removed by a record of this batch: then that says it. A removal in a later one is too late: what is acknowledged
+    // with this batch must not be older on the disk than what was said before it.
     if (!this.#isNews) return undefined;
     return { kind: recordKinds.settled, head: { id: this.#id, settled: this.#note.value } };
   }
 
   protected land(segment: Segment, offset: number, headBytes: number): void {
-    if (this.#isNews) landNote(this.#note, segment, offset, headBytes);
+    const { removal } = this.#place;
+    if (this.#isNews) landNote(this.#note, segment, offset, headBytes, removal !== undefined);
   }
 
   override durable(segment: Segment | undefined, offset: number): void {
     const { removal } = this.#place;
     // A removal that is not durable yet has said nothing: a crash now would bring the message back, with this recipient unsettled.
     if (segment === undefined && removal !== undefined) {
-      removal.then(
+      removal.promise.then(
         () => super.durable(undefined, 0),
         (error: PosternError) => this.failed(error, true),
       );
@@ -120,7 +130,7 @@ export class SettledAppend extends LastingAppend {
   }
 
   get #isNews(): boolean {
-    return this.#place.removal === undefined && this.#place.settled.has(this.#note);
+    return this.#place.removal?.taken !== true && this.#place.settled.has(this.#note);
   }
 }
 
@@ -156,7 +166,8 @@ export class ScheduleAppend extends LastingAppend {
   }
 }
 
-export class RemoveAppend extends LastingAppend {
+export class RemoveAppend extends LastingAppend implements Removal {
+  taken = false;
   readonly #id: string;
   readonly #land: () => void;
 
@@ -164,6 +175,15 @@ export class RemoveAppend extends LastingAppend {
     super();
     this.#id = id;
     this.#land = land;
+  }
+
+  take(): void {
+    this.taken = true;
+  }
+
+  override failed(error: PosternError, final: boolean): boolean {
+    this.taken = false;
+    return super.failed(error, final);
   }
 
   protected record() {

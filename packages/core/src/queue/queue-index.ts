@@ -40,6 +40,13 @@ export interface Note<V> {
   headBytes: number;
 }
 
+export interface Removal {
+  /** Resolves when it is durable. */
+  readonly promise: Promise<void>;
+  /** In the batch that is being written, or durable. */
+  readonly taken: boolean;
+}
+
 /** A message's record. */
 export interface Place {
   segment: Segment;
@@ -52,8 +59,8 @@ export interface Place {
   nextAttemptAt: number;
   settled: SettledNotes;
   schedule: Note<Schedule> | undefined;
-  /** Set when the message was removed: resolves when that is durable. */
-  removal: Promise<void> | undefined;
+  /** Set when the message was removed. */
+  removal: Removal | undefined;
   /** By so many who wait for something and count on its being the same object then. */
   held: number;
 }
@@ -199,13 +206,13 @@ function isAtRest({ held, removal, schedule, settled }: Place): boolean {
   return true;
 }
 
-/** Something said of a message is durable there. */
-export function landNote<V>(note: Note<V>, segment: Segment, offset: number, headBytes: number): void {
+/** Something said of a message is durable there; of one that is being removed nothing counts any more. */
+export function landNote<V>(note: Note<V>, segment: Segment, offset: number, headBytes: number, leaving = false): void {
   note.value = undefined;
   note.segment = segment;
   note.offset = offset;
   note.headBytes = headBytes;
-  countNote(note, 1);
+  if (!leaving) countNote(note, 1);
 }
 
 /** It has been replaced by something newer. */

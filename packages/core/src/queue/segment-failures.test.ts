@@ -51,6 +51,34 @@ test("what comes in one turn of the event loop is one write and one fdatasync", 
   expect(calls).toEqual(["write", "sync"]);
 });
 
+test("what was said before a message is on the disk when the message is, also when a removal that comes too late would say it", async () => {
+  let onOpen = (): void => undefined;
+  const faults = { next: (call: DiskCall) => void (call === "open" && onOpen()) };
+  const disk = SimulatedDisk.of(new Map(), ["", "/var"], seededRandom(1), faults);
+  const options = { directory: "/var/queue", clock: systemClock, port: disk, random: seededRandom(2), minFreeBytes: 0 };
+  const store = createSegmentStore({
+    ...options,
+    segmentBytes: 1,
+    onError: (error) => expect.unreachable(error.message),
+  });
+  await store.open();
+  await commit(store, "a");
+  // The batch is taken, and its segment is not there yet.
+  onOpen = () => {
+    onOpen = () => undefined;
+    void store.remove("a");
+  };
+  void store.settle("a", [{ index: 0, outcome }]);
+  await commit(store, "b");
+  const log = disk.paths().findLast((path) => path.endsWith(".log")) as string;
+  expect(disk.octetsOf(log).toString("latin1")).toMatch(/\{"id":"a","settled":.*"id":"b"/s);
+  await store.close();
+  const again = createSegmentStore({ ...options, onError: (error) => expect.unreachable(error.message) });
+  await again.open();
+  expect([...again.waiting()].map(({ id }) => id)).toEqual(["b"]);
+  await again.close();
+});
+
 test("a removal before its settlement was written makes one record", async () => {
   const { store, disk, logs } = await bench();
   await commit(store, "a");

@@ -23,6 +23,8 @@ import { storeError } from "./store-error.ts";
 export interface Append {
   /** Octets, roughly: batches are cut by it. */
   readonly sizeBytes: number;
+  /** It is in the batch that is written next; told to all of that batch before any of them is asked for its record. */
+  take?(): void;
   /** The record, head first; asked in the order of the log, again after a failure. `undefined`: there is nothing to say any more. */
   encode(at: RecordPosition): readonly Buffer[] | undefined;
   /** On stable storage; `undefined` when there was nothing to say. */
@@ -139,8 +141,9 @@ export class SegmentLog {
   #takeBatch(): Append[] {
     let bytes = 0;
     let count = 0;
-    for (const { sizeBytes } of this.#queue) {
-      bytes += sizeBytes;
+    for (const append of this.#queue) {
+      append.take?.();
+      bytes += append.sizeBytes;
       count += 1;
       if (bytes >= maxBatchBytes || count === maxBatchAppends) break;
     }

@@ -355,7 +355,7 @@ export class SegmentStore implements QueueStore {
       if (place.spooled) void this.#spool.remove(`${id}.body`);
       opened.compaction.consider();
     });
-    place.removal = append.promise;
+    place.removal = append;
     opened.log.append(append, false);
     return append.promise;
   }
