@@ -96,14 +96,14 @@ export class Daemon {
   }
 
   /**
-   * A stream of its own, to be ended or abandoned; `undefined` when it must not be had now. Of all connections a quarter at most, and at least one, goes to
-   * messages that still arrive, and only while half of them are free: how long such a message takes is its sender's to say, and strangers who send slowly
-   * together must leave clamd to the messages that are complete. Who gets none loses a head start and no more.
+   * A stream of its own, to be ended or abandoned; `undefined` when it must not be had now. Of all connections a quarter at most, and one of two or three,
+   * goes to messages that still arrive, and only while half of them are free: how long such a message takes is its sender's to say, and strangers who send
+   * slowly together must leave clamd to the messages that are complete. Who gets none loses a head start and no more.
    */
   openStream(signal: AbortSignal, onOver: () => unknown): OpenStream | undefined {
     if (!this.healthy || this.#closed || signal.aborted) return undefined;
     const most = Math.max(1, Math.floor(this.#connections / 4));
-    if (this.#streams >= most || this.#slots.free <= this.#connections / 2) return undefined;
+    if (this.#connections === 1 || this.#streams >= most || this.#slots.free <= this.#connections / 2) return undefined;
     void this.#slots.enter(signal);
     this.#streams += 1;
     const session = this.#sessions.take();

@@ -199,7 +199,7 @@ test.each([
   [7, 6],
   [4, 3],
   [3, 2],
-  [1, 0],
+  [2, 1],
 ])("of %i connections streams leave %i to complete messages", async (connections, left) => {
   const setting = await setUp({}, { connections });
   const intakes = Array.from({ length: 8 }, () => setting.begin());
@@ -214,6 +214,15 @@ test.each([
   const next = setting.begin();
   for (const chunk of parts(6)) await next?.write(chunk);
   expect(setting.daemon?.free).toBe(connections - 1);
+});
+
+test("an only connection is for complete messages", async () => {
+  const setting = await setUp({}, { connections: 1 });
+  const intake = setting.begin();
+  for (const chunk of parts(6)) await intake?.write(chunk);
+  expect(setting.daemon?.free).toBe(1);
+  const question = { message: sampleMessage(parts(6)), signal: setting.signal, intake };
+  expect(await setting.engine.scan(question)).toBeUndefined();
 });
 
 test("senders that stall lose their streams, and others have them", async () => {

@@ -52,6 +52,11 @@ test.each<[what: string, servers: readonly Partial<EngineServer>[], told: readon
     ],
     [`engine at 0 cannot be reached (x)${stands}`],
   ],
+  [
+    "there, and then it throws",
+    [{ reached: () => Promise.reject(new Error("no version")) }],
+    ["engine at 0: no version"],
+  ],
   ["the first of two", [dead, {}], ["engine at 0 cannot be reached (connect ECONNREFUSED?)"]],
   [
     "both",

@@ -23,7 +23,7 @@ export interface EngineServer {
   readonly label: string;
   /** Rejects when it cannot be reached, or is not what it should be; lets go of everything when `signal` is aborted. */
   reach(signal: AbortSignal): Promise<unknown>;
-  /** What else there is to be said of one that was reached. Must not reject; `signal` is aborted when the gateway closes. */
+  /** What else there is to be said of one that was reached. `signal` is aborted when the gateway closes. */
   reached?(signal: AbortSignal): Promise<unknown>;
 }
 
@@ -46,7 +46,11 @@ export function reachAtStart(gateway: StartTold, servers: readonly EngineServer[
       log.warn(`${label} cannot be reached (${why})${isOnly ? onErrorStands : ""}`);
       return false;
     }
-    await server.reached?.(closing.signal);
+    try {
+      await server.reached?.(closing.signal);
+    } catch (error) {
+      if (!closing.signal.aborted) log.warn(`${server.label}: ${logText(errorText(error), 300)}`);
+    }
     return true;
   };
   const introduceAll = async (): Promise<void> => {
