@@ -1,4 +1,5 @@
 // A plugin, a scanner, the spool or the queue that fails: the client is told to try again, other sessions go on, nothing leaks.
+import { once } from "node:events";
 import { createFakeClock } from "@postern/testkit";
 import { describe, expect, test } from "vitest";
 import { PosternError } from "../errors.ts";
@@ -177,8 +178,10 @@ describe("hook recipientRefused, which nothing answers", () => {
     await talk.say("MAIL FROM:<a@there.test>");
     talk.stream.write("RCPT TO:<b@ours.test>\r\n");
     await asked;
+    const gone = once(talk.stream, "close");
     talk.stream.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await gone;
+    await new Promise((resolve) => setImmediate(resolve));
     answer();
     await front.idle();
     expect(front.lines().filter((line) => line.includes("reject: RCPT"))).toEqual([
