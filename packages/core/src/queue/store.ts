@@ -92,7 +92,8 @@ export interface QueueStore {
   commit(message: QueuedMessage, content: Blob, schedule?: Schedule): Promise<void>;
   /**
    * Appends final outcomes of recipients by index; a second word about one is ignored. `entry` knows it at once; resolves when
-   * durable and is tried again after a failure, so that it need not be waited for. It never rejects while the store is open.
+   * durable and is tried again after a failure, so that it need not be waited for; no `commit` that is asked for later is durable before it.
+   * It never rejects while the store is open.
    */
   settle(id: string, outcomes: readonly Settlement[]): Promise<void>;
   /** Notes attempts and the next due time. Need not be durable at once. */
