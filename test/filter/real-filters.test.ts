@@ -121,7 +121,7 @@ describeWith(["postfix", "root", "curl"], "filters as people run them", () => {
     const said = await hand(ports.before, { to: "two@round.test", content });
     expect(said).toMatch(/^250 2\.0\.0 Ok: queued as [0-9A-Z]+$/);
     await waitForMail(box("two"), 1);
-    expect(postfix.mailLog()).toMatch(/orig_client=\S*\[127\.0\.0\.1\]/);
+    await expect.poll(() => postfix.mailLog()).toMatch(/orig_client=\S*\[127\.0\.0\.1\]/);
     expect(gateway.log().match(/proxy-accept: END-OF-MESSAGE/g)).toHaveLength(2);
     expect(await hand(ports.before, { to: "nobody@example.test", content })).toMatch(
       /^550 5\.1\.1 <nobody@example\.test>/,

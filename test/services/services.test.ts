@@ -81,7 +81,7 @@ describeWith(["root", "postfix", "smtp-source", "openssl"], "postfix", () => {
       /^Return-Path: <sender@source.test>\n(?:.*\n)*Delivered-To: anybody@down.test/,
     );
     expect((await runSmtpSource({ port, recipient: "bob@example.test" })).errors).toContain("550 5.1.1");
-    expect(peer.mailLog()).toContain("status=sent");
+    await expect.poll(() => peer.mailLog()).toContain("status=sent");
     const trust = ["-verify_return_error", "-CAfile", peer.certificate ?? ""];
     const hello = spawnSync(
       programPath("openssl"),
