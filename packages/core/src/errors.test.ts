@@ -26,4 +26,5 @@ test.each<[thrown: unknown, text: string]>([
   [new TypeError(""), "TypeError"],
   ["a text", "a text"],
   [undefined, "undefined"],
-])("%s", (thrown, text) => expect(errorText(thrown)).toBe(text));
+  [Object.create(null), "object"],
+])("what is thrown is told: %$", (thrown, text) => expect(errorText(thrown)).toBe(text));

@@ -134,8 +134,17 @@ export class ScannerFailure extends PosternError {
   }
 }
 
-/** What was thrown, in words, for the log. Where all addresses of a name have failed node says an `AggregateError` that has a code and no words. */
+/**
+ * What was thrown, in words, for the log; never throws. Where all addresses of a name have failed node says an `AggregateError` that has a
+ * code and no words.
+ */
 export function errorText(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) {
+    try {
+      return String(error);
+    } catch {
+      return typeof error; // it cannot be made a text
+    }
+  }
   return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
 }
